@@ -1,0 +1,88 @@
+/**
+ * The seam to this node's kernel and files. `apply` is idempotent and atomic per rule set, compares before it writes, and
+ * never touches a rule, link or route that is not ours.
+ *
+ * Throws HOST_COMMAND_FAILED (details: argv, exit code, first lines of stderr; a missing program has its own hint),
+ * INTERFACE_NOT_FOUND, CONFIG_INVALID, or an AbortError.
+ */
+import type { Cidr, Ip, PerFamily } from '../src/core/ip.ts';
+
+/** flannel's interface flags; see `docs` of flannel's configuration, section interface selection. */
+export interface InterfaceSelection {
+  /** `--iface`, in order: names or addresses. */
+  readonly ifaces: readonly string[];
+  /** `--iface-regex`, in order. */
+  readonly ifaceRegexes: readonly string[];
+  /** `--iface-can-reach`, or `''`. */
+  readonly canReach: string;
+  /** `--public-ip` / `--public-ipv6` as given, or `''`. */
+  readonly publicIp: PerFamily<string>;
+  /** Families that net-conf enables. */
+  readonly families: readonly (4 | 6)[];
+}
+
+export interface ExternalInterface {
+  readonly name: string;
+  readonly index: number;
+  readonly mtu: number;
+  /** Address of the interface, per enabled family. */
+  readonly addresses: PerFamily<Ip>;
+  /** Address others reach this host by: the public-ip flag, else the interface's. */
+  readonly publicIps: PerFamily<Ip>;
+}
+
+export interface BridgeState {
+  readonly name: string;
+  /** The subnet's first address with the subnet's length, per family. */
+  readonly addresses: readonly { readonly ip: Ip; readonly length: number }[];
+  readonly mtu: number;
+}
+
+/** The packet rules wanted, as intent; `host/rules.ts` turns it into one rule list, and renderers into text. */
+export interface RulesIntent {
+  readonly renderer: 'iptables' | 'nftables';
+  /** undefined: masquerade is off, and rules of ours from an earlier run go. */
+  readonly masquerade: { readonly randomFully: boolean; readonly nonMasqueradeCidrs: readonly Cidr[] } | undefined;
+  readonly forward: boolean;
+  /** Per enabled family: the whole network and this node's subnet. */
+  readonly families: PerFamily<{ readonly network: Cidr; readonly subnet: Cidr }>;
+}
+
+export interface HostState {
+  /** Families whose forwarding sysctl must be on. */
+  readonly forwarding: readonly (4 | 6)[];
+  readonly bridge: BridgeState | undefined;
+  readonly rules: RulesIntent;
+  /** `--ip-blackhole-route`: blackhole routes for the own subnets. */
+  readonly blackholeRoutes: readonly Cidr[];
+}
+
+/** What `apply` changed, as short lines for the log; empty when all was in place. */
+export interface HostReport {
+  readonly changes: readonly string[];
+}
+
+export interface SubnetFile {
+  readonly networks: PerFamily<Cidr>;
+  /** FLANNEL_SUBNET: an interface address, host bits kept. */
+  readonly subnets: PerFamily<{ readonly ip: Ip; readonly length: number }>;
+  readonly mtu: number;
+  readonly ipMasq: boolean;
+}
+
+export interface Host {
+  /** Chooses the interface by flannel's rules. @throws INTERFACE_NOT_FOUND listing what each rule saw. */
+  findExternalInterface(selection: InterfaceSelection, signal: AbortSignal): Promise<ExternalInterface>;
+
+  /**
+   * Brings the kernel to the state. `start` also removes what earlier versions and settings left and takes our chains back
+   * wholly; `resync` repairs what is missing.
+   */
+  apply(state: HostState, phase: 'start' | 'resync', signal: AbortSignal): Promise<HostReport>;
+
+  /** What subnet.env says, or undefined (absent, or not parsable: logged, never fatal). */
+  readSubnetFile(path: string): Promise<SubnetFile | undefined>;
+
+  /** Writes subnet.env atomically (temporary file, fsync, rename), mode 0644, directory 0755. */
+  writeSubnetFile(path: string, file: SubnetFile): Promise<void>;
+}

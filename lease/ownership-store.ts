@@ -1,0 +1,55 @@
+/**
+ * Records of which routes are ours. Clouds such as AWS can't mark a route, so before a route is written a record of it is
+ * stored by compare-and-swap; nothing without a record (or the cloud's own mark) is ever collected.
+ */
+import type { Cidr } from '../src/core/ip.ts';
+
+export interface OwnershipRecord {
+  readonly tableId: string;
+  readonly destination: Cidr;
+  /** The next hop we write: NIC or instance id. */
+  readonly target: string;
+  /** Who holds the lease the route serves: instance id, else public IP. */
+  readonly holder: string;
+  /** Wall clock of the writer, ISO 8601; for people. */
+  readonly writtenAt: string;
+}
+
+export interface StoredOwnershipRecord extends OwnershipRecord {
+  /**
+   * Set while somebody takes the route out: ISO 8601 time after which the attempt is over. Until then nobody may write
+   * this route, since the delete may still be on its way.
+   */
+  readonly removingUntil?: string | undefined;
+  /** For compare-and-swap. */
+  readonly revision: string;
+}
+
+export type ClaimResult =
+  /** All records stand as given. `previous` lists those that were replaced. */
+  | { readonly kind: 'claimed'; readonly previous: readonly StoredOwnershipRecord[] }
+  /** Somebody is just now removing one of these routes; ask again after `until` (wall clock, milliseconds). */
+  | { readonly kind: 'removing'; readonly until: number };
+
+/** Same promises and errors as `LeaseStore`. */
+export interface OwnershipStore {
+  /**
+   * Stores the records in one transaction. Where equal ones stand already (time aside) nothing is put. A record of a former
+   * holder of the same route is replaced.
+   */
+  claim(records: readonly OwnershipRecord[], signal: AbortSignal): Promise<ClaimResult>;
+
+  /** All records of this network. */
+  list(signal: AbortSignal): Promise<readonly StoredOwnershipRecord[]>;
+
+  /**
+   * Marks a record as being removed until `until` (wall clock, milliseconds), only if it is unchanged and no lease for its
+   * destination exists at that moment; both are checked in the one transaction.
+   *
+   * @returns the marked record, or undefined when somebody was faster or a lease is there again: leave the route alone.
+   */
+  beginRemoval(record: StoredOwnershipRecord, until: number, signal: AbortSignal): Promise<StoredOwnershipRecord | undefined>;
+
+  /** Forgets a record after its route is gone, if it is still as `beginRemoval` left it. */
+  finishRemoval(record: StoredOwnershipRecord, signal: AbortSignal): Promise<void>;
+}

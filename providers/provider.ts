@@ -1,0 +1,163 @@
+/**
+ * The seam to a cloud's route tables. Adapters translate and execute; they never decide.
+ *
+ * Every call is one or a few API requests without a retry of its own (retries, limits and waiting are one layer, in
+ * `providers/budget.ts`), takes a signal, and throws only `FlannelVpcError`s: THROTTLED (retryAfterMs when the cloud said
+ * so), QUOTA_EXCEEDED (details: limit, used, tableId), PERMISSION_DENIED (details.action), CONFLICT, NOT_FOUND, TRANSIENT,
+ * INVALID, METADATA_UNAVAILABLE; or an AbortError.
+ */
+import type { Clock, Random } from '../src/core/clock.ts';
+import type { Cidr, Family, Ip } from '../src/core/ip.ts';
+import type { Logger } from '../src/core/log.ts';
+
+/** What a cloud can do. The core asks these flags, never the provider's name. */
+export interface ProviderCapabilities {
+  readonly families: readonly Family[];
+  /** A route's next hop can be changed in one call without a gap. */
+  readonly replacesInPlace: boolean;
+  /** Changes of one table that one call can carry. */
+  readonly batchSize: number;
+  /** The cloud stores a mark of ours on the route itself. */
+  readonly marksRoutes: boolean;
+  /** Writes to one table must be sent one after the other. */
+  readonly serialPerTable: boolean;
+  /** Routes per table when the API does not tell, from the cloud's public documentation. */
+  readonly defaultRouteLimit: number;
+}
+
+/** This machine, as its metadata server describes it. */
+export interface MachineIdentity {
+  readonly instanceId: string;
+  readonly zone: string | undefined;
+  readonly region: string | undefined;
+  readonly nics: readonly MachineNic[];
+}
+
+export interface MachineNic {
+  readonly nicId: string;
+  readonly subnetId: string | undefined;
+  /** VPC or network id. */
+  readonly networkId: string | undefined;
+  /** Private addresses, both families. */
+  readonly addresses: readonly Ip[];
+}
+
+/** What a lease says about its holder; nothing of it is believed before `resolve` has checked it. */
+export interface NextHopClaim {
+  /** The lease's own address in the VPC (flannel's PublicIP). */
+  readonly address: Ip;
+  readonly instanceId?: string | undefined;
+  readonly nicId?: string | undefined;
+  /** VPC to look in. The same private address can exist in several. */
+  readonly networkId?: string | undefined;
+}
+
+/** A verified next hop: the cloud says that it owns the claimed address. */
+export interface NextHop {
+  readonly nicId: string;
+  readonly instanceId: string | undefined;
+  readonly subnetId: string | undefined;
+  readonly networkId: string | undefined;
+  /** Whether the cloud lets it forward packets that are not its own (AWS: source/dest check off). */
+  readonly forwards: boolean;
+}
+
+export type Resolution =
+  | { readonly kind: 'resolved'; readonly nextHop: NextHop }
+  /** The cloud knows no machine that fits; `reason` says what did not. */
+  | { readonly kind: 'unresolved'; readonly reason: string };
+
+/** Which tables to read. */
+export interface TableSelector {
+  /** Configured ids; empty means: find those that serve `subnetIds`. */
+  readonly tableIds: readonly string[];
+  readonly networkId: string | undefined;
+  readonly subnetIds: readonly string[];
+}
+
+export interface RouteTable {
+  readonly id: string;
+  readonly networkId: string | undefined;
+  /** Every route of the table, all pages, in canonical form. */
+  readonly routes: readonly RouteEntry[];
+  /** Most routes per family, when the API tells. */
+  readonly routeLimit?: number | undefined;
+}
+
+export interface RouteEntry {
+  /** Undefined when the destination is no CIDR (a prefix list); then `destinationText` names it. */
+  readonly destination: Cidr | undefined;
+  readonly destinationText: string;
+  readonly target: RouteTarget;
+  /** `blackhole`: the target is gone, stopped or detached. `other`: anything else than active. */
+  readonly state: 'active' | 'blackhole' | 'other';
+  /** `static`: somebody's create call. `propagated`: by a gateway or route server. `local`: the network's own. */
+  readonly origin: 'static' | 'propagated' | 'local';
+  /** The cloud's own mark says that this network's flannel-vpc wrote it. */
+  readonly marked?: boolean | undefined;
+}
+
+/** Where a route leads. Only `instance` and `nic` are kinds we ever write or replace. */
+export interface RouteTarget {
+  readonly kind: 'nic' | 'instance' | 'local' | 'gateway' | 'nat' | 'peering' | 'endpoint' | 'other';
+  /** The id the cloud shows, such as `eni-0ab…`. */
+  readonly id: string;
+  readonly instanceId?: string | undefined;
+}
+
+/** One change of one table. `expected` is what the caller last saw there, for clouds that can make it a condition. */
+export type RouteChange =
+  | { readonly action: 'create'; readonly tableId: string; readonly destination: Cidr; readonly nextHop: NextHop }
+  | {
+      readonly action: 'replace';
+      readonly tableId: string;
+      readonly destination: Cidr;
+      readonly nextHop: NextHop;
+      readonly expected: RouteTarget;
+    }
+  | {
+      readonly action: 'delete';
+      readonly tableId: string;
+      readonly destination: Cidr;
+      readonly expected: RouteTarget;
+    };
+
+export interface CloudProvider {
+  /** The `Backend.Type` that chooses it. */
+  readonly type: string;
+  readonly capabilities: ProviderCapabilities;
+
+  /** Who this machine is. Asks the metadata server only. @throws METADATA_UNAVAILABLE with advice. */
+  identify(signal: AbortSignal): Promise<MachineIdentity>;
+
+  /** Checks claims against the cloud, many with few paginated reads. The result is aligned with the input. */
+  resolve(claims: readonly NextHopClaim[], signal: AbortSignal): Promise<readonly Resolution[]>;
+
+  /** Lets the next hop forward (AWS: source/dest check off). Called only where `forwards` is false. */
+  prepare(nextHop: NextHop, signal: AbortSignal): Promise<void>;
+
+  /**
+   * The selected tables with all their routes. One read where the cloud allows it.
+   * @throws NOT_FOUND naming a configured table that does not exist, or that no table serves the subnet.
+   */
+  tables(selector: TableSelector, signal: AbortSignal): Promise<readonly RouteTable[]>;
+
+  /**
+   * Makes one change. Deleting an absent route succeeds. @throws CONFLICT when the route already exists (create) or is not
+   * there (replace): the caller reads again.
+   */
+  apply(change: RouteChange, signal: AbortSignal): Promise<void>;
+
+  close(): Promise<void>;
+}
+
+/** What every provider is made from. Nothing happens before a method is called. */
+export interface ProviderOptions<Config> {
+  /** The provider's own part of net-conf, validated by its `config.ts`. */
+  readonly config: Config;
+  readonly logger: Logger;
+  readonly clock: Clock;
+  readonly random: Random;
+  /** The process environment, for the cloud's own standard variables (endpoints, region); never logged. */
+  readonly environment: Readonly<Record<string, string | undefined>>;
+}
