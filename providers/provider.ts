@@ -15,6 +15,8 @@ export interface ProviderCapabilities {
   readonly families: readonly Family[];
   /** A route's next hop can be changed in one call without a gap. */
   readonly replacesInPlace: boolean;
+  /** Several routes of one destination with different next hops can stand in one table, so that a move adds before it deletes. */
+  readonly coexistingRoutes?: boolean | undefined;
   /** Changes of one table that one call can carry. */
   readonly batchSize: number;
   /** The cloud stores a mark of ours on the route itself. */

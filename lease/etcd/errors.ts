@@ -1,0 +1,101 @@
+/** The one place where etcd's and gRPC's errors become ours. */
+import {
+  EtcdAuthenticationFailedError,
+  EtcdInvalidAuthTokenError,
+  EtcdLeaseInvalidError,
+  EtcdPermissionDeniedError,
+  GRPCFailedPreconditionError,
+  GRPCInvalidArgumentError,
+  GRPCNotImplementedError,
+  GRPCOutOfRangeError,
+  GRPCUnauthenticatedError,
+} from 'etcd3';
+import { errorMessage, FlannelVpcError, isAbortError } from '../../src/core/errors.ts';
+
+/**
+ * What a failed call means for the caller:
+ * - `away`: try again, on another endpoint;
+ * - `token`: our login has run out or was changed on the server; log in again;
+ * - `no-auth`: we sent a login and the server has authentication off; go on without, as etcd's own client does;
+ * - `lease-gone`: the etcd lease does not exist;
+ * - `final`: trying again changes nothing.
+ */
+export type EtcdFailure = 'away' | 'token' | 'no-auth' | 'lease-gone' | 'final';
+
+export function classifyEtcdError(error: unknown): EtcdFailure {
+  const message = errorMessage(error);
+  if (error instanceof FlannelVpcError || isAbortError(error)) return 'final';
+  if (error instanceof EtcdLeaseInvalidError) return 'lease-gone';
+  // The second is what etcd says after users or roles were changed; its own client logs in again too.
+  if (error instanceof EtcdInvalidAuthTokenError || message.includes('revision of auth store is old')) return 'token';
+  if (message.includes('authentication is not enabled')) return 'no-auth';
+  if (
+    error instanceof EtcdAuthenticationFailedError ||
+    error instanceof EtcdPermissionDeniedError ||
+    error instanceof GRPCUnauthenticatedError ||
+    error instanceof GRPCInvalidArgumentError ||
+    error instanceof GRPCFailedPreconditionError ||
+    error instanceof GRPCOutOfRangeError ||
+    error instanceof GRPCNotImplementedError ||
+    message.includes('database space exceeded')
+  ) {
+    return 'final';
+  }
+  return 'away';
+}
+
+/** Translates what a call threw. `doing` says what was tried, such as `list leases at http://10.0.0.1:2379`; it holds no secret. */
+export function translateEtcdError(error: unknown, doing: string): FlannelVpcError | Error {
+  if (error instanceof FlannelVpcError || (error instanceof Error && isAbortError(error))) return error;
+  const reason = plainReason(error);
+  const say = `can't ${doing}: ${reason}`;
+  const options = (hint: string | undefined): { hint?: string; cause: unknown } => ({ ...(hint ? { hint } : {}), cause: error });
+  if (error instanceof EtcdAuthenticationFailedError) {
+    return new FlannelVpcError('STORE_DENIED', say, options('Check --etcd-username and --etcd-password.'));
+  }
+  if (reason.includes('user name is empty')) {
+    return new FlannelVpcError('STORE_DENIED', say, options('etcd asks for a user: give --etcd-username and --etcd-password.'));
+  }
+  if (error instanceof EtcdPermissionDeniedError) {
+    const hint = 'The etcd user needs a role that may read and write everything below the prefix.';
+    return new FlannelVpcError('STORE_DENIED', say, options(hint));
+  }
+  if (error instanceof EtcdInvalidAuthTokenError || error instanceof GRPCUnauthenticatedError) {
+    return new FlannelVpcError('STORE_DENIED', say, options('etcd does not accept our login.'));
+  }
+  if (/tlsv1[\w ]* alert|sslv3 alert|alert (bad certificate|certificate required|unknown ca)/i.test(reason)) {
+    return new FlannelVpcError('STORE_DENIED', say, options('etcd refuses our certificate: check --etcd-certfile and --etcd-keyfile.'));
+  }
+  if (reason.includes('database space exceeded')) {
+    const hint = 'etcd takes no writes: compact and defragment it, then disarm its alarm.';
+    return new FlannelVpcError('STORE_UNAVAILABLE', say, options(hint));
+  }
+  return new FlannelVpcError('STORE_UNAVAILABLE', say, options(hintForUnavailable(reason)));
+}
+
+function hintForUnavailable(reason: string): string | undefined {
+  if (/certificate|issuer|altnames/i.test(reason)) {
+    return 'The certificate of etcd is not trusted: check --etcd-cafile, and that the certificate names this address.';
+  }
+  if (/ECONNREFUSED|EHOSTUNREACH|ENETUNREACH|ENOTFOUND|name resolution/i.test(reason)) return 'Check --etcd-endpoints, and that etcd is running.';
+  if (/wrong version number|packet length|protocol error|ECONNRESET|socket hang up|bad record/i.test(reason)) {
+    return 'Check whether the endpoint speaks http or https.';
+  }
+  return undefined;
+}
+
+/** The reason without the library's wrapping (`GRPCUnavailableError: 14 UNAVAILABLE: ... Resolution note: undefined`). */
+function plainReason(error: unknown): string {
+  return errorMessage(error)
+    .replace(/^\w+Error: /, '')
+    .replace(/^\d+ [A-Z_]+: /, '')
+    .replace(/^No connection established\. Last error: /, '')
+    .replace(/^Error: /, '')
+    .replace(/\.? ?Resolution note:.*$/, '')
+    .trim();
+}
+
+/** True for the translated error of a put under an etcd lease that has ended. */
+export function isLeaseGone(error: unknown): boolean {
+  return error instanceof FlannelVpcError && classifyEtcdError(error.cause) === 'lease-gone';
+}

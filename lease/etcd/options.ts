@@ -1,0 +1,103 @@
+/** What it takes to reach an etcd: checked once, before anything is sent. */
+import { readFileSync } from 'node:fs';
+import { getCACertificates } from 'node:tls';
+import { errorMessage, FlannelVpcError } from '../../src/core/errors.ts';
+
+export interface EtcdConnectionOptions {
+  /** `http://host:port` or `https://host:port`, several of one cluster. A bare `host:port` is http, as for flannel. */
+  readonly endpoints: readonly string[];
+  /** Client certificate and its key (PEM files); both or neither. Empty text counts as not given, here and below. */
+  readonly certFile?: string | undefined;
+  readonly keyFile?: string | undefined;
+  /**
+   * Authorities the server's certificate is checked against (PEM file); else the system's. Used with or without a client
+   * certificate: flannel drops it silently when it is given alone.
+   */
+  readonly caFile?: string | undefined;
+  readonly username?: string | undefined;
+  readonly password?: string | undefined;
+}
+
+/** One endpoint, taken apart. */
+export interface EtcdEndpoint {
+  /** `http://127.0.0.1:2379`: what messages show. */
+  readonly url: string;
+  readonly secure: boolean;
+}
+
+/** TLS material in the form the gRPC library takes. */
+export interface EtcdTls {
+  readonly rootCertificate: Buffer;
+  readonly privateKey?: Buffer;
+  readonly certChain?: Buffer;
+}
+
+/** Parses the endpoints; throws CONFIG_INVALID naming the one that is wrong. */
+export function parseEndpoints(endpoints: readonly string[]): readonly EtcdEndpoint[] {
+  const given = endpoints.map((endpoint) => endpoint.trim()).filter((endpoint) => endpoint !== '');
+  if (given.length === 0) throw new FlannelVpcError('CONFIG_INVALID', 'etcd-endpoints: empty, give at least one http(s)://host:port');
+  return given.map(parseEndpoint);
+}
+
+function parseEndpoint(text: string): EtcdEndpoint {
+  const url = URL.parse(text.includes('://') ? text : `http://${text}`);
+  if (!url || !['http:', 'https:'].includes(url.protocol) || url.hostname === '') {
+    // The text may hold a password, so it isn't repeated.
+    throw new FlannelVpcError('CONFIG_INVALID', 'etcd-endpoints: each must be http://host:port or https://host:port');
+  }
+  if (url.username !== '' || url.password !== '') {
+    throw new FlannelVpcError('CONFIG_INVALID', `etcd-endpoints: ${url.host} has a user or password in its address`, {
+      hint: 'Give them as --etcd-username and --etcd-password.',
+    });
+  }
+  const secure = url.protocol === 'https:';
+  return { url: `${url.protocol}//${url.hostname}:${url.port || writtenPort(text)}`, secure };
+}
+
+/** `URL` drops a port that is the scheme's default; written out it counts, and left out etcd's own is meant. */
+function writtenPort(text: string): string {
+  return /:(\d+)\/*$/.exec(text)?.[1] ?? '2379';
+}
+
+/**
+ * Reads the TLS files, if an endpoint needs them. TLS 1.2 is the oldest version spoken: Node's default, and flannel's.
+ *
+ * @returns undefined when every endpoint is plain http (certificates are then not used, as in flannel).
+ */
+export function readTls(options: EtcdConnectionOptions, endpoints: readonly EtcdEndpoint[]): EtcdTls | undefined {
+  const certFile = options.certFile || undefined;
+  const keyFile = options.keyFile || undefined;
+  if ((certFile === undefined) !== (keyFile === undefined)) {
+    const missing = certFile === undefined ? 'etcd-certfile' : 'etcd-keyfile';
+    throw new FlannelVpcError('CONFIG_INVALID', `${missing}: missing, a client certificate needs both etcd-certfile and etcd-keyfile`);
+  }
+  if (!endpoints.some((endpoint) => endpoint.secure)) return undefined;
+  return {
+    rootCertificate: options.caFile ? readPem('etcd-cafile', options.caFile) : systemRoots(),
+    ...(certFile && keyFile
+      ? { certChain: readPem('etcd-certfile', certFile), privateKey: readPem('etcd-keyfile', keyFile) }
+      : {}),
+  };
+}
+
+function readPem(field: string, file: string): Buffer {
+  let content: Buffer;
+  try {
+    content = readFileSync(file);
+  } catch (error) {
+    throw new FlannelVpcError('CONFIG_INVALID', `${field}: can't read ${file}: ${errorMessage(error)}`, { cause: error });
+  }
+  if (!content.includes('-----BEGIN ')) throw new FlannelVpcError('CONFIG_INVALID', `${field}: ${file} is no PEM file`);
+  return content;
+}
+
+/** The system's authorities, as Go uses; Node's own list only where the system has none. */
+function systemRoots(): Buffer {
+  const system = getCACertificates('system');
+  return Buffer.from((system.length > 0 ? system : getCACertificates('bundled')).join('\n'));
+}
+
+/** User and password, when both are of use. */
+export function credentialsOf(options: EtcdConnectionOptions): { readonly username: string; readonly password: string } | undefined {
+  return options.username ? { username: options.username, password: options.password ?? '' } : undefined;
+}

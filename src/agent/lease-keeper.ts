@@ -1,0 +1,129 @@
+/** This node's lease: getting it, prolonging it, and acting at once when it is lost. */
+import { backoffMs, jitter, type Clock, type Random } from '../core/clock.ts';
+import { errorMessage, FlannelVpcError, isFlannelVpcError } from '../core/errors.ts';
+import { formatCidr } from '../core/ip.ts';
+import type { Logger } from '../core/log.ts';
+import type { Lease } from '../../lease/lease.ts';
+import type { LeaseRequest, LeaseStore, OwnedLease } from '../../lease/lease-store.ts';
+import { createRepeatGate } from '../repeats.ts';
+
+/** flannel's TTL of a lease, seconds. */
+export const leaseTtlSeconds = 86_400;
+/** Pause before another try to renew, as flannel's. */
+const renewRetryMs = 60_000;
+/** Longest pause between two tries while the network is full. */
+const fullRetryMaxMs = 30_000;
+
+export interface LeaseKeeperOptions {
+  readonly store: LeaseStore;
+  readonly logger: Logger;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly onWaiting: (reason: string) => void;
+}
+
+/** Gets a lease, waiting as long as the network is full or the store is away. Throws only what waiting can't mend. */
+export async function acquireLease(
+  options: LeaseKeeperOptions,
+  request: LeaseRequest,
+  signal: AbortSignal,
+): Promise<OwnedLease> {
+  const gate = createRepeatGate(options);
+  for (let attempt = 0; ; attempt++) {
+    try {
+      return await options.store.acquire(request, signal);
+    } catch (error) {
+      signal.throwIfAborted();
+      if (isFlannelVpcError(error) && error.retry === 'never') throw error;
+      gate.failed('error', 'failed to acquire lease', error);
+      options.onWaiting(errorMessage(error));
+      await options.clock.sleep(backoffMs(attempt, 1_000, fullRetryMaxMs, options.random), signal);
+    }
+  }
+}
+
+/**
+ * Keeps the lease until the signal fires: renews it `renewMarginMs` before it ends, creates it again when it vanished.
+ *
+ * @throws LEASE_LOST when somebody else holds the subnet. There is no second subnet while containers live on the first.
+ */
+export async function keepLease(
+  options: LeaseKeeperOptions & {
+    readonly lease: OwnedLease;
+    readonly renewMarginMs: number;
+    readonly onRenewed: (lease: OwnedLease) => void;
+  },
+  signal: AbortSignal,
+): Promise<void> {
+  let lease = options.lease;
+  const ending = new AbortController();
+  const both = AbortSignal.any([signal, ending.signal]);
+  const renew = async (): Promise<void> => {
+    lease = await renewUntilItWorks(options, lease, both);
+    options.onRenewed(lease);
+  };
+  try {
+    await Promise.race([renewInTime(options, () => lease, renew, both), watchLease(options, () => lease, renew, both)]);
+  } finally {
+    ending.abort();
+  }
+}
+
+async function renewInTime(
+  options: LeaseKeeperOptions & { readonly renewMarginMs: number },
+  current: () => OwnedLease,
+  renew: () => Promise<void>,
+  signal: AbortSignal,
+): Promise<void> {
+  for (;;) {
+    const { expiresAt } = current();
+    // A reservation never ends; looking once a day costs nothing and notices one that became a lease.
+    const wait = expiresAt === undefined ? leaseTtlSeconds * 1_000 : expiresAt - options.renewMarginMs - options.clock.now();
+    // Early by a little and never late: nodes that joined together spread out.
+    await options.clock.sleep(Math.max(1_000, wait - jitter(wait * 0.005, 1, options.random)), signal);
+    await renew();
+  }
+}
+
+async function watchLease(
+  options: LeaseKeeperOptions,
+  current: () => OwnedLease,
+  renew: () => Promise<void>,
+  signal: AbortSignal,
+): Promise<void> {
+  for await (const event of options.store.watchOwn(current(), signal)) {
+    if (event.kind === 'taken') throw lostTo(current(), event.by);
+    if (event.kind === 'gone') {
+      options.logger.warn('Lease has been revoked; creating it again', { subnet: leaseText(current()) });
+      await renew();
+    }
+  }
+}
+
+async function renewUntilItWorks(options: LeaseKeeperOptions, lease: OwnedLease, signal: AbortSignal): Promise<OwnedLease> {
+  const gate = createRepeatGate(options);
+  for (;;) {
+    try {
+      const renewed = await options.store.renew(lease, signal);
+      options.logger.info(renewed.how === 'restored' ? 'lease restored' : 'lease renewed', { subnet: leaseText(renewed) });
+      return renewed;
+    } catch (error) {
+      signal.throwIfAborted();
+      if (isFlannelVpcError(error, 'LEASE_LOST')) throw error;
+      gate.failed('error', 'Error renewing lease; trying again', error, { subnet: leaseText(lease) });
+      await options.clock.sleep(jitter(renewRetryMs, 0.1, options.random), signal);
+    }
+  }
+}
+
+function lostTo(lease: Lease, by: Lease): FlannelVpcError {
+  const holder = by.attributes.node?.instanceId ?? 'another host';
+  return new FlannelVpcError('LEASE_LOST', `the lease of ${leaseText(lease)} is held by ${holder} now`, {
+    hint: 'Find out which host should have it. This one keeps its bridge and rules; drain it and start the agent again to lease another subnet.',
+  });
+}
+
+/** A lease's subnets as text for logs and messages. */
+export function leaseText(lease: Pick<Lease, 'subnets'>): string {
+  return [lease.subnets[4], lease.subnets[6]].flatMap((subnet) => (subnet ? [formatCidr(subnet)] : [])).join(',');
+}

@@ -1,0 +1,75 @@
+/**
+ * Waiting for a usable net-conf. In etcd mode flannel never gives up on a missing or refused one, and neither do we; only
+ * what a retry can't mend (an unknown backend type, both families off) ends the agent.
+ */
+import { FlannelVpcError } from '../core/errors.ts';
+import type { Clock } from '../core/clock.ts';
+import type { Logger } from '../core/log.ts';
+import type { LeaseStore } from '../../lease/lease-store.ts';
+import { parseNetConf, type NetConf } from '../netconf/net-conf.ts';
+import { createRepeatGate } from '../repeats.ts';
+
+/** Pause between two looks, as flannel's. One small read of one key. */
+const pollMs = 1_000;
+
+export interface NetConfWaitOptions {
+  readonly store: LeaseStore;
+  readonly logger: Logger;
+  readonly clock: Clock;
+  /** Told why it takes long, for /readyz. */
+  readonly onWaiting: (reason: string) => void;
+}
+
+/**
+ * The first valid net-conf the store has. Says what is wrong when it changes and every five minutes.
+ *
+ * @throws CONFIG_INVALID for problems that waiting can't mend.
+ */
+export async function waitForNetConf(options: NetConfWaitOptions, signal: AbortSignal): Promise<NetConf> {
+  const gate = createRepeatGate(options);
+  for (;;) {
+    const found = await readOnce(options.store, signal);
+    if (found.kind === 'usable') {
+      for (const warning of found.warnings) options.logger.warn('net-conf', { warning });
+      gate.recovered('net-conf is usable now');
+      return found.netConf;
+    }
+    if (found.kind === 'fatal') throw found.error;
+    gate.failed('error', "Couldn't fetch network config", found.error);
+    options.onWaiting(found.error instanceof Error ? found.error.message : String(found.error));
+    await options.clock.sleep(pollMs, signal);
+  }
+}
+
+type Found =
+  | { readonly kind: 'usable'; readonly netConf: NetConf; readonly warnings: readonly string[] }
+  | { readonly kind: 'wait'; readonly error: unknown }
+  | { readonly kind: 'fatal'; readonly error: FlannelVpcError };
+
+async function readOnce(store: LeaseStore, signal: AbortSignal): Promise<Found> {
+  let text: string;
+  try {
+    const document = await store.readNetConf(signal);
+    if (!document) {
+      return {
+        kind: 'wait',
+        error: new FlannelVpcError(
+          'CONFIG_INVALID',
+          'flannel config not found in etcd store. Did you create your config using etcdv3 API?',
+          { hint: `Put net-conf.json at ${store.description}, key "config"; the agent waits for it.` },
+        ),
+      };
+    }
+    text = document.text;
+  } catch (error) {
+    signal.throwIfAborted();
+    return { kind: 'wait', error };
+  }
+  const parsed = parseNetConf(text);
+  if (parsed.ok) return { kind: 'usable', netConf: parsed.netConf, warnings: parsed.warnings };
+  const fatal = parsed.problems.some((problem) => problem.severity === 'exit');
+  const error = new FlannelVpcError('CONFIG_INVALID', parsed.problems.map((problem) => problem.message).join('; '), {
+    hint: `Check it with "flannel-vpc netconf check FILE" and store it again${fatal ? ', then start the agent' : '; the agent goes on by itself'}.`,
+  });
+  return fatal ? { kind: 'fatal', error } : { kind: 'wait', error };
+}

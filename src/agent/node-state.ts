@@ -1,0 +1,121 @@
+/** What this node should look like, from net-conf, flags, interface and lease. Pure. */
+import { type Cidr, cidrOf, families, type Family, formatIp, type Ip, nthAddress, type PerFamily, sameIp } from '../core/ip.ts';
+import type { ExternalInterface, HostState, SubnetFile } from '../../host/host.ts';
+import type { Lease, NodeIdentity } from '../../lease/lease.ts';
+import type { LeaseRequest } from '../../lease/lease-store.ts';
+import type { MachineIdentity } from '../../providers/provider.ts';
+import type { NetConf } from '../netconf/net-conf.ts';
+
+/** The flags that decide what the kernel gets. */
+export interface HostFlags {
+  /** `--ip-masq`. */
+  readonly ipMasq: boolean;
+  /** `--ip-masq-fully-random-disable`, the other way round. */
+  readonly randomFully: boolean;
+  /** `--iptables-forward-rules`. */
+  readonly forwardRules: boolean;
+  /** `--ip-blackhole-route`. */
+  readonly blackholeRoute: boolean;
+  /** `--bridge`, or undefined for none. */
+  readonly bridge: string | undefined;
+}
+
+/** The kernel state this node needs while it holds the lease. */
+export function hostState(
+  netConf: NetConf,
+  flags: HostFlags,
+  lease: Pick<Lease, 'subnets'>,
+  external: ExternalInterface,
+): HostState {
+  const subnets = netConf.families.flatMap((family) => lease.subnets[family] ?? []);
+  return {
+    forwarding: netConf.families,
+    bridge: flags.bridge === undefined ? undefined : { name: flags.bridge, addresses: subnets.map(gateway), mtu: external.mtu },
+    rules: {
+      renderer: netConf.enableNFTables ? 'nftables' : 'iptables',
+      masquerade: flags.ipMasq
+        ? { randomFully: flags.randomFully, nonMasqueradeCidrs: netConf.backend.nonMasqueradeCidrs }
+        : undefined,
+      forward: flags.forwardRules,
+      families: perFamily(netConf.families, (family) => {
+        const network = netConf.ranges[family]?.network;
+        const subnet = lease.subnets[family];
+        return network && subnet && { network, subnet };
+      }),
+    },
+    blackholeRoutes: flags.blackholeRoute ? subnets : [],
+  };
+}
+
+/** What subnet.env says for this lease. The subnet's address is its second one, as in flannel. */
+export function subnetFile(
+  netConf: NetConf,
+  flags: Pick<HostFlags, 'ipMasq'>,
+  lease: Pick<Lease, 'subnets'>,
+  external: ExternalInterface,
+): SubnetFile {
+  return {
+    networks: perFamily(netConf.families, (family) => netConf.ranges[family]?.network),
+    subnets: perFamily(netConf.families, (family) => {
+      const subnet = lease.subnets[family];
+      return subnet && gateway(subnet);
+    }),
+    mtu: external.mtu,
+    ipMasq: flags.ipMasq,
+  };
+}
+
+/** What to ask the store for. Identity goes into the lease only where a cloud told it. */
+export function leaseRequest(
+  netConf: NetConf,
+  external: ExternalInterface,
+  previous: PerFamily<Cidr>,
+  node: NodeIdentity | undefined,
+  ttlSeconds: number,
+): LeaseRequest {
+  return {
+    ranges: netConf.ranges,
+    attributes: { publicIps: external.publicIps, backendType: '', backendData: {}, node },
+    previous,
+    publicIpConfirmed: families.every((family) => {
+      const claimed = external.publicIps[family];
+      if (claimed === undefined) return true;
+      const onInterface = external.addresses[family];
+      return (
+        (onInterface !== undefined && sameIp(onInterface, claimed)) || (node?.addresses?.includes(formatIp(claimed)) ?? false)
+      );
+    }),
+    ttlSeconds,
+  };
+}
+
+/** The lease's `FlannelVPC` member for this machine; `nicId` is the NIC that carries the lease's address. */
+export function nodeIdentity(machine: MachineIdentity, nicId: string | undefined): NodeIdentity {
+  return {
+    instanceId: machine.instanceId,
+    nicId,
+    zone: machine.zone,
+    addresses: machine.nics.flatMap((nic) => nic.addresses.map(formatIp)),
+  };
+}
+
+/** subnet.env's subnets as networks: the lease this node had before. */
+export function previousSubnets(file: SubnetFile | undefined): PerFamily<Cidr> {
+  return perFamily(families, (family) => {
+    const subnet = file?.subnets[family];
+    return subnet && cidrOf(subnet.ip, subnet.length);
+  });
+}
+
+function gateway(subnet: Cidr): { readonly ip: Ip; readonly length: number } {
+  return { ip: nthAddress(subnet, 1), length: subnet.length };
+}
+
+function perFamily<T>(wanted: readonly Family[], valueOf: (family: Family) => T | undefined): PerFamily<T> {
+  const result: { [F in Family]?: T } = {};
+  for (const family of wanted) {
+    const value = valueOf(family);
+    if (value !== undefined) result[family] = value;
+  }
+  return result;
+}

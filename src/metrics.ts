@@ -1,0 +1,55 @@
+/** What an operator watches, in Prometheus' terms. Loaded only when something asks for it. */
+import { Counter, Gauge, Registry } from 'prom-client';
+
+export interface AgentMetrics {
+  readonly ready: Gauge;
+  readonly leaseExpiry: Gauge;
+  readonly routePasses: Counter<'state'>;
+  readonly routeWrites: Counter<'action'>;
+  readonly lastRoutePass: Gauge;
+  readonly hostChanges: Counter;
+  readonly storeFailures: Counter;
+  render(): Promise<{ readonly contentType: string; readonly text: string }>;
+}
+
+/** Makes a fresh set; nothing is global, so that several agents in one process don't share counts. */
+export function createAgentMetrics(): AgentMetrics {
+  const registry = new Registry();
+  const registers = [registry];
+  return {
+    ready: new Gauge({ name: 'flannel_vpc_ready', help: '1 when /readyz says 200.', registers }),
+    leaseExpiry: new Gauge({
+      name: 'flannel_vpc_lease_expiry_timestamp_seconds',
+      help: 'When the lease ends unless renewed, seconds since 1970; 0 for a reservation.',
+      registers,
+    }),
+    routePasses: new Counter({
+      name: 'flannel_vpc_route_passes_total',
+      help: 'Route checks, by how they ended.',
+      labelNames: ['state'],
+      registers,
+    }),
+    routeWrites: new Counter({
+      name: 'flannel_vpc_route_writes_total',
+      help: 'Route table changes made, by action.',
+      labelNames: ['action'],
+      registers,
+    }),
+    lastRoutePass: new Gauge({
+      name: 'flannel_vpc_last_route_pass_timestamp_seconds',
+      help: 'When the route was last seen in place, seconds since 1970.',
+      registers,
+    }),
+    hostChanges: new Counter({
+      name: 'flannel_vpc_host_changes_total',
+      help: 'Changes made to rules, bridge, sysctls and routes of this host.',
+      registers,
+    }),
+    storeFailures: new Counter({
+      name: 'flannel_vpc_store_failures_total',
+      help: 'Calls to the lease store that failed after their retries.',
+      registers,
+    }),
+    render: async () => ({ contentType: registry.contentType, text: await registry.metrics() }),
+  };
+}

@@ -1,0 +1,46 @@
+/** Saying the same thing once, then rarely: for loops that fail the same way for hours. */
+import type { Clock } from './core/clock.ts';
+import { errorMessage, isFlannelVpcError } from './core/errors.ts';
+import type { LogFields, Logger } from './core/log.ts';
+
+export interface RepeatGate {
+  /** Logs the failure unless the same text was logged less than the interval ago. */
+  failed(level: 'warn' | 'error', message: string, error: unknown, fields?: LogFields): void;
+  /** Logs that it works again, if a failure was logged since the last success. */
+  recovered(message: string, fields?: LogFields): void;
+}
+
+/** Default pause between two lines that say the same. */
+export const repeatIntervalMs = 5 * 60_000;
+
+export function createRepeatGate(options: { readonly logger: Logger; readonly clock: Clock; readonly intervalMs?: number }): RepeatGate {
+  const intervalMs = options.intervalMs ?? repeatIntervalMs;
+  let lastText: string | undefined;
+  let lastAt = 0;
+  return {
+    failed(level, message, error, fields = {}) {
+      const text = `${message}: ${errorMessage(error)}`;
+      const now = options.clock.monotonic();
+      if (text === lastText && now - lastAt < intervalMs) return;
+      lastText = text;
+      lastAt = now;
+      options.logger[level](message, { ...errorFields(error), ...fields });
+    },
+    recovered(message, fields) {
+      if (lastText === undefined) return;
+      lastText = undefined;
+      options.logger.info(message, fields);
+    },
+  };
+}
+
+/** An error as log fields: what went wrong, its code, what to do, and its safe details. */
+export function errorFields(error: unknown): LogFields {
+  if (!isFlannelVpcError(error)) return { error: errorMessage(error), ...(error instanceof Error ? { stack: error.stack } : {}) };
+  return {
+    error: error.message,
+    code: error.code,
+    ...(error.hint === undefined ? {} : { hint: error.hint }),
+    ...error.details,
+  };
+}

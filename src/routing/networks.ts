@@ -1,0 +1,39 @@
+/** The fence: the only destinations this program ever writes or deletes. */
+import { type Cidr, cidrContains, families, type Family, type PerFamily } from '../core/ip.ts';
+
+/** One configured network. A net-conf's `SubnetRange` is one. */
+export interface RouteNetwork {
+  readonly network: Cidr;
+  /** Prefix length of every subnet leased from it. */
+  readonly subnetLength: number;
+}
+
+export type RouteNetworks = PerFamily<RouteNetwork>;
+
+/** True when the destination lies inside a configured network and is longer than it: part of it, never all of it. */
+export function insideNetworks(networks: RouteNetworks, destination: Cidr): boolean {
+  const configured = networks[destination.family];
+  return (
+    configured !== undefined &&
+    destination.length > configured.network.length &&
+    cidrContains(configured.network, destination)
+  );
+}
+
+/** True for a destination that a lease of these networks may have. */
+export function isSubnetOf(networks: RouteNetworks, destination: Cidr): boolean {
+  return insideNetworks(networks, destination) && networks[destination.family]?.subnetLength === destination.length;
+}
+
+/** The families in use, IPv4 first. */
+export function configuredFamilies(networks: RouteNetworks): readonly Family[] {
+  return families.filter((family) => networks[family] !== undefined);
+}
+
+/** A CIDR as a map key, several times cheaper than its text. Equal keys mean the same network. */
+export type CidrKey = string;
+
+export function cidrKey(cidr: Cidr): CidrKey {
+  // Hexadecimal: V8 prints it without the division that decimal needs.
+  return `${cidr.family}/${cidr.length}/${cidr.address.toString(16)}`;
+}

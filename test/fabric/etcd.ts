@@ -1,0 +1,250 @@
+/**
+ * A real etcd for tests: started from the cached binary, with its data in a temporary folder, on ports of its own.
+ *
+ * `kill()` is kill -9 and `restart()` starts again on the same data, which is what a crashed machine does. With `command`
+ * (such as `['ip', 'netns', 'exec', NAME]`) the server and every etcdctl run inside that namespace.
+ */
+import { type ChildProcess, execFile, spawn } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { promisify } from 'node:util';
+import { createEtcdCertificates, type EtcdCertificates } from './etcd-certificates.ts';
+import { etcdBinary, etcdctlBinary } from './tools.ts';
+
+const run = promisify(execFile);
+
+export interface EtcdServerOptions {
+  /** Address to listen on; default 127.0.0.1. */
+  readonly host?: string;
+  /** Client port. Default: a free one, or 2379 where `command` puts the server into a namespace of its own. */
+  readonly clientPort?: number;
+  /** Peer port. Default: a free one, or 2380 with `command`. */
+  readonly peerPort?: number;
+  /** Arguments put before the program, to run it in another namespace. */
+  readonly command?: readonly string[];
+  /** HTTPS only, with a certificate for `host` made on the spot; `clientAuth` also asks clients for one. */
+  readonly tls?: { readonly clientAuth: boolean };
+  /** Switches authentication on: a root user, and one user that may read and write keys below `prefix` only. */
+  readonly user?: { readonly name: string; readonly password: string; readonly prefix: string };
+  /** More of etcd's own arguments. */
+  readonly args?: readonly string[];
+}
+
+export interface EtcdKey {
+  readonly key: string;
+  readonly value: string;
+  /** etcd lease id in decimal; '0' without one. */
+  readonly lease: string;
+  readonly version: number;
+  readonly modRevision: number;
+}
+
+export interface EtcdServer {
+  /** Such as `http://127.0.0.1:34567`. */
+  readonly endpoint: string;
+  /** Files for clients of a TLS server. */
+  readonly certificates: EtcdCertificates | undefined;
+  readonly pid: number | undefined;
+  /** Runs etcdctl against this server, as root where there are users, and gives its output. */
+  etcdctl(...args: string[]): Promise<string>;
+  /** Puts a key, under a fresh etcd lease when a TTL is given. */
+  put(key: string, value: string, ttlSeconds?: number): Promise<void>;
+  delete(key: string): Promise<void>;
+  /** All keys below a prefix, in byte order. */
+  keys(prefix: string): Promise<readonly EtcdKey[]>;
+  /** The store's current revision. */
+  revision(): Promise<number>;
+  /** Granted TTL of an etcd lease in seconds. */
+  grantedTtl(leaseId: string): Promise<number>;
+  /** Revokes an etcd lease given by its decimal id. */
+  revoke(leaseId: string): Promise<void>;
+  /** Compacts everything up to the current revision. */
+  compact(): Promise<void>;
+  /** A counter of etcd's Prometheus metrics, summed over its labels; `labels` must all occur in the line. */
+  metric(name: string, ...labels: string[]): Promise<number>;
+  /** kill -9. Data stays. */
+  kill(): Promise<void>;
+  /** SIGSTOP: connections stay up and nobody answers. */
+  pause(): void;
+  resume(): void;
+  /** Starts again on the same data and ports, after `kill`. */
+  restart(): Promise<void>;
+  /** Ends the server and removes its data. */
+  stop(): Promise<void>;
+}
+
+const rootPassword = 'root';
+
+/** Starts one server and waits until it answers. */
+export async function startEtcd(options: EtcdServerOptions = {}): Promise<EtcdServer> {
+  const { host = '127.0.0.1', command = [], tls, user } = options;
+  // In memory where that can be had: a busy disk's fsync would turn short tests into long ones.
+  const folder = await mkdtemp(join(existsSync('/dev/shm') ? '/dev/shm' : tmpdir(), 'flannel-vpc-etcd-'));
+  const inNamespace = command.length > 0;
+  const clientPort = options.clientPort ?? (inNamespace ? 2379 : await freePort(host));
+  const peerPort = options.peerPort ?? (inNamespace ? 2380 : await freePort(host));
+  const certificates = tls && (await createEtcdCertificates(join(folder, 'tls'), host));
+  const bracketed = host.includes(':') ? `[${host}]` : host;
+  const endpoint = `${tls ? 'https' : 'http'}://${bracketed}:${clientPort}`;
+  const peer = `http://${bracketed}:${peerPort}`;
+  const etcd = await etcdBinary();
+  const etcdctl = await etcdctlBinary();
+  const serverArgs = [
+    ...['--name', 'test', '--data-dir', join(folder, 'data'), '--log-level', 'error', '--logger', 'zap'],
+    ...['--listen-client-urls', endpoint, '--advertise-client-urls', endpoint],
+    ...['--listen-peer-urls', peer, '--initial-advertise-peer-urls', peer, '--initial-cluster', `test=${peer}`],
+    ...(certificates ? ['--cert-file', certificates.serverCertFile, '--key-file', certificates.serverKeyFile] : []),
+    ...(certificates && tls?.clientAuth ? ['--client-cert-auth', '--trusted-ca-file', certificates.caFile] : []),
+    ...(options.args ?? []),
+  ];
+  let child: ChildProcess | undefined;
+  let authEnabled = false;
+
+  async function ctl(...args: string[]): Promise<string> {
+    const all = [
+      ...command,
+      etcdctl,
+      `--endpoints=${endpoint}`,
+      ...(certificates
+        ? [`--cacert=${certificates.caFile}`, `--cert=${certificates.clientCertFile}`, `--key=${certificates.clientKeyFile}`]
+        : []),
+      ...(authEnabled ? [`--user=root:${rootPassword}`] : []),
+      ...args,
+    ];
+    const [program, ...rest] = all;
+    if (program === undefined) throw new Error('no program');
+    const { stdout } = await run(program, rest, {
+      env: { ...process.env, ETCDCTL_API: '3' },
+      maxBuffer: 256 * 1024 * 1024,
+    });
+    return stdout;
+  }
+
+  async function launch(): Promise<void> {
+    const [program = etcd, ...rest] = [...command, etcd, ...serverArgs];
+    const started = spawn(program, rest, { stdio: ['ignore', 'ignore', 'pipe'], env: { ...process.env, ETCD_UNSUPPORTED_ARCH: process.arch } });
+    let complaints = '';
+    started.stderr?.on('data', (data: Buffer) => {
+      complaints = `${complaints}${data.toString()}`.slice(-4000);
+    });
+    child = started;
+    for (let attempt = 0; ; attempt++) {
+      if (started.exitCode !== null) throw new Error(`etcd ended at its start (exit ${started.exitCode}): ${complaints}`);
+      try {
+        await ctl('endpoint', 'health', '--command-timeout=1s');
+        return;
+      } catch (error) {
+        if (attempt >= 150) throw new Error(`etcd does not answer at ${endpoint}: ${complaints}`, { cause: error });
+        await delay(50);
+      }
+    }
+  }
+
+  async function end(signal: NodeJS.Signals): Promise<void> {
+    const ending = child;
+    child = undefined;
+    if (!ending || ending.exitCode !== null || ending.signalCode !== null) return;
+    const ended = new Promise<void>((resolve) => ending.once('exit', () => resolve()));
+    ending.kill(signal);
+    await ended;
+  }
+
+  try {
+    await launch();
+    if (user) {
+      await ctl('user', 'add', `root:${rootPassword}`);
+      await ctl('user', 'grant-role', 'root', 'root');
+      await ctl('user', 'add', `${user.name}:${user.password}`);
+      await ctl('role', 'add', 'network');
+      await ctl('role', 'grant-permission', 'network', '--prefix=true', 'readwrite', user.prefix);
+      await ctl('user', 'grant-role', user.name, 'network');
+      await ctl('auth', 'enable');
+      authEnabled = true;
+    }
+  } catch (error) {
+    await end('SIGKILL');
+    await rm(folder, { recursive: true, force: true });
+    throw error;
+  }
+
+  return {
+    endpoint,
+    certificates: certificates || undefined,
+    get pid() {
+      return child?.pid;
+    },
+    etcdctl: ctl,
+    async put(key, value, ttlSeconds) {
+      const lease = ttlSeconds === undefined ? [] : [`--lease=${(await ctl('lease', 'grant', String(ttlSeconds))).split(' ')[1]}`];
+      await ctl('put', ...lease, '--', key, value);
+    },
+    async delete(key) {
+      await ctl('del', '--', key);
+    },
+    async keys(prefix) {
+      return readKeys(await ctl('get', '--prefix', '-w', 'json', '--', prefix));
+    },
+    async revision() {
+      return Number(/"revision":(\d+)/.exec(await ctl('get', '-w', 'json', 'no-such-key'))?.[1]);
+    },
+    async grantedTtl(leaseId) {
+      return Number(/"granted-ttl":(\d+)/.exec(await ctl('lease', 'timetolive', BigInt(leaseId).toString(16), '-w', 'json'))?.[1]);
+    },
+    async revoke(leaseId) {
+      await ctl('lease', 'revoke', BigInt(leaseId).toString(16));
+    },
+    async compact() {
+      await ctl('compact', /"revision":(\d+)/.exec(await ctl('get', '-w', 'json', 'no-such-key'))?.[1] ?? '');
+    },
+    async metric(name, ...labels) {
+      const text = await (await fetch(`${endpoint}/metrics`)).text();
+      return text
+        .split('\n')
+        .filter((line) => line.startsWith(name) && labels.every((label) => line.includes(label)))
+        .reduce((sum, line) => sum + Number(line.slice(line.lastIndexOf(' ') + 1)), 0);
+    },
+    kill: () => end('SIGKILL'),
+    pause() {
+      child?.kill('SIGSTOP');
+    },
+    resume() {
+      child?.kill('SIGCONT');
+    },
+    restart: launch,
+    async stop() {
+      await end('SIGKILL');
+      await rm(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+/** etcdctl prints 64-bit ids as bare JSON numbers, which would lose digits, so they are quoted before parsing. */
+function readKeys(json: string): readonly EtcdKey[] {
+  const parsed: { kvs?: { key: string; value?: string; lease?: string; version: string; mod_revision: string }[] } = JSON.parse(
+    json.replace(/":(\d+)/g, '":"$1"'),
+  );
+  return (parsed.kvs ?? []).map((entry) => ({
+    key: Buffer.from(entry.key, 'base64').toString(),
+    value: Buffer.from(entry.value ?? '', 'base64').toString(),
+    lease: entry.lease ?? '0',
+    version: Number(entry.version),
+    modRevision: Number(entry.mod_revision),
+  }));
+}
+
+/** A port nobody listens on at that address just now, in the namespace of the caller. */
+export async function freePort(host: string): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(0, host, resolve);
+  });
+  const address = server.address();
+  await new Promise((resolve) => server.close(resolve));
+  if (address === null || typeof address === 'string') throw new Error('no port');
+  return address.port;
+}
