@@ -1,0 +1,65 @@
+/** Where the programs are that `make setup` puts into the cache folder. Absent ones are an error, never a skipped test. */
+import { createHash } from 'node:crypto';
+import { constants } from 'node:fs';
+import { access, readdir, readFile } from 'node:fs/promises';
+import { homedir } from 'node:os';
+import { delimiter, join } from 'node:path';
+
+/** The folder that `make setup` fills: `$XDG_CACHE_HOME/flannel-vpc`. */
+export function cacheFolder(): string {
+  return join(process.env['XDG_CACHE_HOME'] || join(homedir(), '.cache'), 'flannel-vpc');
+}
+
+/** Path of an etcd server, 3.4 or later. @throws Error that names the command to run when there is none. */
+export async function etcdBinary(): Promise<string> {
+  return await findEtcd('etcd');
+}
+
+/** Path of the etcdctl that belongs to {@link etcdBinary}. @throws Error that names the command to run. */
+export async function etcdctlBinary(): Promise<string> {
+  return await findEtcd('etcdctl');
+}
+
+/**
+ * The Python whose packages hold LocalStack: run it with `-m localstack.runtime.main`.
+ *
+ * @throws Error that names the command to run when it is not installed, or when its lock changed since.
+ */
+export async function localstackPython(): Promise<string> {
+  const lock = await readFile(new URL('../../tools/localstack-requirements.txt', import.meta.url));
+  const prefix = `localstack-${createHash('sha256').update(lock).digest('hex').slice(0, 12)}-py`;
+  return await newestInCache(prefix, 'python') ?? missing('LocalStack');
+}
+
+async function findEtcd(program: 'etcd' | 'etcdctl'): Promise<string> {
+  const cached = await newestInCache('etcd-', program);
+  if (cached) return cached;
+  for (const folder of (process.env['PATH'] ?? '').split(delimiter).filter(Boolean)) {
+    if (await isExecutable(join(folder, program))) return join(folder, program);
+  }
+  return missing(program);
+}
+
+/** `bin/<program>` of the last folder by version among those whose name starts with the prefix. */
+async function newestInCache(prefix: string, program: string): Promise<string | undefined> {
+  const names = await readdir(cacheFolder()).catch(() => []);
+  const candidates = names
+    .filter((name) => name.startsWith(prefix) && !name.endsWith('.part'))
+    .sort((a, b) => b.localeCompare(a, 'en', { numeric: true }));
+  for (const name of candidates) {
+    const path = join(cacheFolder(), name, 'bin', program);
+    if (await isExecutable(path)) return path;
+  }
+  return undefined;
+}
+
+async function isExecutable(path: string): Promise<boolean> {
+  return await access(path, constants.X_OK).then(
+    () => true,
+    () => false,
+  );
+}
+
+function missing(what: string): never {
+  throw new Error(`${what} is not installed in ${cacheFolder()}: run \`make setup\``);
+}
