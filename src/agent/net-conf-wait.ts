@@ -67,7 +67,8 @@ async function readOnce(store: LeaseStore, signal: AbortSignal): Promise<Found> 
   }
   const parsed = parseNetConf(text);
   if (parsed.ok) return { kind: 'usable', netConf: parsed.netConf, warnings: parsed.warnings };
-  const fatal = parsed.problems.some((problem) => problem.severity === 'exit');
+  // As in flannel: a net-conf that is refused is waited for, and only a sound one that asks for the impossible ends the agent.
+  const fatal = parsed.problems.every((problem) => problem.severity === 'exit');
   const error = new FlannelVpcError('CONFIG_INVALID', parsed.problems.map((problem) => problem.message).join('; '), {
     hint: `Check it with "flannel-vpc netconf check FILE" and store it again${fatal ? ', then start the agent' : '; the agent goes on by itself'}.`,
   });

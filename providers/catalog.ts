@@ -1,0 +1,45 @@
+/**
+ * Every `Backend.Type` there is: what its net-conf members are, and how to load its cloud. Nothing of a cloud's SDK is loaded
+ * before its type is chosen.
+ */
+import * as z from 'zod';
+import { type AwsVpcConfig, awsVpcSchema } from './aws-vpc/config.ts';
+import type { CloudProvider, ProviderOptions } from './provider.ts';
+
+/** A backend type that can be chosen. */
+export interface BackendType {
+  readonly name: string;
+  /** Names of its own members of `Backend`, as flannel or we spell them. */
+  readonly members: readonly string[];
+  /** Checks those members and gives the backend's own configuration. */
+  readonly schema: z.ZodType<unknown>;
+  /** Makes its provider. Absent for backends that use no cloud. */
+  readonly load?: (options: ProviderOptions<unknown>) => Promise<CloudProvider>;
+}
+
+/** Types that work today. */
+export const backendTypes: readonly BackendType[] = [
+  {
+    name: 'aws-vpc',
+    members: ['RouteTableID'],
+    schema: awsVpcSchema,
+    async load(options) {
+      const { createProvider } = await import('./aws-vpc/aws-vpc.ts');
+      // The schema above made the configuration, and net-conf hands it through unchanged.
+      return createProvider({ ...options, config: options.config as AwsVpcConfig });
+    },
+  },
+  { name: 'alloc', members: [], schema: z.object({}) },
+];
+
+/** Types of flannel's or of ours that are meant to come, and are not built yet. */
+export const plannedTypes: readonly string[] = ['gce', 'ali-vpc', 'azure-vnet', 'host-gw', 'vxlan', 'extension'];
+
+/** flannel's types that this program will not have, with what to use in their place. */
+export const refusedTypes: Readonly<Record<string, string>> = {
+  udp: 'it copies every packet through user space',
+  ipip: 'it encapsulates, and a VPC route does without',
+  wireguard: 'it encrypts, which VPC routes do not; keep flannel where you need that',
+  ipsec: 'it encrypts, which VPC routes do not; keep flannel where you need that',
+  'tencent-vpc': 'its cloud is not supported',
+};

@@ -1,0 +1,113 @@
+/** net-conf's `Backend`: which one, and its own members. */
+import * as z from 'zod';
+import { type Cidr, formatCidr, parseCidr } from '../core/ip.ts';
+import { nearest } from '../core/suggest.ts';
+import { type BackendType, backendTypes, plannedTypes, refusedTypes } from '../../providers/catalog.ts';
+import { isObject, readMembers } from './members.ts';
+import { type NetConfProblem, problem } from './problems.ts';
+
+/** Who writes the routes: every node its own, or one elected controller all of them. */
+export type Writer = 'node' | 'controller';
+
+/** A checked `Backend`. */
+export interface BackendConf {
+  readonly type: string;
+  readonly writer: Writer;
+  /** Destinations outside the network to which pods keep their own address. */
+  readonly nonMasqueradeCidrs: readonly Cidr[];
+  /** What the type's own schema made of its members. */
+  readonly config: unknown;
+}
+
+export interface BackendResult {
+  readonly backend: BackendConf | undefined;
+  readonly problems: readonly NetConfProblem[];
+  readonly warnings: readonly string[];
+}
+
+const commonMembers = ['Type', 'Writer', 'NonMasqueradeCIDRs'] as const;
+const typeNames = backendTypes.map(({ name }) => name);
+const allowedTypes = typeNames.map((name) => `"${name}"`).join(', ');
+/** The net-conf to write, for those who have none. */
+const example = '{"Network": "10.244.0.0/16", "Backend": {"Type": "aws-vpc"}}';
+
+const cidrText = z.string().transform((text, context): Cidr => {
+  const cidr = parseCidr(text);
+  if (cidr) return cidr;
+  context.addIssue({ code: 'custom', message: 'a list of CIDRs such as ["10.0.0.0/8"]' });
+  return z.NEVER;
+});
+
+const commonSchema = z.object({
+  Writer: z.enum(['node', 'controller'], { error: '"node" or "controller"' }).nullish(),
+  NonMasqueradeCIDRs: z.array(cidrText, { error: 'a list of CIDRs such as ["10.0.0.0/8"]' }).max(100).nullish(),
+});
+
+/** Checks `Backend`. `value` is whatever stands in net-conf, undefined when nothing does. */
+export function readBackend(value: unknown): BackendResult {
+  if (value === undefined) return failed(problem('Backend', undefined, noBackend('is missing'), `for example ${example}`, 'exit'));
+  if (value !== null && !isObject(value)) {
+    return failed(problem('Backend', value, 'error decoding Backend property of config: not an object', 'an object with a Type'));
+  }
+  const object = value ?? {};
+  const typeValue = readMembers(object, ['Type'], 'Backend.').values['Type'];
+  if (typeValue !== undefined && typeValue !== null && typeof typeValue !== 'string') {
+    return failed(problem('Backend.Type', typeValue, 'error decoding Backend property of config: Type is no text', allowedTypes));
+  }
+  const name = (typeValue ?? '').toLowerCase();
+  const type = backendTypes.find((candidate) => candidate.name === name);
+  return type ? readOptions(type, object) : failed(unusable(name, typeValue ?? undefined));
+}
+
+function readOptions(type: BackendType, object: Readonly<Record<string, unknown>>): BackendResult {
+  const { values, warnings } = readMembers(object, [...commonMembers, ...type.members], 'Backend.');
+  const common = commonSchema.safeParse(values);
+  const own = type.schema.safeParse(values);
+  const problems = [common, own].flatMap((result) => issuesOf(result.error, values));
+  if (!common.success || !own.success) return { backend: undefined, problems, warnings };
+  const writer = common.data.Writer ?? 'node';
+  if (writer === 'controller' && type.load) {
+    const text = 'this version has no controller yet';
+    return { ...failed(problem('Backend.Writer', writer, text, '"node": each agent writes its own route', 'exit')), warnings };
+  }
+  const nonMasqueradeCidrs = common.data.NonMasqueradeCIDRs ?? [];
+  return { backend: { type: type.name, writer, nonMasqueradeCidrs, config: own.data }, problems: [], warnings };
+}
+
+/** One problem for each member; the schemas' messages say what is allowed. */
+function issuesOf(error: z.ZodError | undefined, values: Readonly<Record<string, unknown>>): readonly NetConfProblem[] {
+  const seen = new Set<string>();
+  const problems: NetConfProblem[] = [];
+  for (const issue of error?.issues ?? []) {
+    const member = String(issue.path[0] ?? '');
+    if (seen.has(member)) continue;
+    seen.add(member);
+    problems.push(problem(`Backend.${member}`, values[member], 'is not usable', issue.message));
+  }
+  return problems;
+}
+
+function unusable(name: string, value: string | undefined): NetConfProblem {
+  if (name === '') return problem('Backend.Type', value, noBackend('is empty'), `${allowedTypes}; for example ${example}`, 'exit');
+  if (plannedTypes.includes(name)) return problem('Backend.Type', value, `${name} is not built yet in this version`, allowedTypes, 'exit');
+  const refused = refusedTypes[name];
+  if (refused !== undefined) {
+    return problem('Backend.Type', value, `${name} is not supported: ${refused}`, `${allowedTypes}; for example ${example}`, 'exit');
+  }
+  const meant = nearest(name, typeNames);
+  const hint = meant === undefined ? '' : `, did you mean ${meant}?`;
+  return problem('Backend.Type', value, `unknown backend type: ${name.slice(0, 64)}${hint}`, allowedTypes, 'exit');
+}
+
+function noBackend(what: string): string {
+  return `${what}, which to flannel means udp, and that is not supported`;
+}
+
+function failed(found: NetConfProblem): BackendResult {
+  return { backend: undefined, problems: [found], warnings: [] };
+}
+
+/** Networks as text, for messages and `netconf check`. */
+export function cidrList(cidrs: readonly Cidr[]): string {
+  return cidrs.map(formatCidr).join(', ');
+}

@@ -1,0 +1,86 @@
+/**
+ * net-conf.json: flannel's own format, plus `Backend.Writer` and `Backend.NonMasqueradeCIDRs`. Parsed and checked in one pass
+ * that reports every problem, not only the first.
+ */
+import * as z from 'zod';
+import { errorMessage } from '../core/errors.ts';
+import { type Family, families, type PerFamily } from '../core/ip.ts';
+import type { SubnetRange } from '../../lease/lease.ts';
+import { type BackendConf, readBackend } from './backend.ts';
+import { isObject, readMembers } from './members.ts';
+import { type NetConfProblem, problem } from './problems.ts';
+import { readRange } from './ranges.ts';
+
+/** A checked net-conf with every default filled in. */
+export interface NetConf {
+  /** Enabled families, IPv4 first; never empty. */
+  readonly families: readonly Family[];
+  /** One range for each enabled family. */
+  readonly ranges: PerFamily<SubnetRange>;
+  readonly enableNFTables: boolean;
+  readonly backend: BackendConf;
+}
+
+export type NetConfResult =
+  | { readonly ok: true; readonly netConf: NetConf; readonly warnings: readonly string[] }
+  | { readonly ok: false; readonly problems: readonly NetConfProblem[]; readonly warnings: readonly string[] };
+
+/** All members of net-conf's top level. */
+export const netConfMembers = [
+  ...['Network', 'SubnetLen', 'SubnetMin', 'SubnetMax', 'EnableIPv4', 'EnableIPv6', 'EnableNFTables'],
+  ...['IPv6Network', 'IPv6SubnetLen', 'IPv6SubnetMin', 'IPv6SubnetMax', 'Backend'],
+] as const;
+
+const switchSchema = z.boolean({ error: 'true or false' }).nullish();
+const switches = [
+  ['EnableIPv4', true],
+  ['EnableIPv6', false],
+  ['EnableNFTables', false],
+] as const;
+
+/** Parses and checks net-conf. Never throws. */
+export function parseNetConf(text: string): NetConfResult {
+  let json: unknown;
+  try {
+    json = JSON.parse(text);
+  } catch (error) {
+    return refused([problem('', undefined, `net-conf is not JSON: ${errorMessage(error)}`, 'one JSON object')], []);
+  }
+  if (!isObject(json)) return refused([problem('', json, 'net-conf is no JSON object', 'one JSON object')], []);
+  const { values, warnings } = readMembers(json, netConfMembers, '');
+  const problems: NetConfProblem[] = [];
+  const enabled: Record<string, boolean> = {};
+  for (const [name, byDefault] of switches) {
+    const parsed = switchSchema.safeParse(values[name]);
+    if (!parsed.success) problems.push(problem(name, values[name], 'is no boolean', 'true or false'));
+    enabled[name] = parsed.data ?? byDefault;
+  }
+  const inUse = families.filter((family) => enabled[`EnableIPv${family}`]);
+  if (inUse.length === 0) {
+    problems.push(problem('EnableIPv4', false, 'none defined stack: IPv4 and IPv6 are both off', 'true for one of them', 'exit'));
+  }
+  const ranges: { [F in Family]?: SubnetRange } = {};
+  for (const family of inUse) {
+    const { range, problems: found } = readRange(family, values);
+    problems.push(...found);
+    if (range) ranges[family] = range;
+  }
+  const { backend, problems: backendProblems, warnings: backendWarnings } = readBackend(values['Backend']);
+  problems.push(...backendProblems);
+  const allWarnings = [...warnings, ...backendWarnings, ...unusedIpv6(values, inUse)];
+  if (!backend || problems.length > 0) return refused(problems, allWarnings);
+  return {
+    ok: true,
+    netConf: { families: inUse, ranges, enableNFTables: enabled['EnableNFTables'] ?? false, backend },
+    warnings: allWarnings,
+  };
+}
+
+function refused(problems: readonly NetConfProblem[], warnings: readonly string[]): NetConfResult {
+  return { ok: false, problems, warnings };
+}
+
+function unusedIpv6(values: Readonly<Record<string, unknown>>, inUse: readonly Family[]): readonly string[] {
+  if (inUse.includes(6) || values['IPv6Network'] === undefined || values['EnableIPv6'] === false) return [];
+  return ['IPv6Network is not used while EnableIPv6 is not true'];
+}

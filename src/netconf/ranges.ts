@@ -1,0 +1,136 @@
+/** Network, SubnetLen, SubnetMin and SubnetMax of one family: flannel's checks and defaults (its `pkg/subnet/config.go`). */
+import {
+  addressBits,
+  type Cidr,
+  cidrContainsIp,
+  cidrOf,
+  cidrSize,
+  type Family,
+  formatCidr,
+  formatIp,
+  type Ip,
+  networkAddress,
+  parseCidr,
+  parseIp,
+  sameIp,
+} from '../core/ip.ts';
+import type { SubnetRange } from '../../lease/lease.ts';
+import { type NetConfProblem, problem } from './problems.ts';
+
+/** Member names and limits of one family. */
+interface FamilyRules {
+  readonly prefix: '' | 'IPv6';
+  /** Longest network prefix that leaves room when SubnetLen is not given. */
+  readonly longestNetwork: number;
+  /** Up to this network prefix the default subnet length is `wideLength`; above it prefix + 2. */
+  readonly wideUpTo: number;
+  readonly wideLength: number;
+  readonly longestSubnet: number;
+  readonly example: string;
+}
+
+const rulesOf: Readonly<Record<Family, FamilyRules>> = {
+  4: { prefix: '', longestNetwork: 28, wideUpTo: 22, wideLength: 24, longestSubnet: 30, example: '10.244.0.0/16' },
+  6: { prefix: 'IPv6', longestNetwork: 124, wideUpTo: 62, wideLength: 64, longestSubnet: 126, example: 'fd42::/48' },
+};
+
+export type RangeResult = { readonly range: SubnetRange | undefined; readonly problems: readonly NetConfProblem[] };
+
+/** Checks one family's members; `range` is undefined exactly when there are problems. */
+export function readRange(family: Family, members: Readonly<Record<string, unknown>>): RangeResult {
+  const rules = rulesOf[family];
+  const problems: NetConfProblem[] = [];
+  const report = (name: string, text: string, allowed: string): undefined => {
+    problems.push(problem(name, members[name], text, allowed));
+    return undefined;
+  };
+  const network = readNetwork(family, rules, members, report);
+  const length = readLength(rules, members, network, report);
+  const min = readBound(family, `${rules.prefix}SubnetMin`, members, network, length, report);
+  const max = readBound(family, `${rules.prefix}SubnetMax`, members, network, length, report);
+  if (!network || length === undefined || problems.length > 0) return { range: undefined, problems };
+  const subnetSize = cidrSize({ ...network, length });
+  const range: SubnetRange = {
+    network,
+    subnetLength: length,
+    subnetMin: min ?? { family, value: network.address + subnetSize },
+    subnetMax: max ?? { family, value: network.address + cidrSize(network) - subnetSize },
+  };
+  if (range.subnetMax.value < range.subnetMin.value) {
+    // flannel starts with this and then says "out of subnets".
+    report(`${rules.prefix}SubnetMax`, 'lies below the first subnet', `${formatIp(range.subnetMin)} or above`);
+    return { range: undefined, problems };
+  }
+  return { range, problems };
+}
+
+type Report = (name: string, text: string, allowed: string) => undefined;
+type RawMembers = Readonly<Record<string, unknown>>;
+
+function readNetwork(family: Family, rules: FamilyRules, members: RawMembers, report: Report): Cidr | undefined {
+  const name = `${rules.prefix}Network`;
+  const value = members[name];
+  const allowed = `an IPv${family} CIDR such as "${rules.example}"`;
+  if (value === undefined || value === null) {
+    return report(name, `please define a correct ${name} parameter in the flannel config`, allowed);
+  }
+  const cidr = typeof value === 'string' ? parseCidr(value) : undefined;
+  if (!cidr) return report(name, `invalid CIDR address: ${typeof value === 'string' ? value.slice(0, 64) : typeof value}`, allowed);
+  if (cidr.family !== family) return report(name, `invalid IPv${family} CIDR format`, allowed);
+  if (cidr.address === 0n) {
+    return report(name, `please define a correct ${name} parameter in the flannel config`, allowed);
+  }
+  return cidr;
+}
+
+function readLength(
+  rules: FamilyRules,
+  members: RawMembers,
+  network: Cidr | undefined,
+  report: Report,
+): number | undefined {
+  const name = `${rules.prefix}SubnetLen`;
+  const value = members[name] ?? 0;
+  const lowest = (network?.length ?? 0) + 2;
+  const allowed = `a whole number from ${lowest} to ${rules.longestSubnet}, or 0 for the default`;
+  if (typeof value !== 'number' || !Number.isInteger(value) || value < 0) return report(name, 'is no whole number', allowed);
+  if (value > rules.longestSubnet) return report(name, `SubnetLen must be less than /${rules.longestSubnet + 1}`, allowed);
+  if (!network) return undefined;
+  if (value > 0) {
+    return value < lowest ? report(name, 'network must be able to accommodate at least four subnets', allowed) : value;
+  }
+  if (network.length > rules.longestNetwork) {
+    const subject = rules.prefix === '' ? 'network' : 'IPv6Network';
+    return report(
+      `${rules.prefix}Network`,
+      `${subject} is too small. Minimum useful network prefix is /${rules.longestNetwork}`,
+      `a prefix of at most /${rules.longestNetwork}, or a ${name} that fits`,
+    );
+  }
+  return network.length <= rules.wideUpTo ? rules.wideLength : network.length + 2;
+}
+
+function readBound(
+  family: Family,
+  name: string,
+  members: RawMembers,
+  network: Cidr | undefined,
+  length: number | undefined,
+  report: Report,
+): Ip | undefined {
+  const value = members[name];
+  if (value === undefined || value === null) return undefined;
+  const ip = typeof value === 'string' ? parseIp(value) : undefined;
+  const inside = network ? `in ${formatCidr(network)}` : 'of the network';
+  const allowed = `the address of a subnet ${inside}`;
+  if (ip?.family !== family) return report(name, `is no IPv${family} address`, allowed);
+  // flannel treats 0.0.0.0 and :: as not given.
+  if (ip.value === 0n || !network) return undefined;
+  if (!cidrContainsIp(network, ip)) {
+    return report(name, `${name} is not in the range of the ${family === 4 ? '' : 'IPv6'}Network`, allowed);
+  }
+  if (length !== undefined && length <= addressBits(family) && !sameIp(networkAddress(cidrOf(ip, length)), ip)) {
+    return report(name, `${name} is not on a SubnetLen boundary: ${formatIp(ip)}`, `${allowed}, a multiple of /${length}`);
+  }
+  return ip;
+}
