@@ -5,12 +5,22 @@ const transform = {
   ],
 };
 
-export default {
-  projects: ['unit'].map((tier) => ({
-    displayName: tier,
+/** A tier is a folder of test/. tools/test.ts runs them; all but unit inside test/fabric/enter.sh, one file at a time. */
+function tier(name, more) {
+  return {
+    displayName: name,
     testEnvironment: 'node',
     extensionsToTreatAsEsm: ['.ts'],
     transform,
-    testMatch: [`<rootDir>/test/${tier}/**/*.test.ts`],
-  })),
+    testMatch: [`<rootDir>/test/${name}/**/*.test.ts`],
+    // A built bundle is no module of ours, and jest would look through it.
+    modulePathIgnorePatterns: ['<rootDir>/dist/'],
+    ...more,
+  };
+}
+
+const inRig = { setupFilesAfterEnv: ['<rootDir>/test/fabric/rig-setup.ts'] };
+
+export default {
+  projects: [tier('unit', {}), tier('integration', inRig), tier('e2e', inRig)],
 };

@@ -1,0 +1,138 @@
+/**
+ * Runs the test tiers and adds up their results.
+ *
+ *   node tools/test.ts [unit|integration|e2e ...] [-- jest arguments]
+ *
+ * All tiers by default. A tier without test files is left out and named. Without jest arguments (which may select), a
+ * skipped test counts as failed, and so does a tier that has files and ran nothing. The last line is
+ * `N passed, N failed`.
+ */
+import { spawn } from 'node:child_process';
+import { globSync } from 'node:fs';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import * as z from 'zod';
+
+const root = dirname(dirname(fileURLToPath(import.meta.url)));
+const tiers = ['unit', 'integration', 'e2e'] as const;
+type Tier = (typeof tiers)[number];
+
+/** Jest has written its results and still does not end: something was left open. */
+const leftOpenMs = 20_000;
+
+const jestResults = z.object({
+  numPassedTests: z.number(),
+  numFailedTests: z.number(),
+  numPendingTests: z.number(),
+  numTodoTests: z.number(),
+  numRuntimeErrorTestSuites: z.number(),
+});
+
+interface TierResult {
+  readonly passed: number;
+  readonly failed: number;
+}
+
+async function runTier(tier: Tier, jestArguments: readonly string[], folder: string): Promise<TierResult> {
+  const results = join(folder, `${tier}.json`);
+  const inRig = tier !== 'unit';
+  const argv = [
+    ...(inRig ? [join(root, 'test/fabric/enter.sh')] : []),
+    ...[process.execPath, '--experimental-vm-modules', '--disable-warning=ExperimentalWarning'],
+    ...[join(root, 'node_modules/jest/bin/jest.js'), '--selectProjects', tier],
+    ...['--json', `--outputFile=${results}`, ...(inRig ? ['--runInBand'] : []), ...jestArguments],
+  ];
+  const status = await runToEnd(argv, results);
+  const text = await readFile(results, 'utf8').catch(() => undefined);
+  if (text === undefined) {
+    console.error(`${tier}: jest ended with ${status} and no results`);
+    return { passed: 0, failed: 1 };
+  }
+  const counts = jestResults.parse(JSON.parse(text));
+  const skipped = jestArguments.length === 0 ? counts.numPendingTests + counts.numTodoTests : 0;
+  let failed = counts.numFailedTests + counts.numRuntimeErrorTestSuites + skipped;
+  if (skipped > 0) console.error(`${tier}: ${skipped} skipped tests count as failed`);
+  if (counts.numPassedTests + failed === 0) {
+    console.error(`${tier}: has test files and ran no test`);
+    failed = 1;
+  } else if (status !== 0 && failed === 0) {
+    console.error(`${tier}: every test passed and yet jest ended with ${status}`);
+    failed = 1;
+  }
+  return { passed: counts.numPassedTests, failed };
+}
+
+/** Exit code or signal of the command, which is killed when it lives on after its results are written. */
+async function runToEnd(argv: readonly string[], results: string): Promise<number | string> {
+  const [program = '', ...rest] = argv;
+  // Results go to the file; what people read (standard error) and stray console output pass through.
+  const child = spawn(program, rest, { cwd: root, stdio: ['ignore', 'ignore', 'inherit'] });
+  const ended = new Promise<number | string>((resolve, reject) => {
+    child.once('error', reject);
+    child.once('exit', (code, signal) => resolve(code ?? signal ?? 'no status'));
+  });
+  const watching = new AbortController();
+  void watch(watching.signal);
+  try {
+    return await ended;
+  } finally {
+    watching.abort();
+  }
+
+  async function watch(signal: AbortSignal): Promise<void> {
+    try {
+      while (!(await exists(results))) await delay(500, undefined, { signal });
+      await delay(leftOpenMs, undefined, { signal });
+      console.error('jest has ended its tests and does not exit: something was left open; ending it');
+      child.kill('SIGKILL');
+    } catch {
+      // The command ended by itself.
+    }
+  }
+}
+
+async function exists(path: string): Promise<boolean> {
+  return await readFile(path).then(
+    (content) => content.length > 0,
+    () => false,
+  );
+}
+
+async function main(argv: readonly string[]): Promise<number> {
+  const split = argv.indexOf('--');
+  const names = split < 0 ? argv : argv.slice(0, split);
+  const jestArguments = split < 0 ? [] : argv.slice(split + 1);
+  const unknown = names.filter((name) => !tiers.some((tier) => tier === name));
+  if (unknown.length > 0) {
+    console.error(`unknown tier ${unknown.join(', ')}: give any of ${tiers.join(', ')}`);
+    return 2;
+  }
+  const folder = await mkdtemp(join(tmpdir(), 'flannel-vpc-test-'));
+  const total = { passed: 0, failed: 0 };
+  const lines: string[] = [];
+  try {
+    for (const tier of tiers.filter((each) => names.length === 0 || names.includes(each))) {
+      if (globSync(`test/${tier}/**/*.test.ts`, { cwd: root }).length === 0) {
+        lines.push(`${tier}: no test files, left out`);
+        continue;
+      }
+      const started = performance.now();
+      console.error(`== ${tier}`);
+      const result = await runTier(tier, jestArguments, folder);
+      total.passed += result.passed;
+      total.failed += result.failed;
+      const seconds = Math.round((performance.now() - started) / 1000);
+      lines.push(`${tier}: ${result.passed} ok, ${result.failed} not, ${seconds} s`);
+    }
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+  for (const line of lines) console.log(line);
+  console.log(`${total.passed} passed, ${total.failed} failed`);
+  return total.failed > 0 || total.passed === 0 ? 1 : 0;
+}
+
+process.exitCode = await main(process.argv.slice(2));
