@@ -1,0 +1,151 @@
+/**
+ * A whole cloud in memory: networks, subnets, tables, NICs, instances, quotas, throttling, faults and slow reads, behind
+ * the same seam as the real ones. Dry runs, tests and benches use it.
+ */
+import { type Clock, systemClock } from '../../src/core/clock.ts';
+import { FlannelVpcError } from '../../src/core/errors.ts';
+import type { CloudProvider, ProviderCapabilities, RouteChange, RouteEntry } from '../provider.ts';
+import { MemoryProvider } from './memory-provider.ts';
+import { routeState } from './route-state.ts';
+import { type Fault, type HeldCalls, type LoggedCall, type MemoryAction, type ThrottleLimits, Traffic } from './traffic.ts';
+import { type InstanceSpec, type InstanceState, type NetworkSpec, type RouteSpec, type TableSpec, storedRoute, World } from './world.ts';
+
+export interface MemoryCloudOptions {
+  readonly networks?: readonly NetworkSpec[] | undefined;
+  readonly tables?: readonly TableSpec[] | undefined;
+  readonly instances?: readonly InstanceSpec[] | undefined;
+  /** What differs from AWS's: both families, replaces in place, one change a call, no marks, 500 routes. */
+  readonly capabilities?: Partial<ProviderCapabilities> | undefined;
+  /** What routes point at: the NIC (AWS, default) or the instance (GCE, Alibaba). */
+  readonly targets?: 'nic' | 'instance' | undefined;
+  /** Reads of tables show the state of this many milliseconds ago. Default 0. */
+  readonly readLagMs?: number | undefined;
+  /** Every call takes this long. Default 0. */
+  readonly latencyMs?: number | undefined;
+  readonly throttle?: ThrottleLimits | undefined;
+  /** Default: the machine's. */
+  readonly clock?: Clock | undefined;
+}
+
+export interface MemoryCloud {
+  /** The cloud as the given machine sees it. The instance need not exist for anything but `identify`. */
+  provider(instanceId: string): CloudProvider;
+
+  addNetwork(spec: NetworkSpec): void;
+  addTable(spec: TableSpec): void;
+  removeTable(id: string): void;
+  addInstance(spec: InstanceSpec): void;
+  /** Stopped: its routes are blackholes until it runs again. Terminated: its NICs are gone for good. */
+  setInstanceState(id: string, state: InstanceState): void;
+  /** Somebody else's hand: puts a route, in place of one with the same destination and target kind. */
+  putRoute(tableId: string, route: RouteSpec): void;
+  /** Somebody else's hand: takes out every route of the destination. */
+  removeRoute(tableId: string, destination: string): void;
+  /** What stands in the table now, lag and faults aside. */
+  routes(tableId: string): readonly RouteEntry[];
+  /** `destination -> target id` of the static routes that stand now, in order of the text. */
+  staticRoutes(tableId: string): Readonly<Record<string, string>>;
+  forwards(nicId: string): boolean;
+
+  inject(fault: Fault): void;
+  clearFaults(): void;
+  /** Freezes calls of the action, effect included, until released. */
+  hold(action: MemoryAction): HeldCalls;
+  setReadLag(ms: number): void;
+  setLatency(ms: number): void;
+  setThrottle(limits: ThrottleLimits | undefined): void;
+  /** Called after each effect and awaited before its caller hears of it. Returns what ends it. */
+  onChange(listener: (change: MemoryChange) => void | Promise<void>): () => void;
+
+  /** Every call since the last `resetCalls`, in order of arrival. */
+  readonly calls: readonly LoggedCall[];
+  /** How many calls: of the given actions, or of all. */
+  count(...actions: readonly MemoryAction[]): number;
+  resetCalls(): void;
+}
+
+export type MemoryChange =
+  | { readonly kind: 'route'; readonly change: RouteChange }
+  | { readonly kind: 'forwards'; readonly nicId: string };
+
+const awsLike: ProviderCapabilities = {
+  families: [4, 6],
+  replacesInPlace: true,
+  batchSize: 1,
+  marksRoutes: false,
+  serialPerTable: false,
+  defaultRouteLimit: 500,
+};
+
+/** Makes a cloud. Each call gives a new and independent one. */
+export function createMemoryCloud(options: MemoryCloudOptions = {}): MemoryCloud {
+  const clock = options.clock ?? systemClock;
+  const world = new World();
+  for (const network of options.networks ?? []) world.addNetwork(network);
+  for (const table of options.tables ?? []) world.addTable(table);
+  for (const instance of options.instances ?? []) world.addInstance(instance);
+  const traffic = new Traffic(clock, { latencyMs: options.latencyMs ?? 0, throttle: options.throttle });
+  const listeners = new Set<(change: MemoryChange) => void | Promise<void>>();
+  const settings = {
+    capabilities: { ...awsLike, ...options.capabilities },
+    targets: options.targets ?? 'nic',
+    readLagMs: options.readLagMs ?? 0,
+  };
+  const parts = {
+    world,
+    traffic,
+    clock,
+    settings,
+    async changed(change: MemoryChange) {
+      for (const listener of listeners) await listener(change);
+    },
+  };
+
+  return {
+    provider: (instanceId) => new MemoryProvider(parts, instanceId),
+    addNetwork: (spec) => world.addNetwork(spec),
+    addTable: (spec) => world.addTable(spec),
+    removeTable: (id) => void world.tables.delete(id),
+    addInstance: (spec) => world.addInstance(spec),
+    setInstanceState(id, state) {
+      const instance = world.instance(id);
+      if (instance.state === 'terminated') throw new FlannelVpcError('INVALID', `instance ${id} is terminated for good`);
+      instance.state = state;
+      if (state === 'terminated') instance.nics = [];
+    },
+    putRoute(tableId, spec) {
+      const table = world.table(tableId);
+      const route = storedRoute(spec);
+      const others = table.routes.filter((other) => other.destinationText !== route.destinationText || other.origin === 'local');
+      table.routes = [...others, route];
+    },
+    removeRoute(tableId, destination) {
+      const table = world.table(tableId);
+      const { destinationText } = storedRoute({ destination, target: { kind: 'other', id: '' } });
+      table.routes = table.routes.filter((route) => route.destinationText !== destinationText);
+    },
+    routes: (tableId) => world.table(tableId).routes.map((route) => ({ ...route, state: routeState(world, route) })),
+    staticRoutes(tableId) {
+      const entries = world.table(tableId).routes.filter(({ origin }) => origin === 'static');
+      return Object.fromEntries(entries.map((route) => [route.destinationText, route.target.id] as const).sort());
+    },
+    forwards: (nicId) => [...world.nics()].some((nic) => nic.id === nicId && nic.forwards),
+    inject: (fault) => traffic.inject(fault),
+    clearFaults: () => traffic.clearFaults(),
+    hold: (action) => traffic.hold(action),
+    setReadLag: (ms) => void (settings.readLagMs = ms),
+    setLatency: (ms) => void (traffic.latencyMs = ms),
+    setThrottle: (limits) => void (traffic.throttle = limits),
+    onChange(listener) {
+      listeners.add(listener);
+      return () => void listeners.delete(listener);
+    },
+    get calls() {
+      return traffic.log;
+    },
+    count(...actions) {
+      return traffic.log.filter(({ action }) => actions.length === 0 || actions.includes(action)).length;
+    },
+    resetCalls: () => void traffic.log.splice(0),
+  };
+}
