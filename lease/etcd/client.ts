@@ -32,8 +32,6 @@ export interface EtcdClientOptions extends EtcdConnectionOptions {
   readonly deadlineMs?: number;
   /** Longest time one endpoint may take to answer, milliseconds; default 3 s where there is another, else the whole deadline. */
   readonly attemptMs?: number;
-  /** Name sent along with each connection; etcd's own log shows it. Clients of different names share no connection. */
-  readonly userAgent?: string;
 }
 
 /** Numbers of 64 bits are decimal text. Every method throws only translated errors, or the signal's reason. */
@@ -82,7 +80,7 @@ export function createEtcdClient(options: EtcdClientOptions): EtcdClient {
   function connect(): Connection {
     if (connection) return connection;
     const endpoint = endpoints[current % endpoints.length] ?? { url: '', secure: false };
-    const etcd = new Etcd3(etcdOptions({ endpoint, tls, auth, attemptMs, userAgent: options.userAgent ?? 'flannel-vpc' }));
+    const etcd = new Etcd3(etcdOptions({ endpoint, tls, auth, attemptMs }));
     connection = { endpoint, etcd };
     return connection;
   }
@@ -191,7 +189,6 @@ function etcdOptions(options: {
   readonly tls: ReturnType<typeof readTls>;
   readonly auth: ReturnType<typeof credentialsOf>;
   readonly attemptMs: number;
-  readonly userAgent: string;
 }): IOptions {
   const { endpoint, tls, auth, attemptMs } = options;
   return {
@@ -201,7 +198,10 @@ function etcdOptions(options: {
     ...(auth ? { auth: { ...auth, callOptions: () => ({ deadline: Date.now() + attemptMs }) } } : {}),
     faultHandling: { global: callThrough, host: () => callThrough },
     grpcOptions: {
-      'grpc.primary_user_agent': options.userAgent,
+      // Shows in etcd's own log.
+      'grpc.primary_user_agent': 'flannel-vpc',
+      // One connection for each client: a process that makes two means two.
+      'grpc.use_local_subchannel_pool': 1,
       // The default of 4 MB holds some 15,000 leases.
       'grpc.max_receive_message_length': -1,
       // A machine that vanished is noticed within 40 s; etcd allows a ping each 5 s, and only while calls are open.

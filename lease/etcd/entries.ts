@@ -26,6 +26,8 @@ export interface EntryReader {
   /** Undefined when the key names no subnets. The entry has no lease when its value can't be read. */
   read(kv: IKeyValue): LeaseEntry | undefined;
   readAll(response: IRangeResponse): EntryList;
+  /** Says of a key that it is ignored and why, once for each version of it. */
+  logOnce(kv: IKeyValue, problem: string): void;
 }
 
 /** How many oddities are remembered as logged; beyond that they may be logged again. */
@@ -34,30 +36,32 @@ const rememberedOddities = 1_000;
 /** A reader that logs what it can't read, once each. */
 export function createEntryReader(options: { readonly keys: EtcdKeys; readonly logger: Logger }): EntryReader {
   const logged = new Set<string>();
-  function logOnce(kv: IKeyValue, key: string, problem: string): void {
+  function logOnce(kv: IKeyValue, problem: string): void {
+    const key = kv.key.toString();
     const oddity = `${key}@${kv.mod_revision}`;
     if (logged.has(oddity)) return;
     if (logged.size >= rememberedOddities) logged.clear();
     logged.add(oddity);
-    options.logger.warn('ignoring an etcd key that is no lease', { key, problem });
+    options.logger.warn('ignoring a key in etcd', { key, problem });
   }
   function read(kv: IKeyValue): LeaseEntry | undefined {
     const key = kv.key.toString();
     const subnets = parseSubnetKey(key);
     if (!subnets) {
-      logOnce(kv, key, 'its name is not like 10.5.42.0-24');
+      logOnce(kv, 'its name is not like 10.5.42.0-24');
       return undefined;
     }
     const value = kv.value.toString();
     const attributes = decodeLeaseValue(value);
     const entry = { key, subnets, value, modRevision: kv.mod_revision, etcdLease: kv.lease };
     if (isUnreadable(attributes)) {
-      logOnce(kv, key, attributes.problem);
+      logOnce(kv, attributes.problem);
       return { ...entry, lease: undefined };
     }
     return { ...entry, lease: { subnets, attributes, reserved: kv.lease === '0', revision: kv.mod_revision } };
   }
   return {
+    logOnce,
     read,
     readAll: (response) => ({
       entries: response.kvs.map(read).filter((entry) => entry !== undefined),

@@ -1,0 +1,129 @@
+/**
+ * Records of our routes, at `<prefix>/flannel-vpc/routes/10.5.42.0-24/rtb-1`: outside of everything that begins with
+ * `<prefix>/subnets`, which flannel would read as leases.
+ */
+import { backoffMs } from '../../src/core/clock.ts';
+import { FlannelVpcError } from '../../src/core/errors.ts';
+import { type Cidr, formatCidr, sameCidr } from '../../src/core/ip.ts';
+import { subnetsOf } from '../lease-key.ts';
+import type { ClaimResult, OwnershipRecord, OwnershipStore, StoredOwnershipRecord } from '../ownership-store.ts';
+import { absent, nothingNewIn, putOf, unchanged } from './claim.ts';
+import { leaseRangesOf, prefixRange } from './keys.ts';
+import { encodeRecord, readRecord, recordKey } from './ownership-record.ts';
+import type { EtcdParts } from './parts.ts';
+
+/** etcd takes 128 operations in a transaction unless told otherwise; more records go in several. */
+const recordsPerTransaction = 100;
+/** How often records may change under our hands within one call. */
+const maxTries = 8;
+
+/** What stands at a record's key. No record where it can't be read: nobody's, and may be written over. */
+interface Standing {
+  readonly modRevision: string;
+  readonly record: StoredOwnershipRecord | undefined;
+}
+
+/** The record store over a connection that is there. */
+export function createEtcdOwnershipStore(parts: EtcdParts): OwnershipStore {
+  const { client, keys, clock, random } = parts;
+
+  /** One transaction where nothing or only equal records stand, two where some are replaced. */
+  async function claimBatch(records: readonly OwnershipRecord[], signal: AbortSignal): Promise<ClaimResult> {
+    let found: ReadonlyMap<string, Standing> = new Map();
+    for (let tries = 0; tries < maxTries; tries++) {
+      if (tries > 1) await clock.sleep(backoffMs(tries - 2, 20, 1_000, random), signal);
+      const writes = records.filter((record) => !stands(found.get(recordKey(keys, record))?.record, record));
+      if (writes.length === 0) return { kind: 'claimed', previous: [] };
+      const answer = await client.txn(
+        {
+          compare: records.map((record) => {
+            const key = recordKey(keys, record);
+            const standing = found.get(key);
+            return standing ? unchanged(key, standing.modRevision) : absent(Buffer.from(key));
+          }),
+          success: writes.map((record) => putOf(recordKey(keys, record), encodeRecord(record), '0')),
+          failure: records.map((record) => ({ request_range: { key: Buffer.from(recordKey(keys, record)) } })),
+        },
+        'record our routes',
+        signal,
+      );
+      if (answer.succeeded) {
+        const previous = writes.map((record) => found.get(recordKey(keys, record))?.record).filter((record) => record !== undefined);
+        return { kind: 'claimed', previous };
+      }
+      const kvs = answer.responses.flatMap((response) => response.response_range.kvs);
+      found = new Map(kvs.map((kv) => [kv.key.toString(), { modRevision: kv.mod_revision, record: readRecord(keys, kv) }]));
+      const until = Math.max(...[...found.values()].map(({ record }) => Date.parse(record?.removingUntil ?? '') || 0));
+      if (until > clock.now()) return { kind: 'removing', until };
+    }
+    throw new FlannelVpcError('CONFLICT', 'the records of our routes change all the time');
+  }
+
+  /**
+   * Compares that hold while no lease of the destination exists; undefined when one does. An IPv6 subnet stands at the end of its
+   * lease's key, where no range finds it: all leases are read, and none may have been made since.
+   */
+  async function comparesForNoLease(destination: Cidr, signal: AbortSignal): Promise<readonly ReturnType<typeof absent>[] | undefined> {
+    if (destination.family === 4) return leaseRangesOf(keys, destination, []).map((range) => absent(range.start, range.end));
+    const { start, end } = prefixRange(keys.subnets);
+    const list = parts.reader.readAll(await client.range({ key: start, range_end: end }, 'list leases', signal));
+    const leased = list.entries.some((entry) => subnetsOf(entry.subnets).some((subnet) => sameCidr(subnet, destination)));
+    return leased ? undefined : [nothingNewIn(keys, list.revision)];
+  }
+
+  return {
+    async claim(records, signal) {
+      const previous: StoredOwnershipRecord[] = [];
+      for (let first = 0; first < records.length; first += recordsPerTransaction) {
+        const result = await claimBatch(records.slice(first, first + recordsPerTransaction), signal);
+        if (result.kind === 'removing') return result;
+        previous.push(...result.previous);
+      }
+      return { kind: 'claimed', previous };
+    },
+    async list(signal) {
+      const { start, end } = prefixRange(keys.routes);
+      const answer = await client.range({ key: start, range_end: end }, 'list the records of our routes', signal);
+      return answer.kvs.flatMap((kv) => {
+        const record = readRecord(keys, kv);
+        if (!record) parts.reader.logOnce(kv, 'it is no record of a route');
+        return record ?? [];
+      });
+    },
+    async beginRemoval(record, until, signal) {
+      const key = recordKey(keys, record);
+      const removingUntil = new Date(until).toISOString();
+      for (let tries = 0; tries < maxTries; tries++) {
+        if (tries > 0) await clock.sleep(backoffMs(tries - 1, 20, 1_000, random), signal);
+        const noLease = await comparesForNoLease(record.destination, signal);
+        if (!noLease) return undefined;
+        const answer = await client.txn(
+          {
+            compare: [unchanged(key, record.revision), ...noLease],
+            success: [putOf(key, encodeRecord({ ...record, removingUntil }), '0')],
+            failure: [{ request_range: { key: Buffer.from(key) } }],
+          },
+          `mark the route of ${formatCidr(record.destination)} as being removed`,
+          signal,
+        );
+        if (answer.succeeded) return { ...record, removingUntil, revision: answer.header.revision };
+        const same = answer.responses[0]?.response_range.kvs[0]?.mod_revision === record.revision;
+        // IPv4: the compares were exact. IPv6: any new lease fails them, so look again.
+        if (!same || record.destination.family === 4) return undefined;
+      }
+      return undefined;
+    },
+    async finishRemoval(record, signal) {
+      const key = recordKey(keys, record);
+      await client.txn(
+        { compare: [unchanged(key, record.revision)], success: [{ request_delete_range: { key: Buffer.from(key) } }] },
+        `forget the route of ${formatCidr(record.destination)}`,
+        signal,
+      );
+    },
+  };
+}
+
+function stands(standing: StoredOwnershipRecord | undefined, wanted: OwnershipRecord): boolean {
+  return standing?.target === wanted.target && standing.holder === wanted.holder && standing.removingUntil === undefined;
+}

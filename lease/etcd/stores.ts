@@ -1,0 +1,46 @@
+/** Leases and route records in one etcd, over one connection. */
+import { type Clock, type Random, systemClock } from '../../src/core/clock.ts';
+import { type Logger, silentLogger } from '../../src/core/log.ts';
+import type { LeaseStore } from '../lease-store.ts';
+import type { OwnershipStore } from '../ownership-store.ts';
+import { createEtcdClient } from './client.ts';
+import { createEntryReader } from './entries.ts';
+import { createEtcdKeys } from './keys.ts';
+import { createEtcdLeaseStore } from './lease-store.ts';
+import type { EtcdConnectionOptions } from './options.ts';
+import { createEtcdOwnershipStore } from './ownership-store.ts';
+
+export interface EtcdStoreOptions extends EtcdConnectionOptions {
+  /** `--etcd-prefix`; flannel's default is `/coreos.com/network`. */
+  readonly prefix: string;
+  readonly logger?: Logger;
+  readonly clock?: Clock;
+  readonly random?: Random;
+  /** Longest time a method waits for etcd, milliseconds; default 10 s. */
+  readonly deadlineMs?: number;
+  /** Pause between full reads while all leases are watched, milliseconds; default 10 minutes. */
+  readonly relistMs?: number;
+}
+
+export interface EtcdStores {
+  readonly leases: LeaseStore;
+  readonly ownership: OwnershipStore;
+  /** Closes the connection of both (as `leases.close` does). What is stored stays. */
+  close(): Promise<void>;
+}
+
+const defaultRelistMs = 10 * 60_000;
+
+/**
+ * Makes both stores. Files are read here; nothing is sent before the first call.
+ *
+ * @throws CONFIG_INVALID for endpoints or certificate files that can't be used.
+ */
+export function createEtcdStores(options: EtcdStoreOptions): EtcdStores {
+  const { logger = silentLogger, clock = systemClock, random = Math.random } = options;
+  const keys = createEtcdKeys(options.prefix);
+  const client = createEtcdClient({ ...options, clock, random });
+  const parts = { client, keys, clock, random, logger, reader: createEntryReader({ keys, logger }) };
+  const leases = createEtcdLeaseStore(parts, { relistMs: options.relistMs ?? defaultRelistMs });
+  return { leases, ownership: createEtcdOwnershipStore(parts), close: () => leases.close() };
+}
