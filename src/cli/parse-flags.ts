@@ -1,0 +1,102 @@
+/**
+ * Go's flag syntax, which flannel's users type: one or two dashes, `--x=y` or `--x y`, booleans only `--x` or `--x=false`.
+ * No command line library reads it.
+ */
+import { FlannelVpcError } from '../core/errors.ts';
+import { nearest } from '../core/suggest.ts';
+import { environmentName, type Flag, type FlagValue, parseFlagValue } from './flag.ts';
+
+export interface ParsedFlags {
+  /** Value of every flag, defaults included. */
+  readonly values: ReadonlyMap<string, FlagValue>;
+  /** Names of flags that were given, on the command line or in the environment. */
+  readonly given: ReadonlySet<string>;
+  /** Environment variables whose value can't be read, in words: left out, as flannel does. */
+  readonly environmentProblems: readonly string[];
+}
+
+export interface ParseFlagsInput {
+  readonly flags: readonly Flag[];
+  readonly argv: readonly string[];
+  readonly environment: Readonly<Record<string, string | undefined>>;
+}
+
+/**
+ * Reads the command line, then the environment for what it left open, then defaults.
+ *
+ * @throws USAGE for an unknown flag, a missing or unreadable value, or an argument that is no flag.
+ * @throws CONFIG_INVALID for a value outside the flag's range.
+ */
+export function parseFlags(input: ParseFlagsInput): ParsedFlags {
+  const values = new Map<string, FlagValue>();
+  readCommandLine(input, values);
+  const environmentProblems: string[] = [];
+  for (const flag of input.flags) {
+    const variable = environmentName(flag);
+    const text = input.environment[variable];
+    if (values.has(flag.name) || text === undefined || text === '') continue;
+    const parsed = parseFlagValue(flag, text);
+    if ('value' in parsed) values.set(flag.name, parsed.value);
+    else environmentProblems.push(`${variable} is not used: ${shown(flag, text)} is not ${parsed.wrong}`);
+  }
+  const given = new Set(values.keys());
+  for (const flag of input.flags) {
+    const value = values.get(flag.name);
+    if (value !== undefined) checkRange(flag, value);
+    else values.set(flag.name, defaultOf(flag));
+  }
+  return { values, given, environmentProblems };
+}
+
+function readCommandLine({ flags, argv }: ParseFlagsInput, values: Map<string, FlagValue>): void {
+  const byName = new Map(flags.map((flag) => [flag.name, flag]));
+  for (let at = 0; at < argv.length; at++) {
+    const argument = argv[at] ?? '';
+    const match = /^--?([^-=][^=]*)(?:=(.*))?$/s.exec(argument);
+    if (!match) throw usage(`${JSON.stringify(argument)} is no flag; flags look like --name=value`);
+    const [, name = '', inline] = match;
+    const flag = byName.get(name);
+    if (!flag) throw unknownFlag(name, flags);
+    let text = inline;
+    if (text === undefined && flag.kind === 'boolean') text = 'true';
+    if (text === undefined) text = argv[++at];
+    if (text === undefined) throw usage(`flag needs an argument: --${name}`);
+    const parsed = parseFlagValue(flag, text);
+    if ('wrong' in parsed) throw usage(`invalid value ${shown(flag, text)} for flag --${name}: allowed is ${parsed.wrong}`);
+    const before = values.get(name);
+    const { value } = parsed;
+    values.set(name, flag.kind === 'list' && Array.isArray(before) && Array.isArray(value) ? [...before, ...value] : value);
+  }
+}
+
+function defaultOf(flag: Flag): FlagValue {
+  if (flag.kind === 'list') return [];
+  const parsed = parseFlagValue(flag, flag.byDefault);
+  if ('value' in parsed) return parsed.value;
+  throw new FlannelVpcError('INTERNAL', `the default of --${flag.name} is not ${parsed.wrong}`);
+}
+
+function checkRange(flag: Flag, value: FlagValue): void {
+  if (!flag.range || typeof value !== 'number') return;
+  const [low, high] = flag.range;
+  if (value >= low && value <= high) return;
+  const unit = flag.kind === 'duration' ? ' ms' : '';
+  const text = flag.rangeText ?? `--${flag.name} is out of range`;
+  throw new FlannelVpcError('CONFIG_INVALID', `${text}: ${value}${unit}`, {
+    hint: `Give --${flag.name} a value from ${low} to ${high}${unit}.`,
+  });
+}
+
+function unknownFlag(name: string, flags: readonly Flag[]): FlannelVpcError {
+  const meant = nearest(name, flags.map((flag) => flag.name));
+  return usage(`flag provided but not defined: -${name.slice(0, 64)}${meant === undefined ? '' : `; did you mean --${meant}?`}`);
+}
+
+function usage(message: string): FlannelVpcError {
+  return new FlannelVpcError('USAGE', message);
+}
+
+/** A value for a message: never a secret's. */
+function shown(flag: Flag, text: string): string {
+  return flag.kind === 'secret' ? '(not shown)' : JSON.stringify(text.slice(0, 64));
+}

@@ -1,0 +1,154 @@
+import { readFile } from 'node:fs/promises';
+import { inspect } from 'node:util';
+import { describe, expect, test } from '@jest/globals';
+import { agentFlags } from '../../../src/cli/agent-flags.ts';
+import { type AgentOptions, parseAgentOptions } from '../../../src/cli/agent-options.ts';
+import { resolveCommand } from '../../../src/cli/command.ts';
+import { completionScript } from '../../../src/cli/completion.ts';
+import { parseDuration } from '../../../src/cli/flag.ts';
+import { agentUsage, flagsDocument } from '../../../src/cli/usage.ts';
+import { version } from '../../../src/version.ts';
+
+function options(argv: readonly string[], environment: Record<string, string> = {}): AgentOptions {
+  const command = parseAgentOptions({ argv, environment });
+  if (command.kind !== 'run') throw new Error(command.kind);
+  return command.options;
+}
+
+const usage = (message: RegExp): object => expect.objectContaining({ code: 'USAGE', message: expect.stringMatching(message) });
+const config = (message: RegExp): object =>
+  expect.objectContaining({ code: 'CONFIG_INVALID', message: expect.stringMatching(message) });
+
+describe('agent flags', () => {
+  test('defaults are flannel’s', () => {
+    expect(options([])).toMatchObject({
+      etcd: { endpoints: ['http://127.0.0.1:4001', 'http://127.0.0.1:2379'], prefix: '/coreos.com/network', username: '' },
+      interfaces: { ifaces: [], ifaceRegexes: [], canReach: '', publicIp: { 4: '', 6: '' } },
+      subnetFile: '/run/flannel/subnet.env',
+      renewMarginMs: 3_600_000,
+      host: { ipMasq: false, randomFully: true, forwardRules: true, blackholeRoute: false, bridge: undefined, resyncMs: 5_000 },
+      routeCheckIntervalMs: 300_000,
+      health: undefined,
+      log: { format: 'auto', level: 'info' },
+      warnings: [],
+    });
+  });
+
+  test('Go’s syntax', () => {
+    const argv = ['-ip-masq', '--iface=eth1', '--iface', 'eth2', '-healthz-port', '8081', '--iptables-forward-rules=false'];
+    expect(options(argv)).toMatchObject({
+      host: { ipMasq: true, forwardRules: false },
+      interfaces: { ifaces: ['eth1', 'eth2'] },
+      health: { ip: '0.0.0.0', port: 8081 },
+    });
+    expect(options(['--etcd-prefix=/a=b']).etcd.prefix).toBe('/a=b');
+    expect(options(['--route-check-interval=1h30m']).routeCheckIntervalMs).toBe(5_400_000);
+  });
+
+  test('the environment counts where the command line is silent, and an empty variable is none', () => {
+    const environment = { FLANNELD_ETCD_PREFIX: '/env', FLANNELD_IFACE: 'eth9', FLANNELD_SUBNET_FILE: '', FLANNELD_IP_MASQ: 'true' };
+    expect(options(['--etcd-prefix=/flag'], environment)).toMatchObject({
+      etcd: { prefix: '/flag' },
+      interfaces: { ifaces: ['eth9'] },
+      subnetFile: '/run/flannel/subnet.env',
+      host: { ipMasq: true },
+    });
+  });
+
+  test('a variable that cannot be read is named and left out', () => {
+    const parsed = options([], { FLANNELD_HEALTHZ_PORT: 'eighty', FLANNELD_IP_MASQ: '1' });
+    expect(parsed.environmentProblems).toEqual(['FLANNELD_HEALTHZ_PORT is not used: "eighty" is not a whole number']);
+    expect(parsed.host.ipMasq).toBe(true);
+  });
+
+  test.each([
+    [['--ip-mask'], /flag provided but not defined: -ip-mask; did you mean --ip-masq\?/],
+    [['--zzzzzzzzzz'], /flag provided but not defined: -zzzzzzzzzz$/],
+    [['--healthz-port=x'], /invalid value "x" for flag --healthz-port: allowed is a whole number/],
+    [['--ip-masq=maybe'], /invalid value "maybe" for flag --ip-masq: allowed is true or false/],
+    [['--ip-masq', 'true'], /"true" is no flag/],
+    [['--iface'], /flag needs an argument: --iface/],
+    [['--log-format=xml'], /one of auto, human, json/],
+    [['---x'], /is no flag/],
+  ])('%j is a usage error', (argv, message) => {
+    expect(() => options(argv)).toThrow(usage(message));
+  });
+
+  test.each([
+    [['--subnet-lease-renew-margin=0'], /Invalid subnet-lease-renew-margin option, out of acceptable range/],
+    [['--subnet-lease-renew-margin=1440'], /Invalid subnet-lease-renew-margin option, out of acceptable range/],
+    [['--healthz-port=65536'], /--healthz-port is out of range: 65536/],
+    [['--iptables-resync=0'], /--iptables-resync is out of range/],
+    [['--bridge=a/b'], /--bridge: "a\/b" is no interface name/],
+    [['--kube-subnet-mgr'], /not built yet/],
+  ])('%j is refused', (argv, message) => {
+    expect(() => options(argv)).toThrow(config(message));
+  });
+
+  test('flags that mean nothing here are accepted and named when given', () => {
+    expect(options(['--kubeconfig-file=x', '--vmodule=a=1']).warnings).toEqual([
+      '--kubeconfig-file has no effect: only used with --kube-subnet-mgr, which is not built yet',
+      '--vmodule has no effect: glog has no part here; --log-level does what it was used for',
+    ]);
+  });
+
+  test('the password shows up nowhere', () => {
+    const parsed = options(['--etcd-password=hunter2']);
+    expect(parsed.etcd.password.reveal()).toBe('hunter2');
+    expect(`${JSON.stringify(parsed)} ${inspect(parsed, { depth: 9 })} ${parsed.etcd.password}`).not.toContain('hunter2');
+  });
+
+  test('--help and --version win', () => {
+    expect(parseAgentOptions({ argv: ['--help'], environment: {} })).toEqual({ kind: 'help' });
+    expect(parseAgentOptions({ argv: ['-version'], environment: {} })).toEqual({ kind: 'version' });
+  });
+});
+
+test.each([
+  ['90s', 90_000],
+  ['1h30m', 5_400_000],
+  ['1.5s', 1_500],
+  ['0', 0],
+  ['5', undefined],
+  ['', undefined],
+  ['5x', undefined],
+])('duration %j', (text, ms) => {
+  expect(parseDuration(text)).toBe(ms);
+});
+
+describe('commands', () => {
+  test.each([
+    [['agent', '--ip-masq'], 'flannel-vpc', 'agent', ['--ip-masq']],
+    [['--ip-masq'], 'flannel-vpc', 'agent', ['--ip-masq']],
+    [[], 'flanneld', 'agent', []],
+    [['--help'], 'flanneld', 'agent', ['--help']],
+    [['--help'], 'flannel-vpc', 'help', []],
+    [['netconf', 'check', 'x'], 'flannel-vpc', 'netconf', ['check', 'x']],
+  ])('%j as %s', (argv, calledAs, name, rest) => {
+    expect(resolveCommand(argv, calledAs)).toEqual({ name, argv: rest });
+  });
+
+  test('unknown ones', () => {
+    expect(() => resolveCommand(['agnet'], 'flannel-vpc')).toThrow(usage(/unknown command "agnet"; did you mean agent\?/));
+    expect(() => resolveCommand([], 'flannel-vpc')).toThrow(usage(/no command given/));
+  });
+});
+
+describe('texts made from the flag table', () => {
+  test('usage and completion name every flag', () => {
+    for (const { name } of agentFlags) {
+      expect(agentUsage()).toContain(`--${name}`);
+      expect(completionScript('bash')).toContain(`--${name}`);
+    }
+    expect(() => completionScript('fish')).toThrow(usage(/"fish" has no script/));
+  });
+
+  test('docs/flags.md is up to date', async () => {
+    expect(await readFile(new URL('../../../docs/flags.md', import.meta.url), 'utf8')).toBe(flagsDocument());
+  });
+
+  test('the version is package.json’s', async () => {
+    const text = await readFile(new URL('../../../package.json', import.meta.url), 'utf8');
+    expect((JSON.parse(text) as { version: string }).version).toBe(version);
+  });
+});

@@ -1,0 +1,15 @@
+/** Writes the documents that are made from tables in the code. `--check` only says whether they are up to date. */
+import { readFile, writeFile } from 'node:fs/promises';
+import { flagsDocument } from '../src/cli/usage.ts';
+
+const documents = [{ path: new URL('../docs/flags.md', import.meta.url), text: flagsDocument() }];
+
+for (const { path, text } of documents) {
+  if (process.argv.includes('--check')) {
+    if ((await readFile(path, 'utf8')) === text) continue;
+    console.error(`${path.pathname} is out of date: run "node tools/docs.ts"`);
+    process.exitCode = 1;
+  } else {
+    await writeFile(path, text);
+  }
+}
