@@ -1,0 +1,62 @@
+# Each target installs what it lacks. Everything after npm ci runs under the Node of node_modules, whatever the machine's.
+SHELL := /bin/bash
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-builtin-rules
+
+node := node_modules/node-linux-$(shell uname -m | sed 's/x86_64/x64/;s/aarch64/arm64/')/bin/node
+sources := $(shell find src lease providers host tools/build.ts -name '*.ts' 2>/dev/null)
+
+.PHONY: help
+help: ## This list
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+# npm ci writes this file last, so it is older than the lock exactly when the folder is stale.
+node_modules/.package-lock.json: package-lock.json package.json .npmrc
+	npm ci --no-audit --no-fund </dev/null
+	@touch $@
+
+.PHONY: setup
+setup: ## Debian packages, etcd and LocalStack for the tests (asks sudo where not root)
+	tools/setup
+
+.PHONY: build
+build: bin/flannel-vpc ## dist/ and bin/flannel-vpc
+
+bin/flannel-vpc: node_modules/.package-lock.json $(sources)
+	$(node) tools/build.ts
+
+.PHONY: demo
+demo: build setup ## A VPC of network namespaces with nodes that join it (ARGS='...')
+	test/fabric/enter.sh $(abspath $(node)) test/fabric/demo.ts $(ARGS)
+
+.PHONY: test
+test: build setup ## All test tiers
+	$(node) tools/test.ts
+
+.PHONY: test-unit
+test-unit: node_modules/.package-lock.json ## Unit tests: no root, no servers
+	$(node) tools/test.ts unit $(if $(ARGS),-- $(ARGS))
+
+.PHONY: test-integration
+test-integration: build setup ## Tests against etcd, LocalStack and namespaces (ARGS='path' for some)
+	$(node) tools/test.ts integration $(if $(ARGS),-- $(ARGS))
+
+.PHONY: test-e2e
+test-e2e: build setup ## The built program on nodes of the namespace VPC (ARGS='path' for some)
+	$(node) tools/test.ts e2e $(if $(ARGS),-- $(ARGS))
+
+.PHONY: lint
+lint: node_modules/.package-lock.json ## Types, style, imports between folders, hygiene
+	$(node) tools/lint.ts
+
+.PHONY: format
+format: node_modules/.package-lock.json ## Rewrites the sources in the project's style
+	$(node) node_modules/@biomejs/biome/bin/biome check --write .
+
+.PHONY: bench
+bench: build setup ## Counts and ratios held against their budgets (ARGS='...')
+	test/fabric/enter.sh $(abspath $(node)) test/bench/main.ts $(ARGS)
+
+.PHONY: clean
+clean: ## Removes what was built (not node_modules, not the cache folder)
+	rm -rf dist bin/flannel-vpc

@@ -1,0 +1,32 @@
+import { describe, expect, it } from '@jest/globals';
+import { findings } from '../../../tools/hygiene.ts';
+
+/** Put together here, so that this file does not break the rules itself. */
+const join = (...parts: string[]): string => parts.join('');
+
+describe('hygiene', () => {
+  it.each([
+    ['a test that runs alone', 'test/unit/a.test.ts', join('it', ".only('x')")],
+    ['a skipped table', 'test/unit/a.test.ts', join('test.each([1])', "('x')\ndescribe", ".skip('x')")],
+    ['a crossed-out test', 'test/unit/a.test.ts', join('x', "it('x')")],
+    ['a folder beside the project', 'README.md', join('see ..', '/shared/x')],
+    ['a path of one machine', 'src/a.ts', join("'/wo", "rk/main'")],
+    ['work left to do', 'src/a.ts', join('// TO', 'DO later')],
+    ['a merge left half done', 'src/a.ts', join('<<<<', '<<< HEAD')],
+    ['an address in a lockfile', 'package-lock.json', join('"resolved": "ht', 'tps://registry/x.tgz"')],
+  ])('finds %s', (_what, path, content) => {
+    expect(findings(path, content)).toHaveLength(1);
+  });
+
+  it('names the place', () => {
+    expect(findings('src/a.ts', join('fine\n// TO', 'DO'))).toEqual(['src/a.ts:2: work left to do']);
+  });
+
+  it.each([
+    ['src/a.ts', 'const tmp = "/tmp/workshop"; // mktemp /x-XXXXXX'],
+    ['docs/a.md', 'the kernel works; framework/root cause'],
+    ['src/todo-list.ts', 'await queue.only(skip)'],
+  ])('finds nothing in %s: %s', (path, content) => {
+    expect(findings(path, content)).toEqual([]);
+  });
+});
