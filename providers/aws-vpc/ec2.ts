@@ -1,0 +1,103 @@
+/** The connection to EC2: loaded and opened at the first call, one attempt a call, every failure in our own words. */
+import type { EC2Client, EC2ClientConfig } from '@aws-sdk/client-ec2';
+import type { Logger } from '../../src/core/log.ts';
+import { type CallContext, translateError } from './errors.ts';
+
+type Sdk = typeof import('./sdk.ts');
+
+/** Options of `client.send`. */
+interface SendOptions {
+  readonly abortSignal: AbortSignal;
+}
+
+export interface Ec2Options {
+  readonly environment: Readonly<Record<string, string | undefined>>;
+  readonly logger: Logger;
+  /** Region of this machine where the metadata server has told it already. */
+  region(): string | undefined;
+}
+
+/** Milliseconds to open a connection to EC2. */
+const connectionTimeoutMs = 5_000;
+/** Milliseconds for one whole answer. A read of many full tables takes a few seconds. */
+const requestTimeoutMs = 30_000;
+
+export class Ec2 {
+  readonly #options: Ec2Options;
+  #loading: Promise<Sdk> | undefined;
+  #client: EC2Client | undefined;
+
+  constructor(options: Ec2Options) {
+    this.#options = options;
+  }
+
+  /**
+   * Runs one request.
+   *
+   * @throws FlannelVpcError as `translateError` has it; an AbortError when the signal was fired by its owner.
+   */
+  async call<Output>(
+    context: CallContext,
+    signal: AbortSignal,
+    run: (client: EC2Client, sdk: Sdk, options: SendOptions) => Promise<Output>,
+  ): Promise<Output> {
+    try {
+      signal.throwIfAborted();
+      this.#loading ??= import('./sdk.ts');
+      const sdk = await this.#loading;
+      signal.throwIfAborted();
+      this.#client ??= new sdk.EC2Client(clientConfig(this.#options));
+      return await run(this.#client, sdk, { abortSignal: signal });
+    } catch (error) {
+      throw translateError(error, context, signal);
+    }
+  }
+
+  close(): void {
+    this.#client?.destroy();
+    this.#client = undefined;
+  }
+}
+
+/** What the client is made with. Where nothing is said here, the SDK's own chain of environment, files and metadata decides. */
+export function clientConfig({ environment, logger, region }: Ec2Options): EC2ClientConfig {
+  const chosenRegion = environment['AWS_REGION'] || environment['AWS_DEFAULT_REGION'] || region();
+  const endpoint = configuredEndpoint(environment);
+  const credentials = environmentCredentials(environment);
+  return {
+    ...(chosenRegion ? { region: chosenRegion } : {}),
+    ...(endpoint ? { endpoint } : {}),
+    ...(credentials ? { credentials } : {}),
+    // One layer retries, in providers/budget.ts; two would multiply.
+    maxAttempts: 1,
+    requestHandler: {
+      connectionTimeout: connectionTimeoutMs,
+      requestTimeout: requestTimeoutMs,
+      // Without it the SDK prints a warning and goes on waiting.
+      throwOnRequestTimeout: true,
+    },
+    customUserAgent: 'flannel-vpc',
+    logger: {
+      trace() {},
+      debug() {},
+      // The SDK's info lines hold whole requests and answers.
+      info() {},
+      warn: (...parts: unknown[]) => logger.warn('the AWS SDK warns', { text: parts.map(String).join(' ') }),
+      error: (...parts: unknown[]) => logger.warn('the AWS SDK reports an error', { text: parts.map(String).join(' ') }),
+    },
+  };
+}
+
+function configuredEndpoint(environment: Ec2Options['environment']): string | undefined {
+  if (environment['AWS_IGNORE_CONFIGURED_ENDPOINT_URLS'] === 'true') return undefined;
+  return environment['AWS_ENDPOINT_URL_EC2'] || environment['AWS_ENDPOINT_URL'];
+}
+
+/** Keys of the environment, taken without the SDK's chain; a profile goes first, as it does there. */
+function environmentCredentials(environment: Ec2Options['environment']): EC2ClientConfig['credentials'] {
+  const accessKeyId = environment['AWS_ACCESS_KEY_ID'];
+  const secretAccessKey = environment['AWS_SECRET_ACCESS_KEY'];
+  const sessionToken = environment['AWS_SESSION_TOKEN'];
+  if (environment['AWS_PROFILE'] || !accessKeyId || !secretAccessKey) return undefined;
+  return { accessKeyId, secretAccessKey, ...(sessionToken ? { sessionToken } : {}) };
+}

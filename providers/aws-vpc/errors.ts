@@ -1,0 +1,167 @@
+/** Turns whatever an EC2 call throws into one of our errors, once, at the edge. */
+import * as z from 'zod';
+import { errorMessage, FlannelVpcError, isAbortError } from '../../src/core/errors.ts';
+import { meaningOf } from './error-codes.ts';
+
+/** What was being done, for messages and details. */
+export interface CallContext {
+  /** IAM's name of the action, such as `ec2:CreateRoute`. */
+  readonly action: string;
+  /** Continues "EC2 could not …", such as `create the route 10.244.1.0/24 in rtb-1`. */
+  readonly doing: string;
+  readonly details?: Readonly<Record<string, unknown>> | undefined;
+}
+
+/** The parts of the SDK's service errors that are used. */
+const serviceError = z.object({
+  name: z.string(),
+  message: z.string(),
+  $fault: z.enum(['client', 'server']),
+  $metadata: z.object({
+    httpStatusCode: z.number().optional(),
+    requestId: z.string().optional(),
+    clockSkewCorrected: z.boolean().optional(),
+  }),
+  $response: z.object({ headers: z.record(z.string(), z.string()) }).partial().optional().catch(undefined),
+});
+type ServiceError = z.infer<typeof serviceError>;
+
+/**
+ * The error to throw in place of `error`. An abort by the signal's owner stays an AbortError; a deadline that has passed is
+ * TRANSIENT.
+ */
+export function translateError(error: unknown, context: CallContext, signal: AbortSignal): Error {
+  if (signal.aborted) return abortOrDeadline(signal, context);
+  if (error instanceof FlannelVpcError) return error;
+  const service = serviceError.safeParse(error);
+  if (service.success) return translateServiceError(service.data, error, context);
+  return translateOther(error, context);
+}
+
+function abortOrDeadline(signal: AbortSignal, context: CallContext): Error {
+  const reason: unknown = signal.reason;
+  if (reason instanceof Error && reason.name === 'TimeoutError') {
+    return failure('TRANSIENT', context, 'no answer before the deadline', { cause: reason });
+  }
+  return isAbortError(reason) ? (reason as Error) : new DOMException(`gave up: ${errorMessage(reason)}`, 'AbortError');
+}
+
+function translateServiceError(service: ServiceError, cause: unknown, context: CallContext): FlannelVpcError {
+  const { httpStatusCode: status, requestId, clockSkewCorrected } = service.$metadata;
+  const awsCode = service.name;
+  const meaning = meaningOf(awsCode, status);
+  const details = { awsCode, status, requestId };
+  const text = awsCode === 'Unknown' ? `HTTP status ${status ?? 'unknown'}` : `${awsCode}: ${service.message}`;
+
+  // Signed with a wrong clock; the SDK has learnt the right one from the answer.
+  if (clockSkewCorrected) {
+    return failure('TRANSIENT', context, text, { cause, details, hint: 'this machine’s clock is wrong by minutes: set it (NTP)' });
+  }
+  if (meaning.code === 'PERMISSION_DENIED' && meaning.hint === undefined) return denied(service, cause, context);
+  // EC2 has no code of its own for these two.
+  if (awsCode === 'InvalidParameterValue' && /no route (is )?defined|route .* does not exist/i.test(service.message)) {
+    return failure('CONFLICT', context, text, { cause, details });
+  }
+  if (awsCode === 'InvalidParameterValue' && /more specific|local route|VPC.?s CIDR/i.test(service.message)) {
+    const hint = 'choose a Network outside every CIDR block of the VPC';
+    return failure('INVALID', context, text, { cause, details, hint });
+  }
+  return failure(meaning.code, context, text, { cause, details, hint: meaning.hint, retryAfterMs: retryAfter(service) });
+}
+
+/**
+ * A refusal by IAM. EC2 hides the policy that refused in an encoded message, which takes a permission of its own to read, so
+ * it is handed on for the operator to decode.
+ */
+function denied(service: ServiceError, cause: unknown, context: CallContext): FlannelVpcError {
+  const { message } = service;
+  const [said = message, encodedMessage] = message.split(/\s*Encoded authorization failure message:\s*/i);
+  const action = /perform: (\S+)/.exec(said)?.[1] ?? context.action;
+  const principal = /User: (\S+)/.exec(said)?.[1];
+  const resource = /on resource: (\S+)/.exec(said)?.[1];
+  const decode = encodedMessage
+    ? '; `aws sts decode-authorization-message --encoded-message …` shows which policy refused'
+    : '';
+  return failure('PERMISSION_DENIED', context, `${service.name}: ${said.trim()}`, {
+    cause,
+    hint: `allow ${action}${resource ? ` on ${resource}` : ''}${principal ? ` for ${principal}` : ' for this role'}${decode}`,
+    details: {
+      awsCode: service.name,
+      status: service.$metadata.httpStatusCode,
+      requestId: service.$metadata.requestId,
+      action,
+      principal,
+      resource,
+      encodedMessage: encodedMessage?.trim(),
+    },
+  });
+}
+
+/** What never reached EC2, or came back garbled. */
+function translateOther(error: unknown, context: CallContext): FlannelVpcError {
+  const message = errorMessage(error);
+  const name = error instanceof Error ? error.name : '';
+  if (/Region is missing/i.test(message)) {
+    return failure('CONFIG_INVALID', context, 'the AWS Region is not known', {
+      cause: error,
+      hint: 'set AWS_REGION; on an instance the metadata server tells it',
+    });
+  }
+  if (/^(CredentialsProviderError|TokenProviderError|ProviderError|InstanceMetadataV1FallbackError)$/.test(name)) {
+    return noCredentials(error, message, context);
+  }
+  const certificate = /certificate|self.signed|UNABLE_TO_VERIFY/i.test(`${message} ${systemCode(error) ?? ''}`);
+  return failure('TRANSIENT', context, name === 'TimeoutError' ? `timed out (${message})` : message, {
+    cause: error,
+    details: { systemCode: systemCode(error) },
+    hint: certificate
+      ? 'add the issuer of the endpoint’s certificate to NODE_EXTRA_CA_CERTS'
+      : 'check the way to the EC2 endpoint: NAT or VPC endpoint, security group, DNS',
+  });
+}
+
+function noCredentials(error: unknown, message: string, context: CallContext): FlannelVpcError {
+  // The metadata server may be back in a moment; a missing role takes a person.
+  if (/Unable to connect|TimeoutError|Error response received/i.test(message)) {
+    return failure('METADATA_UNAVAILABLE', context, `credentials: ${message}`, {
+      cause: error,
+      hint: 'attach a role to the instance and let this program reach 169.254.169.254 (hop limit 2 inside a container), or set AWS_ACCESS_KEY_ID',
+    });
+  }
+  return failure('PERMISSION_DENIED', context, message, {
+    cause: error,
+    hint: 'attach a role with the policy in providers/aws-vpc/README.md to the instance, or give credentials in the environment',
+    details: { action: context.action },
+  });
+}
+
+function failure(
+  code: FlannelVpcError['code'],
+  context: CallContext,
+  text: string,
+  options: {
+    readonly cause: unknown;
+    readonly hint?: string | undefined;
+    readonly details?: Readonly<Record<string, unknown>> | undefined;
+    readonly retryAfterMs?: number | undefined;
+  },
+): FlannelVpcError {
+  return new FlannelVpcError(code, `EC2 could not ${context.doing}: ${text}`, {
+    ...options,
+    details: { action: context.action, ...context.details, ...definedOnly(options.details ?? {}) },
+  });
+}
+
+function retryAfter({ $response }: ServiceError): number | undefined {
+  const seconds = Number($response?.headers?.['retry-after']);
+  return Number.isFinite(seconds) && seconds > 0 ? Math.min(seconds, 300) * 1000 : undefined;
+}
+
+function systemCode(error: unknown): string | undefined {
+  const code = (error as { code?: unknown } | undefined)?.code;
+  return typeof code === 'string' ? code : undefined;
+}
+
+function definedOnly(fields: Readonly<Record<string, unknown>>): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined));
+}

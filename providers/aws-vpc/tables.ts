@@ -1,0 +1,119 @@
+/** Reads route tables: the configured ones by id, else those of the VPC that serve the nodes' subnets. One read, all pages. */
+import type { DescribeRouteTablesCommandInput, RouteTable as Ec2RouteTable } from '@aws-sdk/client-ec2';
+import { FlannelVpcError } from '../../src/core/errors.ts';
+import type { RouteTable, TableSelector } from '../provider.ts';
+import type { Ec2 } from './ec2.ts';
+import { routeEntry } from './routes.ts';
+
+/** Most tables in one page that EC2 allows. */
+const maxPageSize = 100;
+/** Values one filter may have ("Filter" in the EC2 API reference). */
+const maxFilterValues = 200;
+
+export interface TableReadOptions {
+  /** Tables in one page, 5 to 100; tests make it small. */
+  readonly pageSize?: number | undefined;
+}
+
+/** @throws NOT_FOUND naming a configured table that does not exist, or a subnet that no table serves. */
+export async function readTables(
+  ec2: Ec2,
+  selector: TableSelector,
+  signal: AbortSignal,
+  options: TableReadOptions = {},
+): Promise<readonly RouteTable[]> {
+  const chosen =
+    selector.tableIds.length > 0
+      ? await configuredTables(ec2, selector.tableIds, signal, options)
+      : await servingTables(ec2, selector, signal, options);
+  return chosen.map(toRouteTable);
+}
+
+async function configuredTables(
+  ec2: Ec2,
+  tableIds: readonly string[],
+  signal: AbortSignal,
+  options: TableReadOptions,
+): Promise<readonly Ec2RouteTable[]> {
+  const ids = [...new Set(tableIds)];
+  const found = new Map<string, Ec2RouteTable>();
+  for (let start = 0; start < ids.length; start += maxFilterValues) {
+    // A filter, since the parameter for ids fails wholly when one of them is missing, and can't be paged.
+    const values = ids.slice(start, start + maxFilterValues);
+    for (const table of await describeTables(ec2, { Name: 'route-table-id', Values: values }, signal, options)) {
+      if (table.RouteTableId) found.set(table.RouteTableId, table);
+    }
+  }
+  const missing = ids.filter((id) => !found.has(id));
+  if (missing.length > 0) {
+    throw new FlannelVpcError('NOT_FOUND', `EC2 knows no route table ${missing.join(', ')} in this account and Region`, {
+      hint: 'correct RouteTableID in net-conf, or leave it out to have the tables found',
+      details: { action: 'ec2:DescribeRouteTables', tableIds: missing },
+    });
+  }
+  return ids.flatMap((id) => found.get(id) ?? []);
+}
+
+async function servingTables(
+  ec2: Ec2,
+  { networkId, subnetIds }: TableSelector,
+  signal: AbortSignal,
+  options: TableReadOptions,
+): Promise<readonly Ec2RouteTable[]> {
+  if (subnetIds.length === 0) return [];
+  if (networkId === undefined) {
+    throw new FlannelVpcError('INVALID', 'the VPC id is not known, so its route tables cannot be found', {
+      hint: 'give RouteTableID in net-conf',
+    });
+  }
+  // The filter `association.subnet-id` leaves out the main table, which would take a second call.
+  const all = await describeTables(ec2, { Name: 'vpc-id', Values: [networkId] }, signal, options);
+  const main = all.find((table) => associations(table).some(({ Main }) => Main));
+  const chosen = new Set<Ec2RouteTable>();
+  for (const subnetId of subnetIds) {
+    const table = all.find((candidate) => associations(candidate).some(({ SubnetId }) => SubnetId === subnetId)) ?? main;
+    if (!table) {
+      throw new FlannelVpcError('NOT_FOUND', `no route table of ${networkId} serves subnet ${subnetId}`, {
+        hint: 'associate a table with the subnet, or give RouteTableID in net-conf',
+        details: { action: 'ec2:DescribeRouteTables', networkId, subnetId },
+      });
+    }
+    chosen.add(table);
+  }
+  return [...chosen];
+}
+
+/** Associations that are, or are about to be, in force. */
+function associations({ Associations = [] }: Ec2RouteTable): NonNullable<Ec2RouteTable['Associations']> {
+  const gone: readonly (string | undefined)[] = ['disassociating', 'disassociated', 'failed'];
+  return Associations.filter(({ AssociationState }) => !gone.includes(AssociationState?.State));
+}
+
+async function describeTables(
+  ec2: Ec2,
+  filter: { Name: string; Values: string[] },
+  signal: AbortSignal,
+  { pageSize = maxPageSize }: TableReadOptions,
+): Promise<readonly Ec2RouteTable[]> {
+  const tables: Ec2RouteTable[] = [];
+  const context = { action: 'ec2:DescribeRouteTables', doing: `read the route tables of ${filter.Values.join(', ')}` };
+  let token: string | undefined;
+  do {
+    const input: DescribeRouteTablesCommandInput = {
+      Filters: [filter],
+      MaxResults: pageSize,
+      ...(token === undefined ? {} : { NextToken: token }),
+    };
+    const page = await ec2.call(context, signal, (client, sdk, send) =>
+      client.send(new sdk.DescribeRouteTablesCommand(input), send),
+    );
+    tables.push(...(page.RouteTables ?? []));
+    token = page.NextToken || undefined;
+  } while (token !== undefined);
+  return tables;
+}
+
+function toRouteTable(table: Ec2RouteTable): RouteTable {
+  if (!table.RouteTableId) throw new FlannelVpcError('TRANSIENT', 'EC2 answered with a route table without an id');
+  return { id: table.RouteTableId, networkId: table.VpcId, routes: (table.Routes ?? []).map(routeEntry) };
+}
