@@ -151,9 +151,16 @@ export interface TableUse {
   readonly limit: number | undefined;
 }
 
+/** A desired route that stands as it should. */
+export interface KeptRoute {
+  readonly tableId: string;
+  readonly route: DesiredRoute;
+}
+
 export interface RoutePlan {
   /** In the order to carry them out: writes by age and address, then removals. */
   readonly steps: readonly RouteStep[];
+  readonly kept: readonly KeptRoute[];
   readonly held: readonly HeldRoute[];
   /** Routes that stand where one of ours should, and that may not be touched. */
   readonly conflicts: readonly OthersRoute[];

@@ -1,0 +1,187 @@
+/**
+ * Carries a plan out: record first, then the route. Writes for different destinations go side by side (the provider's budget
+ * bounds them); the steps of one destination, and removals, go one after the other.
+ */
+import type { Clock } from '../core/clock.ts';
+import { errorMessage, FlannelVpcError, isAbortError, isFlannelVpcError } from '../core/errors.ts';
+import { formatCidr } from '../core/ip.ts';
+import type { Logger } from '../core/log.ts';
+import type { OwnershipRecord, OwnershipStore } from '../../lease/ownership-store.ts';
+import type { CloudProvider } from '../../providers/provider.ts';
+import { objectionTo, writeKey } from './check-step.ts';
+import { cidrKey } from './networks.ts';
+import type { PlanInput, RemovalStep, RoutePlan, RouteStep, WriteStep } from './route-plan.ts';
+
+export interface Executor {
+  readonly provider: CloudProvider;
+  readonly ownership: OwnershipStore;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  /** Routes this process wrote, see `check-step.ts`; the executor adds to it. */
+  readonly recent: Map<string, number>;
+  /** Records this process knows to stand: `table cidr target`; the executor adds to it. */
+  readonly claimed: Set<string>;
+}
+
+export interface Execution {
+  readonly done: readonly RouteStep[];
+  readonly failures: readonly StepFailure[];
+  /** True when the tables were not as planned for: read again. */
+  readonly conflict: boolean;
+}
+
+export interface StepFailure {
+  readonly step: RouteStep | undefined;
+  readonly error: FlannelVpcError;
+}
+
+/** Time a removal may take, and for how long its mark keeps others from writing the route: longer by a request's time-out. */
+const removalMs = 20_000;
+const removalMarkMs = 45_000;
+
+/** Carries out every step it can; throws only when the signal fires. */
+export async function executePlan(
+  executor: Executor,
+  plan: Pick<RoutePlan, 'steps' | 'kept'>,
+  input: PlanInput,
+  signal: AbortSignal,
+): Promise<Execution> {
+  const run = new Run(executor, input, signal);
+  const groups = new Map<string, WriteStep[]>();
+  const removals: RemovalStep[] = [];
+  for (const step of plan.steps) {
+    if (step.action === 'delete' || step.action === 'forget') {
+      removals.push(step);
+      continue;
+    }
+    const key = cidrKey(step.destination);
+    const group = groups.get(key);
+    if (group) group.push(step);
+    else groups.set(key, [step]);
+  }
+  await run.adopt(plan.kept);
+  await Promise.all([...groups.values()].map((steps) => run.write(steps)));
+  for (const step of removals) await run.remove(step);
+  return { done: run.done, failures: run.failures, conflict: run.conflict };
+}
+
+class Run {
+  readonly done: RouteStep[] = [];
+  readonly failures: StepFailure[] = [];
+  conflict = false;
+  readonly #executor: Executor;
+  readonly #input: PlanInput;
+  readonly #signal: AbortSignal;
+
+  constructor(executor: Executor, input: PlanInput, signal: AbortSignal) {
+    this.#executor = executor;
+    this.#input = input;
+    this.#signal = signal;
+  }
+
+  /** Makes sure that routes which stand already are recorded as ours, once per process. */
+  async adopt(kept: RoutePlan['kept']): Promise<void> {
+    const records = kept.map(({ tableId, route }) => this.#record(tableId, route.destination, route.nextHop.nicId, route.holder));
+    const missing = records.filter((record) => !this.#executor.claimed.has(claimKey(record)));
+    if (missing.length === 0) return;
+    await this.#attempt(undefined, async () => {
+      await this.#claim(missing);
+    });
+  }
+
+  async write(steps: readonly WriteStep[]): Promise<void> {
+    const [first] = steps;
+    if (!first) return;
+    const objection = steps.map((step) => this.#objection(step)).find((text) => text !== undefined);
+    if (objection !== undefined) return void this.#refuse(first, objection);
+    const records = steps.map((step) => this.#record(step.tableId, step.destination, step.nextHop.nicId, step.holder));
+    const claimed = await this.#attempt(first, () => this.#claim(records));
+    if (!claimed) return;
+    for (const step of steps) {
+      const { tableId, destination } = step;
+      const carriedOut = await this.#attempt(step, async () => {
+        await this.#executor.provider.apply(toChange(step), this.#signal);
+        this.#executor.recent.set(writeKey(tableId, destination), this.#executor.clock.monotonic());
+        this.#report(step);
+      });
+      // The next step may rest on this one: a creation that failed must not be followed by a withdrawal.
+      if (!carriedOut) return;
+    }
+  }
+
+  async remove(step: RemovalStep): Promise<void> {
+    const objection = this.#objection(step);
+    if (objection !== undefined) return void this.#refuse(step, objection);
+    const { ownership, provider, clock } = this.#executor;
+    await this.#attempt(step, async () => {
+      const marked = await ownership.beginRemoval(step.record, clock.now() + removalMarkMs, this.#signal);
+      if (!marked) return;
+      if (step.action === 'delete') {
+        const { tableId, destination, expected } = step;
+        const inTime = AbortSignal.any([this.#signal, AbortSignal.timeout(removalMs)]);
+        await provider.apply({ action: 'delete', tableId, destination, expected }, inTime);
+      }
+      await ownership.finishRemoval(marked, this.#signal);
+      this.#executor.claimed.delete(claimKey(step.record));
+      this.#report(step);
+    });
+  }
+
+  async #claim(records: readonly OwnershipRecord[]): Promise<void> {
+    const result = await this.#executor.ownership.claim(records, this.#signal);
+    if (result.kind === 'removing') {
+      throw new FlannelVpcError('TRANSIENT', 'somebody is just now removing a former route of this subnet', {
+        retryAfterMs: Math.max(0, result.until - this.#executor.clock.now()),
+      });
+    }
+    for (const record of records) this.#executor.claimed.add(claimKey(record));
+  }
+
+  async #attempt(step: RouteStep | undefined, effect: () => Promise<void>): Promise<boolean> {
+    try {
+      await effect();
+      return true;
+    } catch (error) {
+      this.#signal.throwIfAborted();
+      if (isFlannelVpcError(error, 'CONFLICT')) this.conflict = true;
+      else this.failures.push({ step, error: typed(error) });
+      return false;
+    }
+  }
+
+  #objection(step: RouteStep): string | undefined {
+    return objectionTo(step, this.#input, this.#executor.recent, this.#executor.clock.monotonic());
+  }
+
+  #refuse(step: RouteStep, objection: string): void {
+    this.failures.push({ step, error: new FlannelVpcError('INTERNAL', `a planned ${step.action} was refused: ${objection}`) });
+  }
+
+  #record(tableId: string, destination: OwnershipRecord['destination'], target: string, holder: string): OwnershipRecord {
+    return { tableId, destination, target, holder, writtenAt: new Date(this.#executor.clock.now()).toISOString() };
+  }
+
+  #report(step: RouteStep): void {
+    this.done.push(step);
+    const target = 'nextHop' in step ? { nextHop: step.nextHop.nicId } : {};
+    const fields = { table: step.tableId, destination: formatCidr(step.destination), ...target, reason: step.reason };
+    this.#executor.logger.info(`route: ${step.action}`, fields);
+  }
+}
+
+function toChange(step: WriteStep): Parameters<CloudProvider['apply']>[0] {
+  const { tableId, destination, nextHop } = step;
+  if (step.action === 'create') return { action: 'create', tableId, destination, nextHop };
+  if (step.action === 'replace') return { action: 'replace', tableId, destination, nextHop, expected: step.expected };
+  return { action: 'delete', tableId, destination, expected: step.expected };
+}
+
+function claimKey(record: Pick<OwnershipRecord, 'tableId' | 'destination' | 'target' | 'holder'>): string {
+  return `${writeKey(record.tableId, record.destination)} ${record.target} ${record.holder}`;
+}
+
+function typed(error: unknown): FlannelVpcError {
+  if (isFlannelVpcError(error)) return error;
+  const code = isAbortError(error) ? 'TRANSIENT' : 'INTERNAL';
+  return new FlannelVpcError(code, errorMessage(error), { cause: error });
+}

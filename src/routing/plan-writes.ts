@@ -1,0 +1,102 @@
+/** What one desired route asks of one table. Pure. */
+import { formatCidr } from '../core/ip.ts';
+import type { StoredOwnershipRecord } from '../../lease/ownership-store.ts';
+import type { NextHop, ProviderCapabilities, RouteEntry, RouteTable, RouteTarget } from '../../providers/provider.ts';
+import type { DesiredRoute } from './desired.ts';
+import type { HeldRoute, KeptRoute, OthersRoute, WriteStep } from './route-plan.ts';
+
+export interface TableVerdict {
+  readonly steps: readonly WriteStep[];
+  readonly kept: readonly KeptRoute[];
+  readonly held: readonly HeldRoute[];
+  readonly conflicts: readonly OthersRoute[];
+}
+
+export interface TableQuestion {
+  readonly table: RouteTable;
+  readonly route: DesiredRoute;
+  /** What stands in the table for exactly this destination. */
+  readonly standing: readonly RouteEntry[];
+  readonly record: StoredOwnershipRecord | undefined;
+  /** Routes that may still be added; undefined when the cloud does not tell its limit. */
+  readonly room: number | undefined;
+  readonly capabilities: Pick<ProviderCapabilities, 'replacesInPlace' | 'coexistingRoutes'>;
+  readonly now: number;
+}
+
+const nothing: TableVerdict = { steps: [], kept: [], held: [], conflicts: [] };
+
+/** Decides one route in one table: leave, create, replace, move, or say why not. */
+export function planWrite(question: TableQuestion): TableVerdict {
+  const { table, route, standing, record } = question;
+  const base = { tableId: table.id, destination: route.destination };
+  const blocking = standing.filter((entry) => entry.origin !== 'static' || !isMachine(entry.target));
+  if (blocking.length > 0) {
+    return {
+      ...nothing,
+      conflicts: blocking.map((entry) => ({ ...base, target: entry.target, reason: blockedReason(route, entry) })),
+    };
+  }
+  const [right] = standing.filter((entry) => leadsTo(entry.target, route.nextHop));
+  const wrong = standing.filter((entry) => !leadsTo(entry.target, route.nextHop));
+  if (right && wrong.length === 0) {
+    if (right.state === 'active') return { ...nothing, kept: [{ tableId: table.id, route }] };
+    return hold(question, 'not-active', `the route leads to ${targetName(right.target)} and the cloud does not forward by it (${right.state})`);
+  }
+  if (record?.removingUntil !== undefined && Date.parse(record.removingUntil) > question.now) {
+    return hold(question, 'being-removed', `it is just being removed by somebody, until ${record.removingUntil}`);
+  }
+  const write = { ...base, nextHop: route.nextHop, holder: route.holder };
+  if (!right && wrong.length === 0) {
+    if (question.room !== undefined && question.room <= 0) {
+      return hold(question, 'quota', `the table is full: ${table.routeLimit} routes`);
+    }
+    return { ...nothing, steps: [{ ...write, action: 'create', reason: `no route leads to the lease of ${route.holder}` }] };
+  }
+  return { ...nothing, steps: moveSteps(question, write, right !== undefined, wrong) };
+}
+
+/** Takes wrong next hops out of the way: in place, or add before delete, or at worst delete before add. */
+function moveSteps(
+  { route, capabilities }: TableQuestion,
+  write: Pick<WriteStep, 'tableId' | 'destination' | 'nextHop' | 'holder'>,
+  rightStands: boolean,
+  wrong: readonly RouteEntry[],
+): readonly WriteStep[] {
+  const [first] = wrong;
+  const from = wrong.map((entry) => `${targetName(entry.target)} (${entry.state})`).join(', ');
+  const reason = `it leads to ${from}, and the lease is held by ${route.holder}: ${route.nextHop.nicId}`;
+  if (capabilities.replacesInPlace && first && !rightStands && wrong.length === 1) {
+    return [{ ...write, action: 'replace', expected: first.target, reason }];
+  }
+  const withdrawals = wrong.map((entry) => ({ ...write, action: 'withdraw' as const, expected: entry.target, reason }));
+  if (rightStands) return withdrawals;
+  const creation = { ...write, action: 'create' as const, reason };
+  return capabilities.coexistingRoutes ? [creation, ...withdrawals] : [...withdrawals, creation];
+}
+
+/** True for the kinds of target this program writes, and so may replace. */
+export function isMachine(target: RouteTarget): boolean {
+  return target.kind === 'nic' || target.kind === 'instance';
+}
+
+/** True when a route with this target leads to the next hop. */
+export function leadsTo(target: RouteTarget, nextHop: NextHop): boolean {
+  if (target.kind === 'nic') return target.id === nextHop.nicId;
+  return target.kind === 'instance' && nextHop.instanceId !== undefined && target.id === nextHop.instanceId;
+}
+
+/** A target for people: its id, and the instance behind a NIC. */
+export function targetName(target: RouteTarget): string {
+  const instance = target.instanceId !== undefined && target.instanceId !== target.id ? ` of ${target.instanceId}` : '';
+  return `${target.id}${instance}`;
+}
+
+function blockedReason(route: DesiredRoute, entry: RouteEntry): string {
+  const what = entry.origin === 'static' ? `a ${entry.target.kind} route` : `a ${entry.origin} route`;
+  return `${what} to ${targetName(entry.target)} stands for ${formatCidr(route.destination)}, and this program never touches those`;
+}
+
+function hold({ table, route }: TableQuestion, code: HeldRoute['code'], reason: string): TableVerdict {
+  return { ...nothing, held: [{ tableId: table.id, destination: route.destination, action: 'write', code, reason }] };
+}

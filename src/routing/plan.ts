@@ -1,0 +1,112 @@
+/**
+ * The plan: what would turn the tables as they are into the tables the leases ask for. Pure and deterministic; the order of
+ * leases, tables and routes in the input makes no difference.
+ */
+import { type Cidr, compareCidrs, families, formatCidr } from '../core/ip.ts';
+import type { RouteEntry, RouteTable } from '../../providers/provider.ts';
+import type { DesiredRoute } from './desired.ts';
+import { type CidrKey, cidrKey, isSubnetOf } from './networks.ts';
+import { planRemovals } from './plan-removals.ts';
+import { planWrite, type TableVerdict } from './plan-writes.ts';
+import type { HeldRoute, PlanInput, RoutePlan, TableUse } from './route-plan.ts';
+
+/** Plans all tables. Carrying the plan out and planning again gives no step. */
+export function planRoutes(input: PlanInput): RoutePlan {
+  const tables = [...input.tables].sort((a, b) => compareText(a.id, b.id));
+  const use = tables.flatMap(tableUse);
+  const { accepted, held } = acceptDesired(input, tables);
+  const verdicts: TableVerdict[] = [];
+  const records = new Map((input.records ?? []).map((record) => [`${record.tableId} ${cidrKey(record.destination)}`, record]));
+  const standing = new Map(tables.map((table) => [table.id, byDestination(table)]));
+  const room = new Map(use.map(({ tableId, family, used, limit }) => [`${tableId} ${family}`, limit === undefined ? undefined : limit - used]));
+  for (const route of accepted) {
+    const key = cidrKey(route.destination);
+    for (const table of tables) {
+      const roomKey = `${table.id} ${route.destination.family}`;
+      const left = room.get(roomKey);
+      const verdict = planWrite({
+        ...{ table, route, room: left, capabilities: input.capabilities, now: input.now },
+        standing: standing.get(table.id)?.get(key) ?? [],
+        record: records.get(`${table.id} ${key}`),
+      });
+      verdicts.push(verdict);
+      if (left !== undefined) room.set(roomKey, left - growth(verdict));
+    }
+  }
+  const removals = planRemovals({ ...input, tables });
+  const byPlace = <T extends { readonly tableId: string; readonly destination: Cidr }>(a: T, b: T): number =>
+    compareCidrs(a.destination, b.destination) || compareText(a.tableId, b.tableId);
+  return {
+    steps: [...verdicts.flatMap(({ steps }) => steps), ...[...removals.steps].sort(byPlace)],
+    kept: verdicts.flatMap(({ kept }) => kept),
+    held: [...held, ...verdicts.flatMap((verdict) => verdict.held), ...[...removals.held].sort(byPlace)],
+    conflicts: verdicts.flatMap(({ conflicts }) => conflicts),
+    foreign: [...removals.foreign].sort(byPlace),
+    use,
+  };
+}
+
+/** Desired routes by age and address; those that must never be written, or that two holders want, are held. */
+function acceptDesired(
+  input: PlanInput,
+  tables: readonly RouteTable[],
+): { readonly accepted: readonly DesiredRoute[]; readonly held: readonly HeldRoute[] } {
+  const holders = new Map<CidrKey, Set<string>>();
+  for (const route of input.desired) {
+    const key = cidrKey(route.destination);
+    holders.set(key, (holders.get(key) ?? new Set()).add(`${route.holder} ${route.nextHop.nicId}`));
+  }
+  const accepted: DesiredRoute[] = [];
+  const held: HeldRoute[] = [];
+  const seen = new Set<CidrKey>();
+  const ordered = [...input.desired].sort(
+    (a, b) => (a.since ?? 0) - (b.since ?? 0) || compareCidrs(a.destination, b.destination) || compareText(a.holder, b.holder),
+  );
+  for (const route of ordered) {
+    const key = cidrKey(route.destination);
+    if (seen.has(key)) continue;
+    seen.add(key);
+    const obstacle = obstacleTo(input, route, holders.get(key) ?? new Set());
+    if (!obstacle) accepted.push(route);
+    else held.push(...tables.map(({ id }) => ({ tableId: id, destination: route.destination, action: 'write' as const, ...obstacle })));
+  }
+  return { accepted, held };
+}
+
+function obstacleTo(input: PlanInput, route: DesiredRoute, holders: ReadonlySet<string>): Pick<HeldRoute, 'code' | 'reason'> | undefined {
+  if (!isSubnetOf(input.networks, route.destination)) {
+    return { code: 'outside-network', reason: `${formatCidr(route.destination)} is no subnet of the configured networks` };
+  }
+  if (holders.size < 2) return undefined;
+  return { code: 'contested', reason: `wanted by ${[...holders].sort().join(' and ')}` };
+}
+
+function byDestination(table: RouteTable): ReadonlyMap<CidrKey, readonly RouteEntry[]> {
+  const found = new Map<CidrKey, RouteEntry[]>();
+  for (const entry of table.routes) {
+    if (!entry.destination) continue;
+    const key = cidrKey(entry.destination);
+    const entries = found.get(key);
+    if (entries) entries.push(entry);
+    else found.set(key, [entry]);
+  }
+  return found;
+}
+
+/** Counts what counts against a table's limit, by family. Destinations that are no CIDR count as IPv4, to be careful. */
+function tableUse(table: RouteTable): readonly TableUse[] {
+  return families.map((family) => ({
+    tableId: table.id,
+    family,
+    used: table.routes.filter((entry) => entry.origin !== 'propagated' && (entry.destination?.family ?? 4) === family).length,
+    limit: table.routeLimit,
+  }));
+}
+
+function growth({ steps }: TableVerdict): number {
+  return steps.reduce((sum, step) => sum + (step.action === 'create' ? 1 : step.action === 'withdraw' ? -1 : 0), 0);
+}
+
+function compareText(a: string, b: string): number {
+  return a < b ? -1 : a > b ? 1 : 0;
+}
