@@ -1,16 +1,15 @@
 /**
- * Picks a free subnet: pure arithmetic over a range and the networks already taken in it.
+ * Picks free subnets: pure arithmetic over a range and the networks already taken in it.
  *
  * flannel walks from the first subnet up and picks among the first hundred free ones, so that nodes that start together collide
- * however large the network is. Here each node starts at a place of its own (a hash of its identity) and goes on in an order of
- * its own over the whole range, so that collisions are as rare as chance allows, and a node that loses its lease's record
- * tends to come back to the subnet it had.
+ * however large the network is. Here each node has an order of its own over the whole range (from a hash of its identity), so that
+ * collisions are as rare as chance allows, and a node whose lease's record was lost tends to come back to the subnet it had.
  *
  * Subnets are addressed by their index from the first one, as bigint, and taken networks are merged into intervals of indexes:
  * nothing is ever enumerated, so that a /48 of /64s costs as little as a /16 of /24s.
  */
 import { createHash } from 'node:crypto';
-import { addressBits, type Cidr, type Family } from '../src/core/ip.ts';
+import { type Cidr, cidrSize } from '../src/core/ip.ts';
 import type { SubnetRange } from './lease.ts';
 
 export interface SubnetChoiceRequest {
@@ -25,18 +24,29 @@ export interface SubnetChoiceRequest {
   readonly seed: string;
 }
 
-/** How many places of the node's own order are tried before counting free subnets: enough unless the range is nearly full. */
-const probes = 64n;
+/** How many places of the node's own order are tried before free subnets are counted: enough unless the range is nearly full. */
+const probes = 64;
 
-/** The subnet to lease, or undefined when every subnet of the range overlaps a taken network. Equal requests give equal answers. */
-export function chooseSubnet(request: SubnetChoiceRequest): Cidr | undefined {
-  const { range, taken } = request;
-  for (const subnet of request.preferred ?? []) {
-    if (fitsRange(range, subnet) && !overlapsAny(range, taken, subnet)) return subnet;
+/**
+ * Up to `count` different subnets to lease, best first; none when every subnet of the range overlaps a taken network. Equal
+ * requests give equal answers.
+ */
+export function chooseSubnets(request: SubnetChoiceRequest, count: number): readonly Cidr[] {
+  const { range, seed, preferred = [], releasedLately = [] } = request;
+  const total = subnetCount(range);
+  const taken = takenIntervals(range, request.taken);
+  const chosen = new Set<bigint>();
+  for (const subnet of preferred) {
+    const index = (subnet.address - range.subnetMin.value) / subnetSize(range);
+    if (fitsRange(range, subnet) && !isTaken(taken, index)) chosen.add(index);
   }
-  const avoided = request.releasedLately ?? [];
-  const free = avoided.length > 0 ? chooseFree(range, [...taken, ...avoided], request.seed) : undefined;
-  return free ?? chooseFree(range, taken, request.seed);
+  for (const avoided of [takenIntervals(range, [...request.taken, ...releasedLately]), taken]) {
+    for (const index of freeInOwnOrder(total, avoided, seed)) {
+      if (chosen.size >= count) break;
+      chosen.add(index);
+    }
+  }
+  return [...chosen].slice(0, count).map((index) => subnetAt(range, index));
 }
 
 /** True when the subnet is one that may be leased from the range: same family and length, aligned, from first to last. */
@@ -67,16 +77,16 @@ interface Interval {
   readonly last: bigint;
 }
 
-function chooseFree(range: SubnetRange, taken: readonly Cidr[], seed: string): Cidr | undefined {
-  const count = subnetCount(range);
-  const intervals = takenIntervals(range, taken);
-  const free = freeCount(count, intervals);
-  if (free === 0n) return undefined;
-  for (let probe = 0n; probe < probes; probe++) {
-    const index = hash(`${seed}/${probe}`) % count;
-    if (!isTaken(intervals, index)) return subnetAt(range, index);
+/** Every free index: first those the seed points at (some more than once), then all of them from a place of the seed's own. */
+function* freeInOwnOrder(total: bigint, taken: readonly Interval[], seed: string): Generator<bigint> {
+  const free = freeCount(total, taken);
+  if (free === 0n) return;
+  for (let probe = 0; probe < probes; probe++) {
+    const index = hash(`${seed}/${probe}`) % total;
+    if (!isTaken(taken, index)) yield index;
   }
-  return subnetAt(range, nthFree(intervals, hash(`${seed}/rest`) % free));
+  const start = hash(`${seed}/rest`) % free;
+  for (let n = 0n; n < free; n++) yield nthFree(taken, (start + n) % free);
 }
 
 /** The taken parts of the range as sorted intervals of subnet indexes that neither touch nor overlap. */
@@ -86,9 +96,8 @@ function takenIntervals(range: SubnetRange, taken: readonly Cidr[]): readonly In
   const end = first + subnetCount(range) * size;
   const found: Interval[] = [];
   for (const network of taken) {
-    if (network.family !== range.network.family) continue;
-    const networkEnd = network.address + hostCount(network.family, network.length);
-    if (networkEnd <= first || network.address >= end) continue;
+    const networkEnd = network.address + cidrSize(network);
+    if (network.family !== range.network.family || networkEnd <= first || network.address >= end) continue;
     const from = network.address < first ? first : network.address;
     const to = networkEnd > end ? end : networkEnd;
     found.push({ first: (from - first) / size, last: (to - first - 1n) / size });
@@ -97,25 +106,23 @@ function takenIntervals(range: SubnetRange, taken: readonly Cidr[]): readonly In
   const merged: Interval[] = [];
   for (const next of found) {
     const last = merged.at(-1);
-    if (last && next.first <= last.last + 1n) {
-      if (next.last > last.last) merged[merged.length - 1] = { first: last.first, last: next.last };
-    } else {
-      merged.push(next);
-    }
+    if (!last || next.first > last.last + 1n) merged.push(next);
+    else if (next.last > last.last) merged[merged.length - 1] = { first: last.first, last: next.last };
   }
   return merged;
 }
 
-function freeCount(count: bigint, intervals: readonly Interval[]): bigint {
-  return intervals.reduce((free, interval) => free - (interval.last - interval.first + 1n), count);
+function freeCount(total: bigint, taken: readonly Interval[]): bigint {
+  return taken.reduce((free, interval) => free - (interval.last - interval.first + 1n), total);
 }
 
-function isTaken(intervals: readonly Interval[], index: bigint): boolean {
+/** By halving: the intervals are sorted. */
+function isTaken(taken: readonly Interval[], index: bigint): boolean {
   let low = 0;
-  let high = intervals.length - 1;
+  let high = taken.length - 1;
   while (low <= high) {
     const middle = (low + high) >> 1;
-    const interval = intervals[middle];
+    const interval = taken[middle];
     if (interval === undefined) return false;
     if (index < interval.first) high = middle - 1;
     else if (index > interval.last) low = middle + 1;
@@ -125,33 +132,22 @@ function isTaken(intervals: readonly Interval[], index: bigint): boolean {
 }
 
 /** Index of the n-th (from 0) free subnet; n must be below the number of free ones. */
-function nthFree(intervals: readonly Interval[], n: bigint): bigint {
+function nthFree(taken: readonly Interval[], n: bigint): bigint {
   let index = n;
-  for (const interval of intervals) {
+  for (const interval of taken) {
     if (index < interval.first) break;
     index += interval.last - interval.first + 1n;
   }
   return index;
 }
 
-function overlapsAny(range: SubnetRange, taken: readonly Cidr[], subnet: Cidr): boolean {
-  return isTaken(takenIntervals(range, taken), (subnet.address - range.subnetMin.value) / subnetSize(range));
-}
-
 function subnetAt(range: SubnetRange, index: bigint): Cidr {
-  return {
-    family: range.network.family,
-    address: range.subnetMin.value + index * subnetSize(range),
-    length: range.subnetLength,
-  };
+  const { network, subnetLength, subnetMin } = range;
+  return { family: network.family, address: subnetMin.value + index * subnetSize(range), length: subnetLength };
 }
 
 function subnetSize(range: SubnetRange): bigint {
-  return hostCount(range.network.family, range.subnetLength);
-}
-
-function hostCount(family: Family, length: number): bigint {
-  return 1n << BigInt(addressBits(family) - length);
+  return cidrSize({ ...range.network, length: range.subnetLength });
 }
 
 /** 256 bits, so that taking a remainder favours no subnet of any range. */

@@ -4,8 +4,8 @@
  * Order: a lease that is ours and fits is kept; else the subnet the node had (of an own lease that no longer fits, or of its
  * subnet.env); else one chosen by the allocator.
  */
-import { type Cidr, families, type Family, type PerFamily } from '../src/core/ip.ts';
-import { chooseSubnet, fitsRange } from './allocator.ts';
+import { type Cidr, families, type Family, type PerFamily, sameCidr } from '../src/core/ip.ts';
+import { chooseSubnets, fitsRange } from './allocator.ts';
 import { kinship } from './identity.ts';
 import { subnetsOf } from './lease-key.ts';
 import type { Lease, LeaseAttributes } from './lease.ts';
@@ -18,16 +18,17 @@ export interface Occupant {
   readonly lease: Lease | undefined;
 }
 
+/** Subnets to claim, one of each family. */
+export interface Candidate {
+  readonly subnets: PerFamily<Cidr>;
+  readonly how: Extract<OwnedLease['how'], 'previous' | 'allocated'>;
+}
+
 export type Selection<E extends Occupant> =
   /** This one is ours (or was a gone machine's that had our address) and fits. */
   | { readonly kind: 'keep'; readonly occupant: E; readonly lease: Lease; readonly takenOver: boolean }
-  /** Claim these subnets, and remove the node's leases that no longer fit in the same step. */
-  | {
-      readonly kind: 'claim';
-      readonly subnets: PerFamily<Cidr>;
-      readonly removes: readonly E[];
-      readonly how: Extract<OwnedLease['how'], 'previous' | 'allocated'>;
-    }
+  /** Claim the first of these that is to be had, and remove the node's leases that no longer fit in the same step. */
+  | { readonly kind: 'claim'; readonly candidates: readonly Candidate[]; readonly removes: readonly E[] }
   /** No subnet of this family is free. */
   | { readonly kind: 'full'; readonly family: Family };
 
@@ -38,9 +39,15 @@ export interface SelectionRequest<E extends Occupant> {
   readonly releasedLately?: readonly Cidr[];
 }
 
+/**
+ * How many subnets one claim tries: with all but a few of them taken by nodes that join at the same moment, the chance that none of
+ * six is left is small, and each costs the store a few hundred bytes.
+ */
+const candidatesPerClaim = 6;
+
 /** What to do for a node that wants a lease. Equal input gives equal output. */
 export function selectLease<E extends Occupant>(options: SelectionRequest<E>): Selection<E> {
-  const { request, occupants } = options;
+  const { request, occupants, releasedLately = [] } = options;
   const own: { readonly occupant: E; readonly lease: Lease; readonly takenOver: boolean }[] = [];
   for (const occupant of occupants) {
     const { lease } = occupant;
@@ -59,24 +66,31 @@ export function selectLease<E extends Occupant>(options: SelectionRequest<E>): S
   const removable = own.filter(({ lease, takenOver }) => !takenOver && !lease.reserved).map(({ occupant }) => occupant);
   const removes = new Set(removable);
   const taken = occupants.filter((occupant) => !removes.has(occupant)).flatMap(({ subnets }) => subnetsOf(subnets));
-  const chosen: { -readonly [F in Family]?: Cidr } = {};
-  let allPrevious = true;
+  const had: PerFamily<readonly Cidr[]> = {
+    4: [...removable.map(({ subnets }) => subnets[4]), request.previous[4]].filter((subnet) => subnet !== undefined),
+    6: [...removable.map(({ subnets }) => subnets[6]), request.previous[6]].filter((subnet) => subnet !== undefined),
+  };
+  const chosen: { -readonly [F in Family]?: readonly Cidr[] } = {};
   for (const family of families) {
     const range = request.ranges[family];
     if (!range) continue;
-    const preferred = [...removable.map(({ subnets }) => subnets[family]), request.previous[family]].filter((s) => s !== undefined);
-    const subnet = chooseSubnet({
-      range,
-      taken,
-      preferred,
-      seed: `${identitySeed(request.attributes)}/${family}`,
-      ...(options.releasedLately ? { releasedLately: options.releasedLately } : {}),
-    });
-    if (!subnet) return { kind: 'full', family };
-    chosen[family] = subnet;
-    allPrevious &&= preferred.some((had) => had.address === subnet.address && had.length === subnet.length);
+    const seed = `${identitySeed(request.attributes)}/${family}`;
+    const subnets = chooseSubnets({ range, taken, preferred: had[family] ?? [], releasedLately, seed }, candidatesPerClaim);
+    if (subnets.length === 0) return { kind: 'full', family };
+    chosen[family] = subnets;
   }
-  return { kind: 'claim', subnets: chosen, removes: removable, how: allPrevious ? 'previous' : 'allocated' };
+  return { kind: 'claim', candidates: pair(chosen, had), removes: removable };
+}
+
+/** The first of each family, then the second of each, as far as both go. */
+function pair(chosen: PerFamily<readonly Cidr[]>, had: PerFamily<readonly Cidr[]>): readonly Candidate[] {
+  const lists = families.map((family) => chosen[family]).filter((list) => list !== undefined);
+  const count = Math.min(...lists.map((list) => list.length));
+  return Array.from({ length: count }, (_, index) => {
+    const subnets = lists.map((list) => list[index]).filter((subnet) => subnet !== undefined);
+    const previous = subnets.every((subnet) => had[subnet.family]?.some((old) => sameCidr(old, subnet)));
+    return { subnets: Object.fromEntries(subnets.map((subnet) => [subnet.family, subnet])), how: previous ? 'previous' : 'allocated' };
+  });
 }
 
 /** True when the lease has exactly the families asked for, each subnet within its range. */

@@ -1,156 +1,102 @@
 /**
- * Claiming subnets in one transaction.
+ * Claiming one of several subnets in one transaction: "if nothing stands in the way of the first, put it; else if nothing stands in
+ * the way of the second, put that; ...; else say what is there". So a node that joins together with hundreds of others nearly always
+ * has its lease after one transaction.
  *
- * IPv4: the lease's key begins with the IPv4 subnet, so "no key begins so" is compared in etcd itself, whatever IPv6 halves are in
- * play. IPv6: a key of ours, `<prefix>/flannel-vpc/claims/<subnet>`, must not exist; it is written together with the lease, lives on
- * the same etcd lease and names the lease's key, so that one whose lease was deleted by hand is recognised and taken over.
- * Leases of another length: only the list shows them, so while there are any, the claim also demands that no lease was made
- * since the list was read.
+ * The subnets were chosen as free from a list of leases, so only what appeared after it can stand in the way:
+ * - IPv4: a lease whose key begins with the IPv4 subnet, whatever its IPv6 half.
+ * - IPv6: a key of ours, `<prefix>/flannel-vpc/claims/<subnet>`, put together with each lease, since no range of lease keys holds
+ *   exactly those with one IPv6 half. An older one is left over from a lease that has gone; it ends with its etcd lease.
+ * - Leases of another length overlap without any key telling: while the list has some, any new lease stands in the way.
  */
-import type { ICompare, IKeyValue, IRequestOp } from 'etcd3';
+import type { ICompare, IRequestOp, ITxnRequest, ITxnResponse } from 'etcd3';
 import { type Cidr, families, type PerFamily } from '../../src/core/ip.ts';
-import { subnetsOverlap } from '../lease-key.ts';
-import type { EtcdClient } from './client.ts';
-import type { EntryList, EntryReader, LeaseEntry } from './entries.ts';
-import { cidrKeyPart, type EtcdKeys, leaseRangesOf, prefixRange, subnetKeyPart } from './keys.ts';
+import type { EntryList, LeaseEntry } from './entries.ts';
+import { cidrKeyPart, type EtcdKeys, leaseKeyOf, subnetKeyPart } from './keys.ts';
+import { deleteOp, ifNothingNew, ifNothingPut, oneKey, prefixRange, putOp, readOp, unlessOn } from './operations.ts';
+import type { EtcdParts } from './parts.ts';
 
-export interface ClaimRequest {
-  readonly subnets: PerFamily<Cidr>;
+export interface ClaimRequest<C extends { readonly subnets: PerFamily<Cidr> }> {
+  /** Best first; at least one. */
+  readonly candidates: readonly C[];
   readonly value: string;
   /** The etcd lease to live on. */
   readonly etcdLease: string;
-  /** What is known to be there. */
+  /** What the candidates were chosen from. */
   readonly list: EntryList;
   /** Leases to delete in the same step. */
   readonly removes: readonly LeaseEntry[];
-  /** An IPv6 claim seen in the way whose lease is gone. */
-  readonly orphan: IKeyValue | undefined;
 }
 
-export type ClaimOutcome =
-  | { readonly kind: 'claimed'; readonly key: string; readonly revision: string }
-  | {
-      readonly kind: 'lost';
-      /** What stands there now, read in the same transaction. */
-      readonly list: EntryList;
-      /** An IPv6 claim whose lease is gone, to be passed to the next try for the same subnet. */
-      readonly orphan: IKeyValue | undefined;
-      /** True when nothing in the list explains the loss: this subnet can't be had, for a reason only its keys know. */
-      readonly obstructed: boolean;
-    };
+export type ClaimOutcome<C> =
+  | { readonly kind: 'claimed'; readonly candidate: C; readonly key: string; readonly revision: string }
+  /** Nothing was written. The list is what stands there now, read in the same transaction. */
+  | { readonly kind: 'lost'; readonly list: EntryList };
 
-export interface ClaimContext {
-  readonly client: EtcdClient;
-  readonly keys: EtcdKeys;
-  readonly reader: EntryReader;
+/** Tries to make the lease. Sent twice it claims once. */
+export async function claimSubnets<C extends { readonly subnets: PerFamily<Cidr> }>(
+  parts: Pick<EtcdParts, 'client' | 'keys' | 'reader'>,
+  request: ClaimRequest<C>,
+  signal: AbortSignal,
+): Promise<ClaimOutcome<C>> {
+  const { client, keys, reader } = parts;
+  const answer = await client.txn(claimTransaction(keys, request), 'claim a subnet', signal);
+  // Walks down the else-branches to the candidate that was put, or to the list.
+  let branch: ITxnResponse = answer;
+  for (const candidate of request.candidates) {
+    const inner = branch.responses[0]?.response_txn;
+    if (!inner) break;
+    if (inner.succeeded) {
+      return { kind: 'claimed', candidate, key: leaseKeyOf(keys, candidate.subnets), revision: answer.header.revision };
+    }
+    branch = inner;
+  }
+  const found = branch.responses[0]?.response_range;
+  if (!found) throw new Error('etcd answered a claim without its list');
+  return { kind: 'lost', list: reader.readAll({ ...found, header: answer.header }) };
 }
 
-/** Tries to make the lease. Sent twice, it claims once: the second finds the first. */
-export async function claimSubnets(context: ClaimContext, request: ClaimRequest, signal: AbortSignal): Promise<ClaimOutcome> {
-  const { client, keys, reader } = context;
-  const { subnets, list, removes, orphan } = request;
-  const key = `${keys.subnets}${subnetKeyPart(subnets)}`;
-  const claimKey = subnets[6] && `${keys.claims}${cidrKeyPart(subnets[6])}`;
-  const otherLengths = hasOtherLengths(list, subnets, removes);
-  const compare: ICompare[] = [
-    ...(subnets[4]
-      ? leaseRangesOf(keys, subnets[4], removes.map((entry) => entry.key)).map((range) => absent(range.start, range.end))
-      : [absent(Buffer.from(key))]),
-    ...removes.map((entry) => unchanged(entry.key, entry.modRevision)),
-    ...(claimKey === undefined ? [] : claimCompare(context, claimKey, orphan, removes)),
-    ...(otherLengths ? [nothingNewIn(keys, list.revision)] : []),
-  ];
-  const subnetRange = prefixRange(keys.subnets);
-  const answer = await client.txn(
-    {
-      compare,
-      success: [
-        ...removes.flatMap((entry) => removal(keys, entry, claimKey)),
-        putOf(key, request.value, request.etcdLease),
-        ...(claimKey === undefined ? [] : [putOf(claimKey, subnetKeyPart(subnets), request.etcdLease)]),
-      ],
-      failure: [
-        { request_range: { key: subnetRange.start, range_end: subnetRange.end } },
-        ...(claimKey === undefined ? [] : [{ request_range: { key: Buffer.from(claimKey) } }]),
-      ],
-    },
-    'claim a subnet',
-    signal,
-  );
-  if (answer.succeeded) return { kind: 'claimed', key, revision: answer.header.revision };
-  const [leases, claim] = answer.responses;
-  if (!leases) throw new Error('etcd answered a transaction without its reads');
-  const now = reader.readAll({ ...leases.response_range, header: answer.header });
-  const inTheWay = claim?.response_range.kvs[0];
-  const holder = inTheWay && `${keys.subnets}${inTheWay.value.toString()}`;
-  const removed = new Set(removes.map((entry) => entry.key));
-  const isOrphan = inTheWay !== undefined && !now.entries.some((entry) => entry.key === holder && !removed.has(entry.key));
-  const changed = removes.some((entry) => !now.entries.some((e) => e.key === entry.key && e.modRevision === entry.modRevision));
-  const explained = isOrphan || changed || otherLengths || overlapsList(now, subnets, removed);
-  return { kind: 'lost', list: now, orphan: isOrphan ? inTheWay : undefined, obstructed: !explained };
-}
-
-/** Deletes a lease's key and its IPv6 claim, but for a claim that is written anew in the same transaction. */
-export function removal(keys: EtcdKeys, entry: Pick<LeaseEntry, 'key' | 'subnets'>, rewrittenClaim?: string): readonly IRequestOp[] {
-  const v6 = entry.subnets[6];
-  const claim = v6 && `${keys.claims}${cidrKeyPart(v6)}`;
-  return [
-    { request_delete_range: { key: Buffer.from(entry.key) } },
-    ...(claim === undefined || claim === rewrittenClaim ? [] : [{ request_delete_range: { key: Buffer.from(claim) } }]),
-  ];
-}
-
-/** Holds when the key is still as it was read. */
-export function unchanged(key: string, modRevision: string): ICompare {
-  return { key: Buffer.from(key), target: 'Mod', result: 'Equal', mod_revision: modRevision };
-}
-
-/** Holds when there is no such key, or none in the range: etcd compares an empty range as a key of version 0. */
-export function absent(start: Buffer, end?: Buffer): ICompare {
-  return { key: start, ...(end ? { range_end: end } : {}), target: 'Version', result: 'Equal', version: '0' };
-}
-
-/** Holds when no lease was made after the revision. */
-export function nothingNewIn(keys: EtcdKeys, revision: string): ICompare {
-  const { start, end } = prefixRange(keys.subnets);
+function claimTransaction(keys: EtcdKeys, request: ClaimRequest<{ readonly subnets: PerFamily<Cidr> }>): ITxnRequest {
+  const { candidates, value, etcdLease, list, removes } = request;
+  const elseRead = [readOp(prefixRange(keys.subnets))];
+  const tries = candidates.reduceRight<IRequestOp[]>((otherwise, { subnets }) => {
+    const key = leaseKeyOf(keys, subnets);
+    const success = [
+      ...removes.filter((entry) => entry.key !== key).map((entry) => deleteOp(entry.key)),
+      putOp(key, value, etcdLease),
+      ...(subnets[6] ? [putOp(claimKeyOf(keys, subnets[6]), subnetKeyPart(subnets), etcdLease)] : []),
+    ];
+    return [{ request_txn: { compare: nothingInTheWay(keys, subnets, list), success, failure: otherwise } }];
+  }, elseRead);
   return {
-    key: start,
-    range_end: end,
-    target: 'Create',
-    result: 'Less',
-    create_revision: (BigInt(revision) + 1n).toString(),
+    compare: [
+      // A copy of this very transaction may have been carried out before, its answer lost.
+      ...candidates.map(({ subnets }) => unlessOn(leaseKeyOf(keys, subnets), etcdLease)),
+      ...removes.map((entry) => ifNothingPut(oneKey(entry.key), list.revision)),
+      ...(hasOtherLengths(request) ? [ifNothingNew(prefixRange(keys.subnets), list.revision)] : []),
+    ],
+    success: tries,
+    failure: elseRead,
   };
 }
 
-/** A put under an etcd lease ('0': none). */
-export function putOf(key: string, value: string, etcdLease: string): IRequestOp {
-  return { request_put: { key: Buffer.from(key), value: Buffer.from(value), lease: etcdLease } };
+function nothingInTheWay(keys: EtcdKeys, subnets: PerFamily<Cidr>, list: EntryList): ICompare[] {
+  const lease = leaseKeyOf(keys, { ...(subnets[4] ? { 4: subnets[4] } : subnets) });
+  const ranges = subnets[4] ? [oneKey(lease), prefixRange(`${lease}&`)] : [oneKey(lease)];
+  // Put over one that is left over, a claim counts as new, so not its creation is compared.
+  if (subnets[6]) ranges.push(oneKey(claimKeyOf(keys, subnets[6])));
+  return ranges.map((range) => ifNothingPut(range, list.revision));
 }
 
-function claimCompare(
-  { keys }: ClaimContext,
-  claimKey: string,
-  orphan: IKeyValue | undefined,
-  removes: readonly LeaseEntry[],
-): readonly ICompare[] {
-  if (!orphan || orphan.key.toString() !== claimKey) return [absent(Buffer.from(claimKey))];
-  const holder = `${keys.subnets}${orphan.value.toString()}`;
-  const removedHere = removes.some((entry) => entry.key === holder);
-  return [unchanged(claimKey, orphan.mod_revision), ...(removedHere ? [] : [absent(Buffer.from(holder))])];
+function claimKeyOf(keys: EtcdKeys, subnet: Cidr): string {
+  return `${keys.claims}${cidrKeyPart(subnet)}`;
 }
 
-function hasOtherLengths(list: EntryList, subnets: PerFamily<Cidr>, except: readonly LeaseEntry[]): boolean {
+function hasOtherLengths({ candidates, list, removes }: ClaimRequest<{ readonly subnets: PerFamily<Cidr> }>): boolean {
+  const ours = candidates[0]?.subnets ?? {};
   return list.entries.some(
     (entry) =>
-      !except.includes(entry) &&
-    families.some((family) => {
-      const theirs = entry.subnets[family];
-      const ours = subnets[family];
-      return theirs !== undefined && ours !== undefined && theirs.length !== ours.length;
-    }),
+      !removes.includes(entry) &&
+      families.some((family) => entry.subnets[family] && ours[family] && entry.subnets[family].length !== ours[family].length),
   );
-}
-
-function overlapsList(list: EntryList, subnets: PerFamily<Cidr>, except: ReadonlySet<string>): boolean {
-  return list.entries.some((entry) => !except.has(entry.key) && subnetsOverlap(entry.subnets, subnets));
 }

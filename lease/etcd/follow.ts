@@ -7,7 +7,7 @@ import { backoffMs, type Clock, jitter, type Random } from '../../src/core/clock
 import { FlannelVpcError } from '../../src/core/errors.ts';
 import type { Logger } from '../../src/core/log.ts';
 import type { EtcdClient } from './client.ts';
-import type { KeyRange } from './keys.ts';
+import type { KeyRange } from './operations.ts';
 import { createOutageReport } from './outage.ts';
 
 export interface RangeState {
@@ -76,8 +76,7 @@ export async function* followRange(options: FollowOptions, signal: AbortSignal):
 }
 
 async function readRange(options: FollowOptions, signal: AbortSignal): Promise<RangeState> {
-  const { start, end } = options.range;
-  const response = await options.client.range({ key: start, ...(end ? { range_end: end } : {}) }, `read for the ${options.what}`, signal);
+  const response = await options.client.range(options.range, `read for the ${options.what}`, signal);
   return { kvs: response.kvs, revision: response.header.revision, storeId: response.header.cluster_id };
 }
 
@@ -88,7 +87,6 @@ type WatchStep =
 
 /** One watch stream. Ends after `place-lost`; throws when it breaks. */
 async function* watchOnce(options: FollowOptions, known: string, signal: AbortSignal): AsyncGenerator<WatchStep> {
-  const { start, end } = options.range;
   const relist = new AbortController();
   const stop = AbortSignal.any([signal, relist.signal]);
   const wait = options.relistMs === undefined ? undefined : jitter(options.relistMs, 0.2, options.random);
@@ -96,8 +94,7 @@ async function* watchOnce(options: FollowOptions, known: string, signal: AbortSi
   try {
     const answers = options.client.watch(
       {
-        key: start,
-        ...(end ? { range_end: end } : {}),
+        ...options.range,
         start_revision: (BigInt(known) + 1n).toString(),
         progress_notify: true,
       },

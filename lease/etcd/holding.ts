@@ -1,13 +1,14 @@
 /** What this process knows about the leases it holds, and how one that is there already is secured. */
-import { type Clock } from '../../src/core/clock.ts';
+import type { Clock } from '../../src/core/clock.ts';
 import { leaseKey } from '../lease-key.ts';
 import type { LeaseAttributes, LeaseKey } from '../lease.ts';
 import type { OwnedLease } from '../lease-store.ts';
 import { attributesForRewrite } from '../selection.ts';
-import { putOf, unchanged } from './claim.ts';
 import type { EtcdClient } from './client.ts';
 import type { LeaseEntry } from './entries.ts';
 import { isLeaseGone } from './errors.ts';
+import { ifUnchanged, putOp } from './operations.ts';
+import type { EtcdParts } from './parts.ts';
 import { encodeLeaseValue } from './value.ts';
 
 /** A lease this process acquired. */
@@ -21,10 +22,9 @@ export interface Holding {
   readonly revision: string;
 }
 
-export interface HoldingContext {
-  readonly client: EtcdClient;
-  readonly clock: Clock;
-  /** By lease key. */
+/** What getting and keeping leases needs. */
+export interface HoldingParts extends EtcdParts {
+  /** The leases this process acquired. */
   readonly holdings: Map<LeaseKey, Holding>;
   readonly grants: GrantPool;
 }
@@ -78,8 +78,8 @@ export interface SecureRequest {
  *
  * @returns undefined when the lease changed meanwhile: read again.
  */
-export async function secureLease(context: HoldingContext, request: SecureRequest, signal: AbortSignal): Promise<OwnedLease | undefined> {
-  const { client, clock, grants } = context;
+export async function secureLease(parts: HoldingParts, request: SecureRequest, signal: AbortSignal): Promise<OwnedLease | undefined> {
+  const { client, clock, grants } = parts;
   const { entry, ttlSeconds } = request;
   const attributes = attributesForRewrite(request.wanted, request.stored);
   const value = encodeLeaseValue(attributes);
@@ -98,7 +98,7 @@ export async function secureLease(context: HoldingContext, request: SecureReques
     if (!lasting) expiresAt = askedAt + ttlSeconds * 1_000;
     try {
       const answer = await client.txn(
-        { compare: [unchanged(entry.key, entry.modRevision)], success: [putOf(entry.key, value, etcdLease)] },
+        { compare: [ifUnchanged(entry.key, entry.modRevision)], success: [putOp(entry.key, value, etcdLease)] },
         'rewrite our lease',
         signal,
       );
@@ -113,7 +113,7 @@ export async function secureLease(context: HoldingContext, request: SecureReques
     modRevision = revision;
   }
   return remember(
-    context,
+    parts,
     { key: entry.key, ttlSeconds, attributes, revision },
     {
       subnets: entry.subnets,
@@ -127,7 +127,7 @@ export async function secureLease(context: HoldingContext, request: SecureReques
 }
 
 /** Notes a lease as held by this process. */
-export function remember(context: Pick<HoldingContext, 'holdings'>, holding: Holding, lease: OwnedLease): OwnedLease {
-  context.holdings.set(leaseKey(lease.subnets), holding);
+export function remember(parts: Pick<HoldingParts, 'holdings'>, holding: Holding, lease: OwnedLease): OwnedLease {
+  parts.holdings.set(leaseKey(lease.subnets), holding);
   return lease;
 }

@@ -12,7 +12,7 @@ export interface EtcdKeys {
    * Folder of the leases, with its slash. flannel lists without one, and so counts `<prefix>/subnets-old/...` as well.
    */
   readonly subnets: string;
-  /** Folder of the IPv6 claims: one key for each IPv6 subnet leased by us, since a lease's own key begins with its IPv4 half. */
+  /** Folder of the IPv6 claims: see `claim.ts`. */
   readonly claims: string;
   /** Folder of the records of our routes. */
   readonly routes: string;
@@ -44,6 +44,11 @@ export function subnetKeyPart(subnets: PerFamily<Cidr>): string {
   return subnets[6] ? `${v4}&${cidrKeyPart(subnets[6])}` : v4;
 }
 
+/** The key of the lease of these subnets. */
+export function leaseKeyOf(keys: EtcdKeys, subnets: PerFamily<Cidr>): string {
+  return `${keys.subnets}${subnetKeyPart(subnets)}`;
+}
+
 /** flannel's expression (`subnetRegex`), not anchored at the left either, so that both read the same keys as leases. */
 const leasePattern = /(\d+\.\d+\.\d+\.\d+)-(\d+)(?:&([a-f\d:]+)-(\d+))?$/;
 
@@ -63,43 +68,4 @@ function parsePart(address: string | undefined, length: string | undefined, maxL
   const ip = parseIp(address ?? '');
   const bits = Number(length);
   return ip && bits <= maxLength ? cidrOf(ip, bits) : undefined;
-}
-
-/** Keys from `start` up to but not including `end`, as bytes; `end` undefined means the one key. */
-export interface KeyRange {
-  readonly start: Buffer;
-  readonly end: Buffer | undefined;
-}
-
-/** All keys that begin with the prefix. */
-export function prefixRange(prefix: string): KeyRange & { readonly end: Buffer } {
-  const start = Buffer.from(prefix);
-  const end = Buffer.from(prefix);
-  const last = end.length - 1;
-  // Our prefixes end in printable ASCII, so the last byte can always be raised by one.
-  end[last] = (end[last] ?? 0) + 1;
-  return { start, end };
-}
-
-/**
- * The ranges that hold every lease of exactly this IPv4 subnet, alone or with an IPv6 half, but for the given keys. A claim
- * compares them with "nothing there": one transaction decides, whichever IPv6 halves are in play.
- */
-export function leaseRangesOf(keys: EtcdKeys, subnet: Cidr, except: readonly string[]): readonly KeyRange[] {
-  const base = `${keys.subnets}${cidrKeyPart(subnet)}`;
-  const single: KeyRange = { start: Buffer.from(base), end: undefined };
-  let dual: KeyRange[] = [prefixRange(`${base}&`)];
-  for (const key of except) dual = dual.flatMap((range) => withoutKey(range, Buffer.from(key)));
-  return except.includes(base) ? dual : [single, ...dual];
-}
-
-function withoutKey(range: KeyRange, key: Buffer): readonly KeyRange[] {
-  const { start, end } = range;
-  if (end === undefined || Buffer.compare(key, start) < 0 || Buffer.compare(key, end) >= 0) return [range];
-  const after = Buffer.concat([key, Buffer.from([0])]);
-  const parts: KeyRange[] = [
-    { start, end: key },
-    { start: after, end },
-  ];
-  return parts.filter((part) => part.end !== undefined && Buffer.compare(part.start, part.end) < 0);
 }

@@ -2,13 +2,14 @@
  * Records of our routes, at `<prefix>/flannel-vpc/routes/10.5.42.0-24/rtb-1`: outside of everything that begins with
  * `<prefix>/subnets`, which flannel would read as leases.
  */
+import type { ICompare } from 'etcd3';
 import { backoffMs } from '../../src/core/clock.ts';
 import { FlannelVpcError } from '../../src/core/errors.ts';
 import { type Cidr, formatCidr, sameCidr } from '../../src/core/ip.ts';
-import { subnetsOf } from '../lease-key.ts';
 import type { ClaimResult, OwnershipRecord, OwnershipStore, StoredOwnershipRecord } from '../ownership-store.ts';
-import { absent, nothingNewIn, putOf, unchanged } from './claim.ts';
-import { leaseRangesOf, prefixRange } from './keys.ts';
+import { listEntries } from './acquire.ts';
+import { leaseKeyOf } from './keys.ts';
+import { deleteOp, ifAbsent, ifNothingNew, ifUnchanged, oneKey, prefixRange, putOp, readOp } from './operations.ts';
 import { encodeRecord, readRecord, recordKey } from './ownership-record.ts';
 import type { EtcdParts } from './parts.ts';
 
@@ -39,10 +40,10 @@ export function createEtcdOwnershipStore(parts: EtcdParts): OwnershipStore {
           compare: records.map((record) => {
             const key = recordKey(keys, record);
             const standing = found.get(key);
-            return standing ? unchanged(key, standing.modRevision) : absent(Buffer.from(key));
+            return standing ? ifUnchanged(key, standing.modRevision) : ifAbsent(oneKey(key));
           }),
-          success: writes.map((record) => putOf(recordKey(keys, record), encodeRecord(record), '0')),
-          failure: records.map((record) => ({ request_range: { key: Buffer.from(recordKey(keys, record)) } })),
+          success: writes.map((record) => putOp(recordKey(keys, record), encodeRecord(record), '0')),
+          failure: records.map((record) => readOp(oneKey(recordKey(keys, record)))),
         },
         'record our routes',
         signal,
@@ -63,12 +64,14 @@ export function createEtcdOwnershipStore(parts: EtcdParts): OwnershipStore {
    * Compares that hold while no lease of the destination exists; undefined when one does. An IPv6 subnet stands at the end of its
    * lease's key, where no range finds it: all leases are read, and none may have been made since.
    */
-  async function comparesForNoLease(destination: Cidr, signal: AbortSignal): Promise<readonly ReturnType<typeof absent>[] | undefined> {
-    if (destination.family === 4) return leaseRangesOf(keys, destination, []).map((range) => absent(range.start, range.end));
-    const { start, end } = prefixRange(keys.subnets);
-    const list = parts.reader.readAll(await client.range({ key: start, range_end: end }, 'list leases', signal));
-    const leased = list.entries.some((entry) => subnetsOf(entry.subnets).some((subnet) => sameCidr(subnet, destination)));
-    return leased ? undefined : [nothingNewIn(keys, list.revision)];
+  async function comparesForNoLease(destination: Cidr, signal: AbortSignal): Promise<readonly ICompare[] | undefined> {
+    if (destination.family === 4) {
+      const lease = leaseKeyOf(keys, { 4: destination });
+      return [ifAbsent(oneKey(lease)), ifAbsent(prefixRange(`${lease}&`))];
+    }
+    const list = await listEntries(parts, signal);
+    const leased = list.entries.some((entry) => entry.subnets[6] && sameCidr(entry.subnets[6], destination));
+    return leased ? undefined : [ifNothingNew(prefixRange(keys.subnets), list.revision)];
   }
 
   return {
@@ -82,8 +85,7 @@ export function createEtcdOwnershipStore(parts: EtcdParts): OwnershipStore {
       return { kind: 'claimed', previous };
     },
     async list(signal) {
-      const { start, end } = prefixRange(keys.routes);
-      const answer = await client.range({ key: start, range_end: end }, 'list the records of our routes', signal);
+      const answer = await client.range(prefixRange(keys.routes), 'list the records of our routes', signal);
       return answer.kvs.flatMap((kv) => {
         const record = readRecord(keys, kv);
         if (!record) parts.reader.logOnce(kv, 'it is no record of a route');
@@ -99,9 +101,9 @@ export function createEtcdOwnershipStore(parts: EtcdParts): OwnershipStore {
         if (!noLease) return undefined;
         const answer = await client.txn(
           {
-            compare: [unchanged(key, record.revision), ...noLease],
-            success: [putOf(key, encodeRecord({ ...record, removingUntil }), '0')],
-            failure: [{ request_range: { key: Buffer.from(key) } }],
+            compare: [ifUnchanged(key, record.revision), ...noLease],
+            success: [putOp(key, encodeRecord({ ...record, removingUntil }), '0')],
+            failure: [readOp(oneKey(key))],
           },
           `mark the route of ${formatCidr(record.destination)} as being removed`,
           signal,
@@ -116,7 +118,7 @@ export function createEtcdOwnershipStore(parts: EtcdParts): OwnershipStore {
     async finishRemoval(record, signal) {
       const key = recordKey(keys, record);
       await client.txn(
-        { compare: [unchanged(key, record.revision)], success: [{ request_delete_range: { key: Buffer.from(key) } }] },
+        { compare: [ifUnchanged(key, record.revision)], success: [deleteOp(key)] },
         `forget the route of ${formatCidr(record.destination)}`,
         signal,
       );

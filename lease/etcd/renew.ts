@@ -6,34 +6,32 @@ import { kinship } from '../identity.ts';
 import { leaseKey, subnetsOverlap } from '../lease-key.ts';
 import type { Lease } from '../lease.ts';
 import type { OwnedLease } from '../lease-store.ts';
-import { type AcquireContext, listEntries } from './acquire.ts';
-import { claimSubnets } from './claim.ts';
-import type { EntryList, LeaseEntry } from './entries.ts';
-import { isLeaseGone } from './errors.ts';
-import { type Holding, remember, secureLease } from './holding.ts';
-import { subnetKeyPart } from './keys.ts';
-import { encodeLeaseValue } from './value.ts';
+import { claim, listEntries } from './acquire.ts';
+import type { LeaseEntry } from './entries.ts';
+import { type Holding, type HoldingParts, secureLease } from './holding.ts';
+import { leaseKeyOf } from './keys.ts';
+import { oneKey } from './operations.ts';
 
 /** How often a lease may change under our hands within one call. */
 const maxTries = 8;
 
 /** See `LeaseStore.renew`. Costs one read and one keepalive while all is well. */
-export async function renewLease(context: AcquireContext, lease: OwnedLease, signal: AbortSignal): Promise<OwnedLease> {
-  const { client, reader, clock, random } = context;
-  const holding = holdingOf(context, lease);
+export async function renewLease(parts: HoldingParts, lease: OwnedLease, signal: AbortSignal): Promise<OwnedLease> {
+  const { client, reader, clock, random } = parts;
+  const holding = holdingOf(parts, lease);
   for (let tries = 0; tries < maxTries; tries++) {
     if (tries > 0) await clock.sleep(backoffMs(tries - 1, 20, 1_000, random), signal);
-    const answer = await client.range({ key: Buffer.from(holding.key) }, 'read our lease', signal);
+    const answer = await client.range(oneKey(holding.key), 'read our lease', signal);
     const kv = answer.kvs[0];
     if (!kv) {
-      const restored = await restore(context, { lease, holding }, signal);
+      const restored = await restore(parts, { lease, holding }, signal);
       if (restored) return restored;
       continue;
     }
     const entry = reader.read(kv);
     if (!entry?.lease || kinship(lease.attributes, entry.lease.attributes) !== 'ours') throw lost(lease, entry);
     const secured = await secureLease(
-      context,
+      parts,
       {
         entry,
         stored: entry.lease.attributes,
@@ -50,10 +48,10 @@ export async function renewLease(context: AcquireContext, lease: OwnedLease, sig
 }
 
 /** What we know of a lease, made up from the lease itself where another process acquired it. */
-export function holdingOf(context: AcquireContext, lease: OwnedLease): Holding & { readonly known: boolean } {
-  const holding = context.holdings.get(leaseKey(lease.subnets));
+export function holdingOf(parts: HoldingParts, lease: OwnedLease): Holding & { readonly known: boolean } {
+  const holding = parts.holdings.get(leaseKey(lease.subnets));
   if (holding) return { ...holding, known: true };
-  const key = `${context.keys.subnets}${subnetKeyPart(lease.subnets)}`;
+  const key = leaseKeyOf(parts.keys, lease.subnets);
   return { key, ttlSeconds: defaultTtlSeconds, attributes: lease.attributes, revision: lease.revision, known: false };
 }
 
@@ -62,43 +60,17 @@ const defaultTtlSeconds = 86_400;
 
 /** Creates the lease again on the same subnet. Undefined when something moved: look again. */
 async function restore(
-  context: AcquireContext,
-  options: { readonly lease: OwnedLease; readonly holding: Holding },
+  parts: HoldingParts,
+  { lease, holding }: { readonly lease: OwnedLease; readonly holding: Holding },
   signal: AbortSignal,
 ): Promise<OwnedLease | undefined> {
-  const { lease, holding } = options;
-  const { subnets } = lease;
-  const { ttlSeconds, attributes } = holding;
-  let list: EntryList = await listEntries(context, signal);
-  let orphan: Parameters<typeof claimSubnets>[1]['orphan'];
-  // The second try is for an IPv6 claim of ours that outlived its lease.
-  for (let tries = 0; tries < 2; tries++) {
-    const overlapping = list.entries.filter((entry) => subnetsOverlap(entry.subnets, subnets));
-    const stranger = overlapping.find((entry) => entry.key !== holding.key);
-    if (stranger) throw lost(lease, stranger);
-    if (overlapping.length > 0) return undefined;
-    const etcdLease = await context.grants.take(ttlSeconds, signal);
-    const value = encodeLeaseValue(attributes);
-    try {
-      const outcome = await claimSubnets(context, { subnets, value, etcdLease, list, removes: [], orphan }, signal);
-      if (outcome.kind === 'claimed') {
-        context.grants.used(etcdLease);
-        const { key, revision } = outcome;
-        return remember(
-          context,
-          { key, ttlSeconds, attributes, revision },
-          { subnets, attributes, reserved: false, revision, expiresAt: context.clock.now() + ttlSeconds * 1_000, how: 'restored' },
-        );
-      }
-      if (outcome.obstructed) throw lost(lease, undefined);
-      ({ list, orphan } = outcome);
-    } catch (error) {
-      if (!isLeaseGone(error)) throw error;
-      context.grants.forget();
-      return undefined;
-    }
-  }
-  return undefined;
+  const list = await listEntries(parts, signal);
+  const inTheWay = list.entries.find((entry) => entry.key !== holding.key && subnetsOverlap(entry.subnets, lease.subnets));
+  if (inTheWay) throw lost(lease, inTheWay);
+  if (list.entries.some((entry) => entry.key === holding.key)) return undefined;
+  const candidates = [{ subnets: lease.subnets, how: 'restored' as const }];
+  const outcome = await claim(parts, { request: holding, candidates, removes: [], list }, signal);
+  return 'lease' in outcome ? outcome.lease : undefined;
 }
 
 function lost(lease: Lease, by: LeaseEntry | undefined): FlannelVpcError {

@@ -4,18 +4,18 @@ import { kinship } from '../identity.ts';
 import { leaseKey } from '../lease-key.ts';
 import type { Lease, LeaseKey } from '../lease.ts';
 import type { LeaseWatchEvent, OwnedLease, OwnLeaseEvent } from '../lease-store.ts';
-import type { AcquireContext } from './acquire.ts';
 import type { EntryList, LeaseEntry } from './entries.ts';
 import { followRange } from './follow.ts';
-import { prefixRange } from './keys.ts';
+import type { HoldingParts } from './holding.ts';
+import { oneKey, prefixRange } from './operations.ts';
 import { holdingOf } from './renew.ts';
 
 /**
  * Watches exactly our key. No slow re-list here: five thousand nodes that look after their own leases every few minutes would be
  * load for nothing, since renewing reads the key anyway and etcd's progress reports and gRPC's pings show that the watch lives.
  */
-export async function* watchOwnLease(context: AcquireContext, lease: OwnedLease, signal: AbortSignal): AsyncGenerator<OwnLeaseEvent> {
-  const holding = holdingOf(context, lease);
+export async function* watchOwnLease(parts: HoldingParts, lease: OwnedLease, signal: AbortSignal): AsyncGenerator<OwnLeaseEvent> {
+  const holding = holdingOf(parts, lease);
   let last: OwnLeaseEvent | undefined;
   if (holding.known) {
     last = { kind: 'held', lease };
@@ -23,9 +23,9 @@ export async function* watchOwnLease(context: AcquireContext, lease: OwnedLease,
   }
   const follow = followRange(
     {
-      ...context,
+      ...parts,
       what: 'watch of our own lease',
-      range: { start: Buffer.from(holding.key), end: undefined },
+      range: oneKey(holding.key),
       afterRevision: holding.known ? holding.revision : undefined,
     },
     signal,
@@ -33,8 +33,8 @@ export async function* watchOwnLease(context: AcquireContext, lease: OwnedLease,
   for await (const step of follow) {
     const seen =
       step.kind === 'events'
-        ? step.events.map((event) => (event.type === 'Delete' ? gone : eventOf(context, lease, context.reader.read(event.kv))))
-        : [step.state.kvs[0] ? eventOf(context, lease, context.reader.read(step.state.kvs[0])) : gone];
+        ? step.events.map((event) => (event.type === 'Delete' ? gone : eventOf(parts, lease, parts.reader.read(event.kv))))
+        : [step.state.kvs[0] ? eventOf(parts, lease, parts.reader.read(step.state.kvs[0])) : gone];
     for (const event of seen) {
       if (step.kind === 'state' && sameEvent(last, event)) continue;
       last = event;
@@ -45,12 +45,12 @@ export async function* watchOwnLease(context: AcquireContext, lease: OwnedLease,
 
 const gone: OwnLeaseEvent = { kind: 'gone' };
 
-function eventOf(context: AcquireContext, mine: OwnedLease, entry: LeaseEntry | undefined): OwnLeaseEvent {
+function eventOf(parts: HoldingParts, mine: OwnedLease, entry: LeaseEntry | undefined): OwnLeaseEvent {
   const theirs = entry?.lease;
   if (!theirs) return { kind: 'taken', by: unreadable(mine, entry) };
   if (kinship(mine.attributes, theirs.attributes) !== 'ours') return { kind: 'taken', by: theirs };
-  const ttlSeconds = holdingOf(context, mine).ttlSeconds;
-  const expiresAt = theirs.reserved ? undefined : context.clock.now() + ttlSeconds * 1_000;
+  const ttlSeconds = holdingOf(parts, mine).ttlSeconds;
+  const expiresAt = theirs.reserved ? undefined : parts.clock.now() + ttlSeconds * 1_000;
   return { kind: 'held', lease: { ...theirs, expiresAt, how: mine.how } };
 }
 
@@ -73,17 +73,17 @@ export interface WatchAllOptions {
 
 /** Watches all leases. After any read a snapshot follows only if it differs from what the watch had shown. */
 export async function* watchAllLeases(
-  context: AcquireContext,
+  parts: HoldingParts,
   options: WatchAllOptions,
   signal: AbortSignal,
 ): AsyncGenerator<LeaseWatchEvent> {
   // What was shown: mod revision by etcd key. Several keys may in theory name one lease.
   let shown: Map<string, string> | undefined;
-  const range = prefixRange(context.keys.subnets);
-  for await (const step of followRange({ ...context, what: 'watch of all leases', range, relistMs: options.relistMs }, signal)) {
+  const range = prefixRange(parts.keys.subnets);
+  for await (const step of followRange({ ...parts, what: 'watch of all leases', range, relistMs: options.relistMs }, signal)) {
     if (step.kind === 'state') {
       const list: EntryList = {
-        entries: step.state.kvs.map(context.reader.read).filter((entry) => entry !== undefined),
+        entries: step.state.kvs.map(parts.reader.read).filter((entry) => entry !== undefined),
         revision: step.state.revision,
         storeId: step.state.storeId,
       };
@@ -93,7 +93,7 @@ export async function* watchAllLeases(
       yield { kind: 'snapshot', list: toLeaseList(list) };
       continue;
     }
-    const changes = changesOf(context, step.events, (shown ??= new Map()));
+    const changes = changesOf(parts, step.events, (shown ??= new Map()));
     if (changes.put.length + changes.removed.length > 0) yield { kind: 'changes', revision: step.revision, ...changes };
   }
 }
@@ -106,7 +106,7 @@ export function toLeaseList(list: EntryList): { readonly leases: readonly Lease[
 
 /** The events' net effect: of several changes of one key only the last counts. */
 function changesOf(
-  context: AcquireContext,
+  parts: HoldingParts,
   events: readonly IEvent[],
   shown: Map<string, string>,
 ): { readonly put: readonly Lease[]; readonly removed: readonly LeaseKey[] } {
@@ -114,7 +114,7 @@ function changesOf(
   const removed = new Map<string, LeaseKey>();
   for (const event of events) {
     const key = event.kv.key.toString();
-    const entry = context.reader.read(event.type === 'Delete' ? { ...event.kv, value: emptyObject } : event.kv);
+    const entry = parts.reader.read(event.type === 'Delete' ? { ...event.kv, value: emptyObject } : event.kv);
     if (!entry) continue;
     put.delete(key);
     removed.delete(key);
