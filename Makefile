@@ -10,10 +10,15 @@ sources := $(shell find src lease providers host tools/build.ts -name '*.ts' 2>/
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-# npm ci writes this file last, so it is older than the lock exactly when the folder is stale.
-node_modules/.package-lock.json: package-lock.json package.json .npmrc
-	npm ci --no-audit --no-fund </dev/null
-	@touch $@
+# Always asked, changed only by an installation; what depends on it is stale only then.
+node_modules/.installed-from: FORCE
+	@tools/install
+
+.PHONY: FORCE
+FORCE:
+
+.PHONY: install
+install: node_modules/.installed-from ## npm ci, where node_modules is not what package-lock.json says
 
 .PHONY: setup
 setup: ## Debian packages, etcd and LocalStack for the tests (asks sudo where not root)
@@ -22,7 +27,7 @@ setup: ## Debian packages, etcd and LocalStack for the tests (asks sudo where no
 .PHONY: build
 build: bin/flannel-vpc ## dist/ and bin/flannel-vpc
 
-bin/flannel-vpc: node_modules/.package-lock.json $(sources)
+bin/flannel-vpc: node_modules/.installed-from $(sources)
 	$(node) tools/build.ts
 
 .PHONY: demo
@@ -34,7 +39,7 @@ test: build setup ## All test tiers
 	$(node) tools/test.ts
 
 .PHONY: test-unit
-test-unit: node_modules/.package-lock.json ## Unit tests: no root, no servers
+test-unit: node_modules/.installed-from ## Unit tests: no root, no servers
 	$(node) tools/test.ts unit $(if $(ARGS),-- $(ARGS))
 
 .PHONY: test-integration
@@ -46,11 +51,11 @@ test-e2e: build setup ## The built program on nodes of the namespace VPC (ARGS='
 	$(node) tools/test.ts e2e $(if $(ARGS),-- $(ARGS))
 
 .PHONY: lint
-lint: node_modules/.package-lock.json ## Types, style, imports between folders, hygiene
+lint: node_modules/.installed-from ## Types, style, imports between folders, hygiene
 	$(node) tools/lint.ts
 
 .PHONY: format
-format: node_modules/.package-lock.json ## Rewrites the sources in the project's style
+format: node_modules/.installed-from ## Rewrites the sources in the project's style
 	$(node) node_modules/@biomejs/biome/bin/biome check --write .
 
 .PHONY: bench
