@@ -48,7 +48,11 @@ export interface OwnershipStore {
    *
    * @returns the marked record, or undefined when somebody was faster or a lease is there again: leave the route alone.
    */
-  beginRemoval(record: StoredOwnershipRecord, until: number, signal: AbortSignal): Promise<StoredOwnershipRecord | undefined>;
+  beginRemoval(
+    record: StoredOwnershipRecord,
+    until: number,
+    signal: AbortSignal,
+  ): Promise<StoredOwnershipRecord | undefined>;
 
   /** Forgets a record after its route is gone, if it is still as `beginRemoval` left it. */
   finishRemoval(record: StoredOwnershipRecord, signal: AbortSignal): Promise<void>;

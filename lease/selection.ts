@@ -4,11 +4,11 @@
  * Order: a lease that is ours and fits is kept; else the subnet the node had (of an own lease that no longer fits, or of its
  * subnet.env); else one chosen by the allocator.
  */
-import { type Cidr, families, type Family, type PerFamily, sameCidr } from '../src/core/ip.ts';
+import { type Cidr, type Family, families, type PerFamily, sameCidr } from '../src/core/ip.ts';
 import { chooseSubnets, fitsRange } from './allocator.ts';
 import { kinship } from './identity.ts';
-import { subnetsOf } from './lease-key.ts';
 import type { Lease, LeaseAttributes } from './lease.ts';
+import { subnetsOf } from './lease-key.ts';
 import type { LeaseRequest, OwnedLease } from './lease-store.ts';
 
 /** Something in the store that occupies subnets. */
@@ -75,7 +75,10 @@ export function selectLease<E extends Occupant>(options: SelectionRequest<E>): S
     const range = request.ranges[family];
     if (!range) continue;
     const seed = `${identitySeed(request.attributes)}/${family}`;
-    const subnets = chooseSubnets({ range, taken, preferred: had[family] ?? [], releasedLately, seed }, candidatesPerClaim);
+    const subnets = chooseSubnets(
+      { range, taken, preferred: had[family] ?? [], releasedLately, seed },
+      candidatesPerClaim,
+    );
     if (subnets.length === 0) return { kind: 'full', family };
     chosen[family] = subnets;
   }
@@ -89,7 +92,10 @@ function pair(chosen: PerFamily<readonly Cidr[]>, had: PerFamily<readonly Cidr[]
   return Array.from({ length: count }, (_, index) => {
     const subnets = lists.map((list) => list[index]).filter((subnet) => subnet !== undefined);
     const previous = subnets.every((subnet) => had[subnet.family]?.some((old) => sameCidr(old, subnet)));
-    return { subnets: Object.fromEntries(subnets.map((subnet) => [subnet.family, subnet])), how: previous ? 'previous' : 'allocated' };
+    return {
+      subnets: Object.fromEntries(subnets.map((subnet) => [subnet.family, subnet])),
+      how: previous ? 'previous' : 'allocated',
+    };
   });
 }
 

@@ -69,7 +69,8 @@ export function withBudget(provider: CloudProvider, options: BudgetOptions): Clo
   return {
     type: provider.type,
     capabilities: provider.capabilities,
-    identify: (signal) => retrying(() => provider.identify(signal), { ...options, limits: { ...limits, attempts: 3 }, signal }),
+    identify: (signal) =>
+      retrying(() => provider.identify(signal), { ...options, limits: { ...limits, attempts: 3 }, signal }),
     resolve: (claims, signal) => within(reads, signal, (inner) => provider.resolve(claims, inner)),
     tables: (selector, signal) => within(reads, signal, (inner) => provider.tables(selector, inner)),
     prepare: (nextHop, signal) => within(writes, signal, (inner) => provider.prepare(nextHop, inner)),
@@ -80,7 +81,10 @@ export function withBudget(provider: CloudProvider, options: BudgetOptions): Clo
 
 async function retrying<T>(
   call: () => Promise<T>,
-  options: Pick<BudgetOptions, 'clock' | 'random' | 'logger'> & { readonly limits: BudgetLimits; readonly signal: AbortSignal },
+  options: Pick<BudgetOptions, 'clock' | 'random' | 'logger'> & {
+    readonly limits: BudgetLimits;
+    readonly signal: AbortSignal;
+  },
 ): Promise<T> {
   const { clock, random, logger, limits, signal } = options;
   const started = clock.monotonic();
@@ -97,7 +101,12 @@ async function retrying<T>(
       const pause = Math.max(backoffMs(attemptNumber - 1, baseMs, maxMs, random), error.retryAfterMs ?? 0);
       outOfTime = clock.monotonic() - started + pause >= limits.deadlineMs;
       if (outOfTime) return;
-      logger.debug('cloud call failed; trying again', { error: error.message, code: error.code, attempt: attemptNumber, pauseMs: Math.round(pause) });
+      logger.debug('cloud call failed; trying again', {
+        error: error.message,
+        code: error.code,
+        attempt: attemptNumber,
+        pauseMs: Math.round(pause),
+      });
       await clock.sleep(pause, signal);
     },
   });

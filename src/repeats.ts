@@ -13,7 +13,11 @@ export interface RepeatGate {
 /** Default pause between two lines that say the same. */
 export const repeatIntervalMs = 5 * 60_000;
 
-export function createRepeatGate(options: { readonly logger: Logger; readonly clock: Clock; readonly intervalMs?: number }): RepeatGate {
+export function createRepeatGate(options: {
+  readonly logger: Logger;
+  readonly clock: Clock;
+  readonly intervalMs?: number;
+}): RepeatGate {
   const intervalMs = options.intervalMs ?? repeatIntervalMs;
   let lastText: string | undefined;
   let lastAt = 0;
@@ -36,7 +40,8 @@ export function createRepeatGate(options: { readonly logger: Logger; readonly cl
 
 /** An error as log fields: what went wrong, its code, what to do, and its safe details. */
 export function errorFields(error: unknown): LogFields {
-  if (!isFlannelVpcError(error)) return { error: errorMessage(error), ...(error instanceof Error ? { stack: error.stack } : {}) };
+  if (!isFlannelVpcError(error))
+    return { error: errorMessage(error), ...(error instanceof Error ? { stack: error.stack } : {}) };
   return {
     error: error.message,
     code: error.code,

@@ -108,7 +108,9 @@ async function bundle(target: string): Promise<void> {
   });
   const eager = eagerCloudPackages(metafile);
   if (eager.length > 0) {
-    throw new Error(`src/main.ts loads at its start what only a cloud's writer needs (import it lazily): ${eager.join(', ')}`);
+    throw new Error(
+      `src/main.ts loads at its start what only a cloud's writer needs (import it lazily): ${eager.join(', ')}`,
+    );
   }
   await writeFile(join(target, 'main.mjs'), bootstrap);
 }

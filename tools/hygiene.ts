@@ -18,7 +18,8 @@ interface Rule {
 const rules: readonly Rule[] = [
   {
     says: 'a test that runs alone, is skipped or is to do',
-    pattern: /\b(?:describe|it|test)(?:\.(?:each|failing|concurrent))*\.(?:only|skip|todo)\b|\b[fx](?:it|test|describe)\(/,
+    pattern:
+      /\b(?:describe|it|test)(?:\.(?:each|failing|concurrent))*\.(?:only|skip|todo)\b|\b[fx](?:it|test|describe)\(/,
     files: /^test\/.*\.ts$/,
   },
   {

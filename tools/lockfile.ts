@@ -31,7 +31,10 @@ const processors: Readonly<Record<string, string>> = {
   x86_64: 'x64',
   i686: 'ia32',
   ...Object.fromEntries(
-    ['arm', 'arm64', 'ia32', 'loong64', 'mips64el', 'ppc64', 'riscv64', 's390x', 'x64', 'wasm32'].map((name) => [name, name]),
+    ['arm', 'arm64', 'ia32', 'loong64', 'mips64el', 'ppc64', 'riscv64', 's390x', 'x64', 'wasm32'].map((name) => [
+      name,
+      name,
+    ]),
   ),
 };
 
@@ -41,7 +44,11 @@ export function platformOf(name: string): Pick<LockedPackage, 'cpu' | 'os' | 'li
   const os = words.find((word) => systems.includes(word));
   const cpu = words.map((word) => processors[word]).find((word) => word !== undefined);
   if (cpu === undefined || (os === undefined && cpu !== 'wasm32')) return undefined;
-  const libc = words.some((word) => word.startsWith('musl')) ? 'musl' : words.some((word) => word.startsWith('gnu')) ? 'glibc' : undefined;
+  const libc = words.some((word) => word.startsWith('musl'))
+    ? 'musl'
+    : words.some((word) => word.startsWith('gnu'))
+      ? 'glibc'
+      : undefined;
   return {
     cpu: [cpu],
     ...(os === undefined ? {} : { os: [os] }),
@@ -61,7 +68,8 @@ export function complete(lock: Lockfile): readonly string[] {
     for (const [name, version] of Object.entries(parent.optionalDependencies ?? {})) {
       const platform = platformOf(name);
       if (platform === undefined || isLocked(lock, parentPath, name)) continue;
-      if (!/^\d+\.\d+\.\d+(?:-[\w.]+)?$/.test(version)) throw new Error(`${parentPath} asks for ${name} ${version}, not for one version`);
+      if (!/^\d+\.\d+\.\d+(?:-[\w.]+)?$/.test(version))
+        throw new Error(`${parentPath} asks for ${name} ${version}, not for one version`);
       const path = `node_modules/${name}`;
       lock.packages[path] = { version, ...platform, ...(parent.dev ? { dev: true } : {}), optional: true };
       added.push(path);
@@ -85,5 +93,7 @@ if (process.argv[1] === fileURLToPath(import.meta.url)) {
   const added = complete(lock);
   await writeFile(path, `${JSON.stringify(lock, null, 2)}\n`);
   for (const each of added) console.log(`added ${each}`);
-  console.log(added.length === 0 ? 'package-lock.json: nothing was missing' : `package-lock.json: added ${added.length}`);
+  console.log(
+    added.length === 0 ? 'package-lock.json: nothing was missing' : `package-lock.json: added ${added.length}`,
+  );
 }

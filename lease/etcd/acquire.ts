@@ -25,7 +25,11 @@ export async function listEntries({ client, keys, reader }: EtcdParts, signal: A
 }
 
 /** See `LeaseStore.acquire`. Costs a list, a grant and a transaction; a lost race one transaction more. */
-export async function acquireLease(parts: HoldingParts, request: LeaseRequest, signal: AbortSignal): Promise<OwnedLease> {
+export async function acquireLease(
+  parts: HoldingParts,
+  request: LeaseRequest,
+  signal: AbortSignal,
+): Promise<OwnedLease> {
   const { clock, random } = parts;
   const end = clock.monotonic() + deadlineMs;
   let list = await listEntries(parts, signal);
@@ -111,8 +115,12 @@ function vanished(before: EntryList, after: EntryList): readonly Cidr[] {
 function networkFull(request: LeaseRequest, family: Family): FlannelVpcError {
   const range = request.ranges[family];
   const network = range ? formatCidr(range.network) : `IPv${family}`;
-  return new FlannelVpcError('NETWORK_FULL', `out of subnets: every /${range?.subnetLength ?? ''} of ${network} is leased or reserved`, {
-    hint: 'Free a lease, or widen the network in net-conf. The node goes on by itself when a subnet is free.',
-    details: { network },
-  });
+  return new FlannelVpcError(
+    'NETWORK_FULL',
+    `out of subnets: every /${range?.subnetLength ?? ''} of ${network} is leased or reserved`,
+    {
+      hint: 'Free a lease, or widen the network in net-conf. The node goes on by itself when a subnet is free.',
+      details: { network },
+    },
+  );
 }

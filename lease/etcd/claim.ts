@@ -97,6 +97,8 @@ function hasOtherLengths({ candidates, list, removes }: ClaimRequest<{ readonly 
   return list.entries.some(
     (entry) =>
       !removes.includes(entry) &&
-      families.some((family) => entry.subnets[family] && ours[family] && entry.subnets[family].length !== ours[family].length),
+      families.some(
+        (family) => entry.subnets[family] && ours[family] && entry.subnets[family].length !== ours[family].length,
+      ),
   );
 }

@@ -10,9 +10,8 @@
  *   and this file keeps to one endpoint as long as it answers.
  */
 import {
-  Etcd3,
+  type Etcd3,
   type ILeaseKeepAliveResponse,
-  type IOptions,
   type IRangeRequest,
   type IRangeResponse,
   type ITxnRequest,
@@ -23,6 +22,7 @@ import {
 import { backoffMs, type Clock, type Random } from '../../src/core/clock.ts';
 import { classifyEtcdError, translateEtcdError } from './errors.ts';
 import { credentialsOf, type EtcdConnectionOptions, type EtcdEndpoint, parseEndpoints, readTls } from './options.ts';
+import { connectEtcd } from './connection.ts';
 import { type EtcdCallOptions, readOneAnswer, streamAnswers, withSignal } from './streams.ts';
 
 export interface EtcdClientOptions extends EtcdConnectionOptions {
@@ -38,6 +38,8 @@ export interface EtcdClientOptions extends EtcdConnectionOptions {
 export interface EtcdClient {
   /** The endpoints, for messages. */
   readonly description: string;
+  /** Fires at `close`, which ends whatever is under way by an AbortError. */
+  readonly closed: AbortSignal;
   range(request: IRangeRequest, doing: string, signal: AbortSignal): Promise<IRangeResponse>;
   /** May have been carried out although it throws STORE_UNAVAILABLE, and may be sent twice: every write must be a compare-and-swap. */
   txn(request: ITxnRequest, doing: string, signal: AbortSignal): Promise<ITxnResponse>;
@@ -75,13 +77,13 @@ export function createEtcdClient(options: EtcdClientOptions): EtcdClient {
   // Nodes start at different endpoints, so that the first of the list does not carry them all.
   let current = Math.floor(random() * endpoints.length);
   let connection: Connection | undefined;
-  let closed = false;
+  const closing = new AbortController();
 
   function connect(): Connection {
+    closing.signal.throwIfAborted();
     if (connection) return connection;
     const endpoint = endpoints[current % endpoints.length] ?? { url: '', secure: false };
-    const etcd = new Etcd3(etcdOptions({ endpoint, tls, auth, attemptMs }));
-    connection = { endpoint, etcd };
+    connection = { endpoint, etcd: connectEtcd({ endpoint, tls, auth, attemptMs }) };
     return connection;
   }
 
@@ -108,9 +110,10 @@ export function createEtcdClient(options: EtcdClientOptions): EtcdClient {
 
   async function call<T>(
     doing: string,
-    signal: AbortSignal,
+    callerSignal: AbortSignal,
     attempt: (etcd: Etcd3, call: EtcdCallOptions) => Promise<T>,
   ): Promise<T> {
+    const signal = AbortSignal.any([callerSignal, closing.signal]);
     const end = clock.monotonic() + deadlineMs;
     for (let tries = 0; ; tries++) {
       signal.throwIfAborted();
@@ -120,7 +123,7 @@ export function createEtcdClient(options: EtcdClientOptions): EtcdClient {
         return await withSignal(signal, Math.min(left, attemptMs), (call) => attempt(used.etcd, call));
       } catch (error) {
         signal.throwIfAborted();
-        const again = !closed && recover(used, error);
+        const again = recover(used, error);
         // A whole round of endpoints goes without a pause: most of the time just one of them is dead.
         const pause = (tries + 1) % endpoints.length === 0 ? backoffMs(tries, retryBaseMs, retryMaxMs, random) : 0;
         if (!again || clock.monotonic() + pause >= end) throw translateEtcdError(error, `${doing} at ${used.endpoint.url}`);
@@ -130,6 +133,7 @@ export function createEtcdClient(options: EtcdClientOptions): EtcdClient {
   }
 
   return {
+    closed: closing.signal,
     description: endpoints.map((endpoint) => endpoint.url).join(','),
     range: (request, doing, signal) => call(doing, signal, (etcd, options) => etcd.kv.range(request, options)),
     txn: (request, doing, signal) => call(doing, signal, (etcd, options) => etcd.kv.txn(request, options)),
@@ -155,7 +159,8 @@ export function createEtcdClient(options: EtcdClientOptions): EtcdClient {
         }
       });
     },
-    async *watch(request, signal) {
+    async *watch(request, callerSignal) {
+      const signal = AbortSignal.any([callerSignal, closing.signal]);
       const used = connect();
       try {
         const open = (options: EtcdCallOptions) => used.etcd.watchClient.watch(options);
@@ -167,51 +172,9 @@ export function createEtcdClient(options: EtcdClientOptions): EtcdClient {
       }
     },
     close() {
-      closed = true;
+      closing.abort();
       connection?.etcd.close();
       connection = undefined;
-    },
-  };
-}
-
-type FaultPolicy = NonNullable<NonNullable<IOptions['faultHandling']>['global']>;
-
-/** Calls through, once. etcd3's defaults would retry at once, and refuse for five seconds after three failures. */
-const callThrough: FaultPolicy = {
-  _altReturn: undefined as never,
-  onSuccess: () => ({ dispose() {} }),
-  onFailure: () => ({ dispose() {} }),
-  execute: async (call) => call({ signal: new AbortController().signal }),
-};
-
-function etcdOptions(options: {
-  readonly endpoint: EtcdEndpoint;
-  readonly tls: ReturnType<typeof readTls>;
-  readonly auth: ReturnType<typeof credentialsOf>;
-  readonly attemptMs: number;
-}): IOptions {
-  const { endpoint, tls, auth, attemptMs } = options;
-  return {
-    hosts: [endpoint.url],
-    // Given for a plain endpoint as well, etcd3 would speak TLS to it.
-    ...(endpoint.secure && tls ? { credentials: tls } : {}),
-    ...(auth ? { auth: { ...auth, callOptions: () => ({ deadline: Date.now() + attemptMs }) } } : {}),
-    faultHandling: { global: callThrough, host: () => callThrough },
-    grpcOptions: {
-      // Shows in etcd's own log.
-      'grpc.primary_user_agent': 'flannel-vpc',
-      // One connection for each client: a process that makes two means two.
-      'grpc.use_local_subchannel_pool': 1,
-      // The default of 4 MB holds some 15,000 leases.
-      'grpc.max_receive_message_length': -1,
-      // A machine that vanished is noticed within 40 s; etcd allows a ping each 5 s, and only while calls are open.
-      'grpc.keepalive_time_ms': 30_000,
-      'grpc.keepalive_timeout_ms': 10_000,
-      'grpc.initial_reconnect_backoff_ms': 100,
-      'grpc.max_reconnect_backoff_ms': 5_000,
-      // etcd's own client takes no proxy from the environment either, and publishes no gRPC service configuration in DNS.
-      'grpc.enable_http_proxy': 0,
-      'grpc.service_config_disable_resolution': 1,
     },
   };
 }

@@ -49,12 +49,19 @@ export function translateEtcdError(error: unknown, doing: string): FlannelVpcErr
   if (error instanceof FlannelVpcError || (error instanceof Error && isAbortError(error))) return error;
   const reason = plainReason(error);
   const say = `can't ${doing}: ${reason}`;
-  const options = (hint: string | undefined): { hint?: string; cause: unknown } => ({ ...(hint ? { hint } : {}), cause: error });
+  const options = (hint: string | undefined): { hint?: string; cause: unknown } => ({
+    ...(hint ? { hint } : {}),
+    cause: error,
+  });
   if (error instanceof EtcdAuthenticationFailedError) {
     return new FlannelVpcError('STORE_DENIED', say, options('Check --etcd-username and --etcd-password.'));
   }
   if (reason.includes('user name is empty')) {
-    return new FlannelVpcError('STORE_DENIED', say, options('etcd asks for a user: give --etcd-username and --etcd-password.'));
+    return new FlannelVpcError(
+      'STORE_DENIED',
+      say,
+      options('etcd asks for a user: give --etcd-username and --etcd-password.'),
+    );
   }
   if (error instanceof EtcdPermissionDeniedError) {
     const hint = 'The etcd user needs a role that may read and write everything below the prefix.';
@@ -64,7 +71,11 @@ export function translateEtcdError(error: unknown, doing: string): FlannelVpcErr
     return new FlannelVpcError('STORE_DENIED', say, options('etcd does not accept our login.'));
   }
   if (/tlsv1[\w ]* alert|sslv3 alert|alert (bad certificate|certificate required|unknown ca)/i.test(reason)) {
-    return new FlannelVpcError('STORE_DENIED', say, options('etcd refuses our certificate: check --etcd-certfile and --etcd-keyfile.'));
+    return new FlannelVpcError(
+      'STORE_DENIED',
+      say,
+      options('etcd refuses our certificate: check --etcd-certfile and --etcd-keyfile.'),
+    );
   }
   if (reason.includes('database space exceeded')) {
     const hint = 'etcd takes no writes: compact and defragment it, then disarm its alarm.';
@@ -77,7 +88,8 @@ function hintForUnavailable(reason: string): string | undefined {
   if (/certificate|issuer|altnames/i.test(reason)) {
     return 'The certificate of etcd is not trusted: check --etcd-cafile, and that the certificate names this address.';
   }
-  if (/ECONNREFUSED|EHOSTUNREACH|ENETUNREACH|ENOTFOUND|name resolution/i.test(reason)) return 'Check --etcd-endpoints, and that etcd is running.';
+  if (/ECONNREFUSED|EHOSTUNREACH|ENETUNREACH|ENOTFOUND|name resolution/i.test(reason))
+    return 'Check --etcd-endpoints, and that etcd is running.';
   if (/wrong version number|packet length|protocol error|ECONNRESET|socket hang up|bad record/i.test(reason)) {
     return 'Check whether the endpoint speaks http or https.';
   }

@@ -43,9 +43,10 @@ const retryMaxMs = 5_000;
 /** A watch that stood this long was no failure at its start: the back-off begins anew. */
 const steadyMs = 5_000;
 
-/** Yields until the signal fires, which ends it by an abort error. Never throws anything else. */
-export async function* followRange(options: FollowOptions, signal: AbortSignal): AsyncGenerator<FollowEvent> {
-  const { clock, random } = options;
+/** Yields until the signal fires or the client is closed, which ends it by an abort error. Never throws anything else. */
+export async function* followRange(options: FollowOptions, callerSignal: AbortSignal): AsyncGenerator<FollowEvent> {
+  const { client, clock, random } = options;
+  const signal = AbortSignal.any([callerSignal, client.closed]);
   const report = createOutageReport(options);
   let known = options.afterRevision;
   let failures = 0;

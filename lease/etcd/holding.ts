@@ -1,7 +1,7 @@
 /** What this process knows about the leases it holds, and how one that is there already is secured. */
 import type { Clock } from '../../src/core/clock.ts';
-import { leaseKey } from '../lease-key.ts';
 import type { LeaseAttributes, LeaseKey } from '../lease.ts';
+import { leaseKey } from '../lease-key.ts';
 import type { OwnedLease } from '../lease-store.ts';
 import { attributesForRewrite } from '../selection.ts';
 import type { EtcdClient } from './client.ts';
@@ -78,7 +78,11 @@ export interface SecureRequest {
  *
  * @returns undefined when the lease changed meanwhile: read again.
  */
-export async function secureLease(parts: HoldingParts, request: SecureRequest, signal: AbortSignal): Promise<OwnedLease | undefined> {
+export async function secureLease(
+  parts: HoldingParts,
+  request: SecureRequest,
+  signal: AbortSignal,
+): Promise<OwnedLease | undefined> {
   const { client, clock, grants } = parts;
   const { entry, ttlSeconds } = request;
   const attributes = attributesForRewrite(request.wanted, request.stored);

@@ -2,7 +2,7 @@
  * Where things are in etcd. flannel's layout below the prefix, and ours below `<prefix>/flannel-vpc/`, which flannel, listing
  * everything that begins with `<prefix>/subnets`, never reads.
  */
-import { type Cidr, cidrOf, formatIp, networkAddress, parseIp, type PerFamily } from '../../src/core/ip.ts';
+import { type Cidr, cidrOf, formatIp, networkAddress, type PerFamily, parseIp } from '../../src/core/ip.ts';
 
 export interface EtcdKeys {
   readonly prefix: string;

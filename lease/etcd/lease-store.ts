@@ -7,7 +7,7 @@ import { leaseKeyOf } from './keys.ts';
 import { deleteOp, ifAbsent, oneKey } from './operations.ts';
 import type { EtcdParts } from './parts.ts';
 import { renewLease } from './renew.ts';
-import { toLeaseList, watchAllLeases, type WatchAllOptions, watchOwnLease } from './watches.ts';
+import { toLeaseList, type WatchAllOptions, watchAllLeases, watchOwnLease } from './watches.ts';
 
 /** The lease store over a connection that is there. */
 export function createEtcdLeaseStore(shared: EtcdParts, options: WatchAllOptions): LeaseStore {

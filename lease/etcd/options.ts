@@ -97,7 +97,12 @@ function systemRoots(): Buffer {
   return Buffer.from((system.length > 0 ? system : getCACertificates('bundled')).join('\n'));
 }
 
-/** User and password, when both are of use. */
-export function credentialsOf(options: EtcdConnectionOptions): { readonly username: string; readonly password: string } | undefined {
+export interface EtcdCredentials {
+  readonly username: string;
+  readonly password: string;
+}
+
+/** User and password, where there is a user. */
+export function credentialsOf(options: EtcdConnectionOptions): EtcdCredentials | undefined {
   return options.username ? { username: options.username, password: options.password ?? '' } : undefined;
 }

@@ -11,7 +11,11 @@ export interface OutageReport {
 /** Pause between two lines about one outage. */
 const repeatMs = 5 * 60_000;
 
-export function createOutageReport(options: { readonly logger: Logger; readonly clock: Clock; readonly what: string }): OutageReport {
+export function createOutageReport(options: {
+  readonly logger: Logger;
+  readonly clock: Clock;
+  readonly what: string;
+}): OutageReport {
   const { logger, clock, what } = options;
   let since: number | undefined;
   let saidAt = 0;

@@ -49,11 +49,15 @@ export function createEtcdOwnershipStore(parts: EtcdParts): OwnershipStore {
         signal,
       );
       if (answer.succeeded) {
-        const previous = writes.map((record) => found.get(recordKey(keys, record))?.record).filter((record) => record !== undefined);
+        const previous = writes
+          .map((record) => found.get(recordKey(keys, record))?.record)
+          .filter((record) => record !== undefined);
         return { kind: 'claimed', previous };
       }
       const kvs = answer.responses.flatMap((response) => response.response_range.kvs);
-      found = new Map(kvs.map((kv) => [kv.key.toString(), { modRevision: kv.mod_revision, record: readRecord(keys, kv) }]));
+      found = new Map(
+        kvs.map((kv) => [kv.key.toString(), { modRevision: kv.mod_revision, record: readRecord(keys, kv) }]),
+      );
       const until = Math.max(...[...found.values()].map(({ record }) => Date.parse(record?.removingUntil ?? '') || 0));
       if (until > clock.now()) return { kind: 'removing', until };
     }
@@ -127,5 +131,7 @@ export function createEtcdOwnershipStore(parts: EtcdParts): OwnershipStore {
 }
 
 function stands(standing: StoredOwnershipRecord | undefined, wanted: OwnershipRecord): boolean {
-  return standing?.target === wanted.target && standing.holder === wanted.holder && standing.removingUntil === undefined;
+  return (
+    standing?.target === wanted.target && standing.holder === wanted.holder && standing.removingUntil === undefined
+  );
 }

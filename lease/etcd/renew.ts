@@ -3,8 +3,8 @@ import { backoffMs } from '../../src/core/clock.ts';
 import { FlannelVpcError } from '../../src/core/errors.ts';
 import { formatIp } from '../../src/core/ip.ts';
 import { kinship } from '../identity.ts';
-import { leaseKey, subnetsOverlap } from '../lease-key.ts';
 import type { Lease } from '../lease.ts';
+import { leaseKey, subnetsOverlap } from '../lease-key.ts';
 import type { OwnedLease } from '../lease-store.ts';
 import { claim, listEntries } from './acquire.ts';
 import type { LeaseEntry } from './entries.ts';
@@ -65,7 +65,9 @@ async function restore(
   signal: AbortSignal,
 ): Promise<OwnedLease | undefined> {
   const list = await listEntries(parts, signal);
-  const inTheWay = list.entries.find((entry) => entry.key !== holding.key && subnetsOverlap(entry.subnets, lease.subnets));
+  const inTheWay = list.entries.find(
+    (entry) => entry.key !== holding.key && subnetsOverlap(entry.subnets, lease.subnets),
+  );
   if (inTheWay) throw lost(lease, inTheWay);
   if (list.entries.some((entry) => entry.key === holding.key)) return undefined;
   const candidates = [{ subnets: lease.subnets, how: 'restored' as const }];
@@ -76,10 +78,14 @@ async function restore(
 function lost(lease: Lease, by: LeaseEntry | undefined): FlannelVpcError {
   const subnet = leaseKey(lease.subnets);
   const holder = by ? holderName(by) : 'something unreadable';
-  return new FlannelVpcError('LEASE_LOST', `our lease of ${subnet} is lost: ${holder} holds ${by ? leaseKey(by.subnets) : 'it'}`, {
-    hint: 'Drain this node and restart it to get another subnet, or remove the other lease first.',
-    details: { subnet, holder },
-  });
+  return new FlannelVpcError(
+    'LEASE_LOST',
+    `our lease of ${subnet} is lost: ${holder} holds ${by ? leaseKey(by.subnets) : 'it'}`,
+    {
+      hint: 'Drain this node and restart it to get another subnet, or remove the other lease first.',
+      details: { subnet, holder },
+    },
+  );
 }
 
 function holderName(entry: LeaseEntry): string {

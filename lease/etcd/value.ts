@@ -108,5 +108,8 @@ function isAbsent(data: unknown): data is undefined | null {
 
 /** JSON as Go's encoder writes it: these characters escaped, wherever they stand (they can only stand in strings). */
 function goJson(value: unknown): string {
-  return JSON.stringify(value).replace(/[<>&\u2028\u2029]/g, (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`);
+  return JSON.stringify(value).replace(
+    /[<>&\u2028\u2029]/g,
+    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  );
 }

@@ -1,8 +1,8 @@
 /** The two watches: our own lease, and all of them. */
 import type { IEvent } from 'etcd3';
 import { kinship } from '../identity.ts';
-import { leaseKey } from '../lease-key.ts';
 import type { Lease, LeaseKey } from '../lease.ts';
+import { leaseKey } from '../lease-key.ts';
 import type { LeaseWatchEvent, OwnedLease, OwnLeaseEvent } from '../lease-store.ts';
 import type { EntryList, LeaseEntry } from './entries.ts';
 import { followRange } from './follow.ts';
@@ -14,7 +14,11 @@ import { holdingOf } from './renew.ts';
  * Watches exactly our key. No slow re-list here: five thousand nodes that look after their own leases every few minutes would be
  * load for nothing, since renewing reads the key anyway and etcd's progress reports and gRPC's pings show that the watch lives.
  */
-export async function* watchOwnLease(parts: HoldingParts, lease: OwnedLease, signal: AbortSignal): AsyncGenerator<OwnLeaseEvent> {
+export async function* watchOwnLease(
+  parts: HoldingParts,
+  lease: OwnedLease,
+  signal: AbortSignal,
+): AsyncGenerator<OwnLeaseEvent> {
   const holding = holdingOf(parts, lease);
   let last: OwnLeaseEvent | undefined;
   if (holding.known) {
@@ -33,7 +37,9 @@ export async function* watchOwnLease(parts: HoldingParts, lease: OwnedLease, sig
   for await (const step of follow) {
     const seen =
       step.kind === 'events'
-        ? step.events.map((event) => (event.type === 'Delete' ? gone : eventOf(parts, lease, parts.reader.read(event.kv))))
+        ? step.events.map((event) =>
+            event.type === 'Delete' ? gone : eventOf(parts, lease, parts.reader.read(event.kv)),
+          )
         : [step.state.kvs[0] ? eventOf(parts, lease, parts.reader.read(step.state.kvs[0])) : gone];
     for (const event of seen) {
       if (step.kind === 'state' && sameEvent(last, event)) continue;
@@ -57,7 +63,12 @@ function eventOf(parts: HoldingParts, mine: OwnedLease, entry: LeaseEntry | unde
 /** Somebody wrote what is no lease over ours: taken, by nobody knows whom. */
 function unreadable(mine: Lease, entry: LeaseEntry | undefined): Lease {
   const nobody = { publicIps: {}, backendType: '', backendData: {} };
-  return { subnets: mine.subnets, attributes: nobody, reserved: entry?.etcdLease === '0', revision: entry?.modRevision ?? '0' };
+  return {
+    subnets: mine.subnets,
+    attributes: nobody,
+    reserved: entry?.etcdLease === '0',
+    revision: entry?.modRevision ?? '0',
+  };
 }
 
 function sameEvent(a: OwnLeaseEvent | undefined, b: OwnLeaseEvent): boolean {
@@ -80,7 +91,10 @@ export async function* watchAllLeases(
   // What was shown: mod revision by etcd key. Several keys may in theory name one lease.
   let shown: Map<string, string> | undefined;
   const range = prefixRange(parts.keys.subnets);
-  for await (const step of followRange({ ...parts, what: 'watch of all leases', range, relistMs: options.relistMs }, signal)) {
+  for await (const step of followRange(
+    { ...parts, what: 'watch of all leases', range, relistMs: options.relistMs },
+    signal,
+  )) {
     if (step.kind === 'state') {
       const list: EntryList = {
         entries: step.state.kvs.map(parts.reader.read).filter((entry) => entry !== undefined),
@@ -99,7 +113,11 @@ export async function* watchAllLeases(
 }
 
 /** Leases only; keys whose value can't be read are left out. */
-export function toLeaseList(list: EntryList): { readonly leases: readonly Lease[]; readonly revision: string; readonly storeId: string } {
+export function toLeaseList(list: EntryList): {
+  readonly leases: readonly Lease[];
+  readonly revision: string;
+  readonly storeId: string;
+} {
   const leases = list.entries.map((entry) => entry.lease).filter((lease) => lease !== undefined);
   return { leases, revision: list.revision, storeId: list.storeId };
 }

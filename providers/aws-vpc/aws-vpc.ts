@@ -1,6 +1,6 @@
 /** AWS: leases become routes of a VPC's route tables that point at instances' network interfaces. */
 import { FlannelVpcError, isFlannelVpcError } from '../../src/core/errors.ts';
-import { families, type Family } from '../../src/core/ip.ts';
+import { type Family, families } from '../../src/core/ip.ts';
 import type {
   CloudProvider,
   MachineIdentity,

@@ -83,7 +83,8 @@ export function clientConfig({ environment, logger, region }: Ec2Options): EC2Cl
       // The SDK's info lines hold whole requests and answers.
       info() {},
       warn: (...parts: unknown[]) => logger.warn('the AWS SDK warns', { text: parts.map(String).join(' ') }),
-      error: (...parts: unknown[]) => logger.warn('the AWS SDK reports an error', { text: parts.map(String).join(' ') }),
+      error: (...parts: unknown[]) =>
+        logger.warn('the AWS SDK reports an error', { text: parts.map(String).join(' ') }),
     },
   };
 }

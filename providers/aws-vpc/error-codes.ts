@@ -7,7 +7,8 @@ export interface CodeMeaning {
 }
 
 const clockHint = 'check this machine’s clock (chronyc tracking, timedatectl) and the validity of its credentials';
-const keysHint = 'check the credentials in the environment or the role attached to the instance, and this machine’s clock';
+const keysHint =
+  'check the credentials in the environment or the role attached to the instance, and this machine’s clock';
 
 const meanings: Readonly<Record<string, CodeMeaning>> = {
   // Throttled. EC2 gives each account and Region a token bucket for every action.

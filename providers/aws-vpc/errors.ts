@@ -22,7 +22,11 @@ const serviceError = z.object({
     requestId: z.string().optional(),
     clockSkewCorrected: z.boolean().optional(),
   }),
-  $response: z.object({ headers: z.record(z.string(), z.string()) }).partial().optional().catch(undefined),
+  $response: z
+    .object({ headers: z.record(z.string(), z.string()) })
+    .partial()
+    .optional()
+    .catch(undefined),
 });
 type ServiceError = z.infer<typeof serviceError>;
 
@@ -55,7 +59,11 @@ function translateServiceError(service: ServiceError, cause: unknown, context: C
 
   // Signed with a wrong clock; the SDK has learnt the right one from the answer.
   if (clockSkewCorrected) {
-    return failure('TRANSIENT', context, text, { cause, details, hint: 'this machine’s clock is wrong by minutes: set it (NTP)' });
+    return failure('TRANSIENT', context, text, {
+      cause,
+      details,
+      hint: 'this machine’s clock is wrong by minutes: set it (NTP)',
+    });
   }
   if (meaning.code === 'PERMISSION_DENIED' && meaning.hint === undefined) return denied(service, cause, context);
   // EC2 has no code of its own for these two.
@@ -66,7 +74,12 @@ function translateServiceError(service: ServiceError, cause: unknown, context: C
     const hint = 'choose a Network outside every CIDR block of the VPC';
     return failure('INVALID', context, text, { cause, details, hint });
   }
-  return failure(meaning.code, context, text, { cause, details, hint: meaning.hint, retryAfterMs: retryAfter(service) });
+  return failure(meaning.code, context, text, {
+    cause,
+    details,
+    hint: meaning.hint,
+    retryAfterMs: retryAfter(service),
+  });
 }
 
 /**

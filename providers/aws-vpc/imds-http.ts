@@ -48,7 +48,11 @@ export class MetadataServer {
     const { status, body } = await this.#send('GET', path, { 'x-aws-ec2-metadata-token': this.#token }, signal);
     if (status === 404) return undefined;
     if (status === 200) return body;
-    throw unavailable(`GET ${path} gave HTTP status ${status}`, 'try again; if it stays, restart the instance’s network', { status });
+    throw unavailable(
+      `GET ${path} gave HTTP status ${status}`,
+      'try again; if it stays, restart the instance’s network',
+      { status },
+    );
   }
 
   close(): void {
@@ -129,7 +133,9 @@ async function exchange(
       if (size > maxBodyBytes) sent.destroy(new Error('the answer is too long'));
       else parts.push(part);
     });
-    response.on('end', () => resolve({ status: response.statusCode ?? 0, body: Buffer.concat(parts).toString('utf8') }));
+    response.on('end', () =>
+      resolve({ status: response.statusCode ?? 0, body: Buffer.concat(parts).toString('utf8') }),
+    );
     response.on('error', reject);
   });
   sent.on('error', reject);

@@ -3,7 +3,7 @@ import * as z from 'zod';
 import { FlannelVpcError } from '../../src/core/errors.ts';
 import { type Ip, parseIp } from '../../src/core/ip.ts';
 import type { MachineIdentity, MachineNic } from '../provider.ts';
-import { MetadataServer, type MetadataOptions } from './imds-http.ts';
+import { type MetadataOptions, MetadataServer } from './imds-http.ts';
 
 const identityDocument = z.object({
   instanceId: z.string().min(1),
@@ -52,7 +52,10 @@ function parseDocument(text: string | undefined): z.infer<typeof identityDocumen
 }
 
 function lines(text: string | undefined): readonly string[] {
-  return (text ?? '').split('\n').map((line) => line.trim()).filter(Boolean);
+  return (text ?? '')
+    .split('\n')
+    .map((line) => line.trim())
+    .filter(Boolean);
 }
 
 function unreadable(what: string, cause?: unknown): FlannelVpcError {

@@ -69,7 +69,8 @@ function judge(claim: NextHopClaim, owners: readonly NetworkInterface[]): Resolu
   const where = claim.networkId === undefined ? '' : ` of ${claim.networkId}`;
   const address = formatIp(claim.address);
   if (owners.length === 0) return unresolved(`no network interface${where} has the address ${address}`);
-  const nic = owners.length === 1 ? owners[0] : owners.find(({ NetworkInterfaceId }) => NetworkInterfaceId === claim.nicId);
+  const nic =
+    owners.length === 1 ? owners[0] : owners.find(({ NetworkInterfaceId }) => NetworkInterfaceId === claim.nicId);
   const nicId = nic?.NetworkInterfaceId;
   if (!nic || nicId === undefined) {
     const ids = owners.map(({ NetworkInterfaceId }) => NetworkInterfaceId).join(', ');
@@ -106,7 +107,11 @@ function addressesOf(nic: NetworkInterface): readonly string[] {
 /** Distinct addresses to ask for, apart by VPC and family, since EC2 joins filters by "and". */
 function groups(
   claims: readonly NextHopClaim[],
-): readonly { readonly networkId: string | undefined; readonly family: Family; readonly addresses: readonly string[] }[] {
+): readonly {
+  readonly networkId: string | undefined;
+  readonly family: Family;
+  readonly addresses: readonly string[];
+}[] {
   const found = new Map<string, { networkId: string | undefined; family: Family; addresses: Set<string> }>();
   for (const { address, networkId } of claims) {
     const key = `${address.family} ${networkId ?? ''}`;
@@ -118,7 +123,8 @@ function groups(
 }
 
 function* chunks(values: readonly string[]): Generator<string[]> {
-  for (let start = 0; start < values.length; start += maxFilterValues) yield values.slice(start, start + maxFilterValues);
+  for (let start = 0; start < values.length; start += maxFilterValues)
+    yield values.slice(start, start + maxFilterValues);
 }
 
 const privateRanges = ['10.0.0.0/8', '172.16.0.0/12', '192.168.0.0/16', '100.64.0.0/10', '169.254.0.0/16']
@@ -137,7 +143,10 @@ async function describeNics(
 ): Promise<readonly NetworkInterface[]> {
   const nics: NetworkInterface[] = [];
   const asked = filters[0]?.Values.length ?? 0;
-  const context = { action: 'ec2:DescribeNetworkInterfaces', doing: `look up the network interfaces of ${asked} addresses` };
+  const context = {
+    action: 'ec2:DescribeNetworkInterfaces',
+    doing: `look up the network interfaces of ${asked} addresses`,
+  };
   let token: string | undefined;
   do {
     const input: DescribeNetworkInterfacesCommandInput = {

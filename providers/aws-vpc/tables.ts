@@ -46,10 +46,14 @@ async function configuredTables(
   }
   const missing = ids.filter((id) => !found.has(id));
   if (missing.length > 0) {
-    throw new FlannelVpcError('NOT_FOUND', `EC2 knows no route table ${missing.join(', ')} in this account and Region`, {
-      hint: 'correct RouteTableID in net-conf, or leave it out to have the tables found',
-      details: { action: 'ec2:DescribeRouteTables', tableIds: missing },
-    });
+    throw new FlannelVpcError(
+      'NOT_FOUND',
+      `EC2 knows no route table ${missing.join(', ')} in this account and Region`,
+      {
+        hint: 'correct RouteTableID in net-conf, or leave it out to have the tables found',
+        details: { action: 'ec2:DescribeRouteTables', tableIds: missing },
+      },
+    );
   }
   return ids.flatMap((id) => found.get(id) ?? []);
 }
@@ -71,7 +75,8 @@ async function servingTables(
   const main = all.find((table) => associations(table).some(({ Main }) => Main));
   const chosen = new Set<Ec2RouteTable>();
   for (const subnetId of subnetIds) {
-    const table = all.find((candidate) => associations(candidate).some(({ SubnetId }) => SubnetId === subnetId)) ?? main;
+    const table =
+      all.find((candidate) => associations(candidate).some(({ SubnetId }) => SubnetId === subnetId)) ?? main;
     if (!table) {
       throw new FlannelVpcError('NOT_FOUND', `no route table of ${networkId} serves subnet ${subnetId}`, {
         hint: 'associate a table with the subnet, or give RouteTableID in net-conf',

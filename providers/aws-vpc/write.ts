@@ -17,7 +17,11 @@ export async function writeRoute(ec2: Ec2, change: RouteChange, signal: AbortSig
   switch (change.action) {
     case 'create': {
       const { nicId } = change.nextHop;
-      const context = { action: 'ec2:CreateRoute', doing: `create the route ${text} via ${nicId} in ${tableId}`, details };
+      const context = {
+        action: 'ec2:CreateRoute',
+        doing: `create the route ${text} via ${nicId} in ${tableId}`,
+        details,
+      };
       const answer = await ec2.call(context, signal, (client, sdk, send) =>
         client.send(new sdk.CreateRouteCommand({ ...key, NetworkInterfaceId: nicId }), send),
       );
@@ -28,7 +32,11 @@ export async function writeRoute(ec2: Ec2, change: RouteChange, signal: AbortSig
     }
     case 'replace': {
       const { nicId } = change.nextHop;
-      const context = { action: 'ec2:ReplaceRoute', doing: `point the route ${text} in ${tableId} at ${nicId}`, details };
+      const context = {
+        action: 'ec2:ReplaceRoute',
+        doing: `point the route ${text} in ${tableId} at ${nicId}`,
+        details,
+      };
       await ec2.call(context, signal, (client, sdk, send) =>
         client.send(new sdk.ReplaceRouteCommand({ ...key, NetworkInterfaceId: nicId }), send),
       );

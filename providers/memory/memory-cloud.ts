@@ -7,8 +7,23 @@ import { FlannelVpcError } from '../../src/core/errors.ts';
 import type { CloudProvider, ProviderCapabilities, RouteChange, RouteEntry } from '../provider.ts';
 import { MemoryProvider } from './memory-provider.ts';
 import { routeState } from './route-state.ts';
-import { type Fault, type HeldCalls, type LoggedCall, type MemoryAction, type ThrottleLimits, Traffic } from './traffic.ts';
-import { type InstanceSpec, type InstanceState, type NetworkSpec, type RouteSpec, type TableSpec, storedRoute, World } from './world.ts';
+import {
+  type Fault,
+  type HeldCalls,
+  type LoggedCall,
+  type MemoryAction,
+  type ThrottleLimits,
+  Traffic,
+} from './traffic.ts';
+import {
+  type InstanceSpec,
+  type InstanceState,
+  type NetworkSpec,
+  type RouteSpec,
+  storedRoute,
+  type TableSpec,
+  World,
+} from './world.ts';
 
 export interface MemoryCloudOptions {
   readonly networks?: readonly NetworkSpec[] | undefined;
@@ -109,14 +124,17 @@ export function createMemoryCloud(options: MemoryCloudOptions = {}): MemoryCloud
     addInstance: (spec) => world.addInstance(spec),
     setInstanceState(id, state) {
       const instance = world.instance(id);
-      if (instance.state === 'terminated') throw new FlannelVpcError('INVALID', `instance ${id} is terminated for good`);
+      if (instance.state === 'terminated')
+        throw new FlannelVpcError('INVALID', `instance ${id} is terminated for good`);
       instance.state = state;
       if (state === 'terminated') instance.nics = [];
     },
     putRoute(tableId, spec) {
       const table = world.table(tableId);
       const route = storedRoute(spec);
-      const others = table.routes.filter((other) => other.destinationText !== route.destinationText || other.origin === 'local');
+      const others = table.routes.filter(
+        (other) => other.destinationText !== route.destinationText || other.origin === 'local',
+      );
       table.routes = [...others, route];
     },
     removeRoute(tableId, destination) {

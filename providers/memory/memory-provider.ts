@@ -52,7 +52,12 @@ export class MemoryProvider implements CloudProvider {
           hint: 'add the instance to the memory cloud',
         });
       }
-      const nics = instance.nics.map(({ id, subnetId, networkId, addresses }) => ({ nicId: id, subnetId, networkId, addresses }));
+      const nics = instance.nics.map(({ id, subnetId, networkId, addresses }) => ({
+        nicId: id,
+        subnetId,
+        networkId,
+        addresses,
+      }));
       return { instanceId: instance.id, zone: instance.zone, region: instance.region, nics };
     });
   }
@@ -122,14 +127,20 @@ export class MemoryProvider implements CloudProvider {
     };
     const details = { tableId: table.id, destination: route.destinationText };
     if (change.action === 'replace') {
-      if (!this.capabilities.replacesInPlace) throw new FlannelVpcError('INVALID', 'this cloud does not replace routes', { details });
+      if (!this.capabilities.replacesInPlace)
+        throw new FlannelVpcError('INVALID', 'this cloud does not replace routes', { details });
       const replaced = written[0];
-      if (!replaced) throw new FlannelVpcError('CONFLICT', `there is no route ${route.destinationText} in ${table.id}`, { details });
+      if (!replaced)
+        throw new FlannelVpcError('CONFLICT', `there is no route ${route.destinationText} in ${table.id}`, { details });
       return table.routes.map((other) => (other === replaced ? route : other));
     }
-    const clash = this.capabilities.coexistingRoutes ? written.find((other) => other.target.id === target.id) : written[0];
+    const clash = this.capabilities.coexistingRoutes
+      ? written.find((other) => other.target.id === target.id)
+      : written[0];
     if (clash) {
-      throw new FlannelVpcError('CONFLICT', `the route ${route.destinationText} already exists in ${table.id}`, { details });
+      throw new FlannelVpcError('CONFLICT', `the route ${route.destinationText} already exists in ${table.id}`, {
+        details,
+      });
     }
     this.#checkQuota(table, change.destination);
     return [...table.routes, route];
@@ -171,7 +182,9 @@ export class MemoryProvider implements CloudProvider {
 
   #checkQuota(table: Table, { family }: Cidr): void {
     const limit = table.routeLimit ?? this.capabilities.defaultRouteLimit;
-    const used = table.routes.filter(({ destination, origin }) => destination?.family === family && origin !== 'propagated').length;
+    const used = table.routes.filter(
+      ({ destination, origin }) => destination?.family === family && origin !== 'propagated',
+    ).length;
     if (used < limit) return;
     throw new FlannelVpcError('QUOTA_EXCEEDED', `table ${table.id} is full: ${used} of ${limit} routes`, {
       hint: 'ask for a higher quota, or use a shorter subnet length',
@@ -193,7 +206,9 @@ function resolveClaim(world: World, claim: NextHopClaim): Resolution {
   const address = formatIp(claim.address);
   return {
     kind: 'unresolved',
-    reason: first ? `several interfaces have the address ${address}${where}` : `no interface has the address ${address}${where}`,
+    reason: first
+      ? `several interfaces have the address ${address}${where}`
+      : `no interface has the address ${address}${where}`,
   };
 }
 
@@ -220,7 +235,8 @@ function selectTables(world: World, selector: TableSelector): readonly Table[] {
   );
   const chosen = new Set<Table>();
   for (const subnetId of selector.subnetIds) {
-    const table = candidates.find(({ subnetIds }) => subnetIds.includes(subnetId)) ?? candidates.find(({ main }) => main);
+    const table =
+      candidates.find(({ subnetIds }) => subnetIds.includes(subnetId)) ?? candidates.find(({ main }) => main);
     if (!table) throw new FlannelVpcError('NOT_FOUND', `no table serves subnet ${subnetId}`, { details: { subnetId } });
     chosen.add(table);
   }

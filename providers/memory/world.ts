@@ -1,6 +1,6 @@
 /** What a cloud made of memory consists of: its description by the caller, and the checked state behind it. */
 import { FlannelVpcError } from '../../src/core/errors.ts';
-import { type Cidr, type Ip, formatCidr, parseCidr, parseIp } from '../../src/core/ip.ts';
+import { type Cidr, formatCidr, type Ip, parseCidr, parseIp } from '../../src/core/ip.ts';
 import type { RouteEntry, RouteTarget } from '../provider.ts';
 
 export interface NetworkSpec {
@@ -103,13 +103,15 @@ export class World {
 
   addTable(spec: TableSpec): void {
     const network = known(this.networks.get(spec.networkId), 'network', spec.networkId);
-    const local = network.cidrs.map((destination): StoredRoute => ({
-      destination,
-      destinationText: formatCidr(destination),
-      target: { kind: 'local', id: 'local' },
-      state: 'active',
-      origin: 'local',
-    }));
+    const local = network.cidrs.map(
+      (destination): StoredRoute => ({
+        destination,
+        destinationText: formatCidr(destination),
+        target: { kind: 'local', id: 'local' },
+        state: 'active',
+        origin: 'local',
+      }),
+    );
     this.tables.set(spec.id, {
       id: spec.id,
       networkId: spec.networkId,

@@ -1,10 +1,11 @@
 /** This node's lease: getting it, prolonging it, and acting at once when it is lost. */
-import { backoffMs, jitter, type Clock, type Random } from '../core/clock.ts';
+
+import type { Lease } from '../../lease/lease.ts';
+import type { LeaseRequest, LeaseStore, OwnedLease } from '../../lease/lease-store.ts';
+import { backoffMs, type Clock, jitter, type Random } from '../core/clock.ts';
 import { errorMessage, FlannelVpcError, isFlannelVpcError } from '../core/errors.ts';
 import { formatCidr } from '../core/ip.ts';
 import type { Logger } from '../core/log.ts';
-import type { Lease } from '../../lease/lease.ts';
-import type { LeaseRequest, LeaseStore, OwnedLease } from '../../lease/lease-store.ts';
 import { createRepeatGate } from '../repeats.ts';
 
 /** flannel's TTL of a lease, seconds. */
@@ -78,7 +79,8 @@ async function renewInTime(
   for (;;) {
     const { expiresAt } = current();
     // A reservation never ends; looking once a day costs nothing and notices one that became a lease.
-    const wait = expiresAt === undefined ? leaseTtlSeconds * 1_000 : expiresAt - options.renewMarginMs - options.clock.now();
+    const wait =
+      expiresAt === undefined ? leaseTtlSeconds * 1_000 : expiresAt - options.renewMarginMs - options.clock.now();
     // Early by a little and never late: nodes that joined together spread out.
     await options.clock.sleep(Math.max(1_000, wait - jitter(wait * 0.005, 1, options.random)), signal);
     await renew();
@@ -100,12 +102,18 @@ async function watchLease(
   }
 }
 
-async function renewUntilItWorks(options: LeaseKeeperOptions, lease: OwnedLease, signal: AbortSignal): Promise<OwnedLease> {
+async function renewUntilItWorks(
+  options: LeaseKeeperOptions,
+  lease: OwnedLease,
+  signal: AbortSignal,
+): Promise<OwnedLease> {
   const gate = createRepeatGate(options);
   for (;;) {
     try {
       const renewed = await options.store.renew(lease, signal);
-      options.logger.info(renewed.how === 'restored' ? 'lease restored' : 'lease renewed', { subnet: leaseText(renewed) });
+      options.logger.info(renewed.how === 'restored' ? 'lease restored' : 'lease renewed', {
+        subnet: leaseText(renewed),
+      });
       return renewed;
     } catch (error) {
       signal.throwIfAborted();

@@ -2,11 +2,12 @@
  * Waiting for a usable net-conf. In etcd mode flannel never gives up on a missing or refused one, and neither do we; only
  * what a retry can't mend (an unknown backend type, both families off) ends the agent.
  */
-import { FlannelVpcError } from '../core/errors.ts';
-import type { Clock } from '../core/clock.ts';
-import type { Logger } from '../core/log.ts';
+
 import type { LeaseStore } from '../../lease/lease-store.ts';
-import { parseNetConf, type NetConf } from '../netconf/net-conf.ts';
+import type { Clock } from '../core/clock.ts';
+import { FlannelVpcError } from '../core/errors.ts';
+import type { Logger } from '../core/log.ts';
+import { type NetConf, parseNetConf } from '../netconf/net-conf.ts';
 import { createRepeatGate } from '../repeats.ts';
 
 /** Pause between two looks, as flannel's. One small read of one key. */

@@ -1,9 +1,20 @@
 /** What this node should look like, from net-conf, flags, interface and lease. Pure. */
-import { type Cidr, cidrOf, families, type Family, formatIp, type Ip, nthAddress, type PerFamily, sameIp } from '../core/ip.ts';
+
 import type { ExternalInterface, HostState, SubnetFile } from '../../host/host.ts';
 import type { Lease, NodeIdentity } from '../../lease/lease.ts';
 import type { LeaseRequest } from '../../lease/lease-store.ts';
 import type { MachineIdentity } from '../../providers/provider.ts';
+import {
+  type Cidr,
+  cidrOf,
+  type Family,
+  families,
+  formatIp,
+  type Ip,
+  nthAddress,
+  type PerFamily,
+  sameIp,
+} from '../core/ip.ts';
 import type { NetConf } from '../netconf/net-conf.ts';
 
 /** The flags that decide what the kernel gets. */
@@ -30,7 +41,10 @@ export function hostState(
   const subnets = netConf.families.flatMap((family) => lease.subnets[family] ?? []);
   return {
     forwarding: netConf.families,
-    bridge: flags.bridge === undefined ? undefined : { name: flags.bridge, addresses: subnets.map(gateway), mtu: external.mtu },
+    bridge:
+      flags.bridge === undefined
+        ? undefined
+        : { name: flags.bridge, addresses: subnets.map(gateway), mtu: external.mtu },
     rules: {
       renderer: netConf.enableNFTables ? 'nftables' : 'iptables',
       masquerade: flags.ipMasq
@@ -82,7 +96,8 @@ export function leaseRequest(
       if (claimed === undefined) return true;
       const onInterface = external.addresses[family];
       return (
-        (onInterface !== undefined && sameIp(onInterface, claimed)) || (node?.addresses?.includes(formatIp(claimed)) ?? false)
+        (onInterface !== undefined && sameIp(onInterface, claimed)) ||
+        (node?.addresses?.includes(formatIp(claimed)) ?? false)
       );
     }),
     ttlSeconds,
@@ -111,10 +126,10 @@ function gateway(subnet: Cidr): { readonly ip: Ip; readonly length: number } {
   return { ip: nthAddress(subnet, 1), length: subnet.length };
 }
 
-function perFamily<T>(wanted: readonly Family[], valueOf: (family: Family) => T | undefined): PerFamily<T> {
+function perFamily<T>(wanted: readonly Family[], valueFor: (family: Family) => T | undefined): PerFamily<T> {
   const result: { [F in Family]?: T } = {};
   for (const family of wanted) {
-    const value = valueOf(family);
+    const value = valueFor(family);
     if (value !== undefined) result[family] = value;
   }
   return result;

@@ -5,32 +5,61 @@ const notKubernetes = 'only used with --kube-subnet-mgr, which is not built yet'
 const glog = 'glog has no part here; --log-level does what it was used for';
 
 export const agentFlags: readonly Flag[] = [
-  text('etcd-endpoints', 'http://127.0.0.1:4001,http://127.0.0.1:2379', 'comma-separated endpoints of one etcd cluster', 'comma-list'),
+  text(
+    'etcd-endpoints',
+    'http://127.0.0.1:4001,http://127.0.0.1:2379',
+    'comma-separated endpoints of one etcd cluster',
+    'comma-list',
+  ),
   text('etcd-prefix', '/coreos.com/network', 'prefix of the network in etcd'),
   text('etcd-keyfile', '', 'key of the client certificate for etcd (PEM file)'),
   text('etcd-certfile', '', 'client certificate for etcd (PEM file)'),
   text('etcd-cafile', '', "authorities that etcd's certificate is checked against (PEM file); else the system's"),
   text('etcd-username', '', 'etcd user'),
-  text('etcd-password', '', "etcd user's password; better given as FLANNELD_ETCD_PASSWORD, which process lists don't show", 'secret'),
+  text(
+    'etcd-password',
+    '',
+    "etcd user's password; better given as FLANNELD_ETCD_PASSWORD, which process lists don't show",
+    'secret',
+  ),
   text('iface', '', 'interface (name or address) to use; repeatable, the first that fits is taken', 'list'),
-  text('iface-regex', '', 'regular expression over addresses, then names; repeatable, looked at after every --iface', 'list'),
+  text(
+    'iface-regex',
+    '',
+    'regular expression over addresses, then names; repeatable, looked at after every --iface',
+    'list',
+  ),
   text('iface-can-reach', '', 'use the interface that the kernel routes this address by'),
   text('subnet-file', '/run/flannel/subnet.env', 'where the lease is written for the container runtime'),
   text('public-ip', '', 'IPv4 address that other nodes reach this one by'),
   text('public-ipv6', '', 'IPv6 address that other nodes reach this one by'),
   {
-    ...{ name: 'subnet-lease-renew-margin', kind: 'integer', byDefault: '60', help: 'renew the lease this many minutes before it ends' },
+    ...{
+      name: 'subnet-lease-renew-margin',
+      kind: 'integer',
+      byDefault: '60',
+      help: 'renew the lease this many minutes before it ends',
+    },
     ...{ range: [1, 1439], rangeText: 'Invalid subnet-lease-renew-margin option, out of acceptable range' },
   },
   toggle('ip-masq', false, 'masquerade traffic that leaves the network'),
   toggle('ip-masq-fully-random-disable', false, 'do not randomise the ports of masqueraded traffic'),
   toggle('kube-subnet-mgr', false, 'keep leases in the Kubernetes API (not built yet)'),
   { ...text('kube-api-url', '', 'URL of the Kubernetes API'), unused: notKubernetes },
-  { ...text('kube-annotation-prefix', 'flannel.alpha.coreos.com', 'prefix of node annotations'), unused: notKubernetes },
+  {
+    ...text('kube-annotation-prefix', 'flannel.alpha.coreos.com', 'prefix of node annotations'),
+    unused: notKubernetes,
+  },
   { ...text('kubeconfig-file', '', 'kubeconfig file'), unused: notKubernetes },
   toggle('version', false, 'print the version and exit'),
   text('healthz-ip', '0.0.0.0', 'address of /healthz, /readyz and /metrics'),
-  { name: 'healthz-port', kind: 'integer', byDefault: '0', help: 'port of /healthz, /readyz and /metrics; 0 is off', range: [0, 65_535] },
+  {
+    name: 'healthz-port',
+    kind: 'integer',
+    byDefault: '0',
+    help: 'port of /healthz, /readyz and /metrics; 0 is off',
+    range: [0, 65_535],
+  },
   {
     ...{ name: 'iptables-resync', kind: 'integer', byDefault: '5', help: 'check packet rules every so many seconds' },
     range: [1, 86_400],
@@ -55,7 +84,13 @@ export const agentFlags: readonly Flag[] = [
     help: 'auto is human on a terminal, JSON lines elsewhere',
   },
   {
-    ...{ name: 'log-level', kind: 'choice', byDefault: 'info', ours: true, choices: ['debug', 'info', 'warn', 'error'] },
+    ...{
+      name: 'log-level',
+      kind: 'choice',
+      byDefault: 'info',
+      ours: true,
+      choices: ['debug', 'info', 'warn', 'error'],
+    },
     help: 'least important line that is written',
   },
 ];

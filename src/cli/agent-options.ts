@@ -64,9 +64,13 @@ export function parseAgentOptions(input: AgentInput): AgentCommand {
   const get = reader(parsed);
   if (get.boolean('version')) return { kind: 'version' };
   if (get.boolean('kube-subnet-mgr')) {
-    throw new FlannelVpcError('CONFIG_INVALID', '--kube-subnet-mgr: leases in the Kubernetes API are not built yet in this version', {
-      hint: 'Leave --kube-subnet-mgr out and keep the leases in etcd (--etcd-endpoints).',
-    });
+    throw new FlannelVpcError(
+      'CONFIG_INVALID',
+      '--kube-subnet-mgr: leases in the Kubernetes API are not built yet in this version',
+      {
+        hint: 'Leave --kube-subnet-mgr out and keep the leases in etcd (--etcd-endpoints).',
+      },
+    );
   }
   const bridge = get.text('bridge');
   checkBridgeName(bridge);

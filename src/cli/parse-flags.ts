@@ -62,10 +62,14 @@ function readCommandLine({ flags, argv }: ParseFlagsInput, values: Map<string, F
     if (text === undefined) text = argv[++at];
     if (text === undefined) throw usage(`flag needs an argument: --${name}`);
     const parsed = parseFlagValue(flag, text);
-    if ('wrong' in parsed) throw usage(`invalid value ${shown(flag, text)} for flag --${name}: allowed is ${parsed.wrong}`);
+    if ('wrong' in parsed)
+      throw usage(`invalid value ${shown(flag, text)} for flag --${name}: allowed is ${parsed.wrong}`);
     const before = values.get(name);
     const { value } = parsed;
-    values.set(name, flag.kind === 'list' && Array.isArray(before) && Array.isArray(value) ? [...before, ...value] : value);
+    values.set(
+      name,
+      flag.kind === 'list' && Array.isArray(before) && Array.isArray(value) ? [...before, ...value] : value,
+    );
   }
 }
 
@@ -88,8 +92,13 @@ function checkRange(flag: Flag, value: FlagValue): void {
 }
 
 function unknownFlag(name: string, flags: readonly Flag[]): FlannelVpcError {
-  const meant = nearest(name, flags.map((flag) => flag.name));
-  return usage(`flag provided but not defined: -${name.slice(0, 64)}${meant === undefined ? '' : `; did you mean --${meant}?`}`);
+  const meant = nearest(
+    name,
+    flags.map((flag) => flag.name),
+  );
+  return usage(
+    `flag provided but not defined: -${name.slice(0, 64)}${meant === undefined ? '' : `; did you mean --${meant}?`}`,
+  );
 }
 
 function usage(message: string): FlannelVpcError {

@@ -4,7 +4,10 @@ import { environmentName, type Flag } from './flag.ts';
 
 export const commands: readonly { readonly name: string; readonly does: string }[] = [
   { name: 'agent', does: "run this node's daemon; takes flanneld's flags" },
-  { name: 'netconf check FILE', does: 'check a net-conf.json and list everything wrong with it; "-" reads standard input' },
+  {
+    name: 'netconf check FILE',
+    does: 'check a net-conf.json and list everything wrong with it; "-" reads standard input',
+  },
   { name: 'version', does: 'print the version' },
   { name: 'help [agent]', does: 'print this, or the agent’s flags' },
   { name: 'completion bash|zsh', does: 'print a completion script for a shell' },

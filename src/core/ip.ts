@@ -73,7 +73,11 @@ export function parseInterfaceAddress(text: string): { readonly ip: Ip; readonly
 
 /** The network of `length` bits that holds the address. */
 export function cidrOf(ip: Ip, length: number): Cidr {
-  return { family: ip.family, address: (ip.value >> hostBits(ip.family, length)) << hostBits(ip.family, length), length };
+  return {
+    family: ip.family,
+    address: (ip.value >> hostBits(ip.family, length)) << hostBits(ip.family, length),
+    length,
+  };
 }
 
 /** Canonical text of an address. */

@@ -7,5 +7,7 @@ export function nearest(word: string, known: readonly string[]): string | undefi
   const lower = word.toLowerCase();
   const byLower = new Map(known.map((name) => [name.toLowerCase(), name]));
   const best = closest(lower, [...byLower.keys()]);
-  return distance(lower, best) <= (best.length < 5 ? 1 : Math.max(2, Math.floor(best.length / 3))) ? byLower.get(best) : undefined;
+  return distance(lower, best) <= (best.length < 5 ? 1 : Math.max(2, Math.floor(best.length / 3)))
+    ? byLower.get(best)
+    : undefined;
 }

@@ -37,10 +37,14 @@ export async function startHealthServer(options: HealthServerOptions): Promise<S
   await new Promise<void>((resolve, reject) => {
     server.once('error', (cause) =>
       reject(
-        new FlannelVpcError('CONFIG_INVALID', `can't serve health checks on ${options.ip}:${options.port}: ${cause.message}`, {
-          cause,
-          hint: 'Choose a free port and an address of this host with --healthz-ip and --healthz-port, or 0 to turn them off.',
-        }),
+        new FlannelVpcError(
+          'CONFIG_INVALID',
+          `can't serve health checks on ${options.ip}:${options.port}: ${cause.message}`,
+          {
+            cause,
+            hint: 'Choose a free port and an address of this host with --healthz-ip and --healthz-port, or 0 to turn them off.',
+          },
+        ),
       ),
     );
     server.listen(options.port, options.ip, resolve);

@@ -1,8 +1,8 @@
 /** net-conf's `Backend`: which one, and its own members. */
 import * as z from 'zod';
+import { type BackendType, backendTypes, plannedTypes, refusedTypes } from '../../providers/catalog.ts';
 import { type Cidr, formatCidr, parseCidr } from '../core/ip.ts';
 import { nearest } from '../core/suggest.ts';
-import { type BackendType, backendTypes, plannedTypes, refusedTypes } from '../../providers/catalog.ts';
 import { isObject, readMembers } from './members.ts';
 import { type NetConfProblem, problem } from './problems.ts';
 
@@ -45,14 +45,19 @@ const commonSchema = z.object({
 
 /** Checks `Backend`. `value` is whatever stands in net-conf, undefined when nothing does. */
 export function readBackend(value: unknown): BackendResult {
-  if (value === undefined) return failed(problem('Backend', undefined, noBackend('is missing'), `for example ${example}`, 'exit'));
+  if (value === undefined)
+    return failed(problem('Backend', undefined, noBackend('is missing'), `for example ${example}`, 'exit'));
   if (value !== null && !isObject(value)) {
-    return failed(problem('Backend', value, 'error decoding Backend property of config: not an object', 'an object with a Type'));
+    return failed(
+      problem('Backend', value, 'error decoding Backend property of config: not an object', 'an object with a Type'),
+    );
   }
   const object = value ?? {};
   const typeValue = readMembers(object, ['Type'], 'Backend.').values['Type'];
   if (typeValue !== undefined && typeValue !== null && typeof typeValue !== 'string') {
-    return failed(problem('Backend.Type', typeValue, 'error decoding Backend property of config: Type is no text', allowedTypes));
+    return failed(
+      problem('Backend.Type', typeValue, 'error decoding Backend property of config: Type is no text', allowedTypes),
+    );
   }
   const name = (typeValue ?? '').toLowerCase();
   const type = backendTypes.find((candidate) => candidate.name === name);
@@ -68,7 +73,10 @@ function readOptions(type: BackendType, object: Readonly<Record<string, unknown>
   const writer = common.data.Writer ?? 'node';
   if (writer === 'controller' && type.load) {
     const text = 'this version has no controller yet';
-    return { ...failed(problem('Backend.Writer', writer, text, '"node": each agent writes its own route', 'exit')), warnings };
+    return {
+      ...failed(problem('Backend.Writer', writer, text, '"node": each agent writes its own route', 'exit')),
+      warnings,
+    };
   }
   const nonMasqueradeCidrs = common.data.NonMasqueradeCIDRs ?? [];
   return { backend: { type: type.name, writer, nonMasqueradeCidrs, config: own.data }, problems: [], warnings };
@@ -88,11 +96,19 @@ function issuesOf(error: z.ZodError | undefined, values: Readonly<Record<string,
 }
 
 function unusable(name: string, value: string | undefined): NetConfProblem {
-  if (name === '') return problem('Backend.Type', value, noBackend('is empty'), `${allowedTypes}; for example ${example}`, 'exit');
-  if (plannedTypes.includes(name)) return problem('Backend.Type', value, `${name} is not built yet in this version`, allowedTypes, 'exit');
+  if (name === '')
+    return problem('Backend.Type', value, noBackend('is empty'), `${allowedTypes}; for example ${example}`, 'exit');
+  if (plannedTypes.includes(name))
+    return problem('Backend.Type', value, `${name} is not built yet in this version`, allowedTypes, 'exit');
   const refused = refusedTypes[name];
   if (refused !== undefined) {
-    return problem('Backend.Type', value, `${name} is not supported: ${refused}`, `${allowedTypes}; for example ${example}`, 'exit');
+    return problem(
+      'Backend.Type',
+      value,
+      `${name} is not supported: ${refused}`,
+      `${allowedTypes}; for example ${example}`,
+      'exit',
+    );
   }
   const meant = nearest(name, typeNames);
   const hint = meant === undefined ? '' : `, did you mean ${meant}?`;

@@ -17,7 +17,11 @@ export function isObject(value: unknown): value is Record<string, unknown> {
 }
 
 /** Matches the members of `object` with the known names; `path` goes in front of names in warnings. */
-export function readMembers(object: Readonly<Record<string, unknown>>, known: readonly string[], path: string): Members {
+export function readMembers(
+  object: Readonly<Record<string, unknown>>,
+  known: readonly string[],
+  path: string,
+): Members {
   const canonical = new Map(known.map((name) => [name.toLowerCase(), name]));
   const values: Record<string, unknown> = {};
   const warnings: string[] = [];

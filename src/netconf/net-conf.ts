@@ -3,9 +3,9 @@
  * that reports every problem, not only the first.
  */
 import * as z from 'zod';
+import type { SubnetRange } from '../../lease/lease.ts';
 import { errorMessage } from '../core/errors.ts';
 import { type Family, families, type PerFamily } from '../core/ip.ts';
-import type { SubnetRange } from '../../lease/lease.ts';
 import { type BackendConf, readBackend } from './backend.ts';
 import { isObject, readMembers } from './members.ts';
 import { type NetConfProblem, problem } from './problems.ts';
@@ -57,7 +57,9 @@ export function parseNetConf(text: string): NetConfResult {
   }
   const inUse = families.filter((family) => enabled[`EnableIPv${family}`]);
   if (inUse.length === 0) {
-    problems.push(problem('EnableIPv4', false, 'none defined stack: IPv4 and IPv6 are both off', 'true for one of them', 'exit'));
+    problems.push(
+      problem('EnableIPv4', false, 'none defined stack: IPv4 and IPv6 are both off', 'true for one of them', 'exit'),
+    );
   }
   const ranges: { [F in Family]?: SubnetRange } = {};
   for (const family of inUse) {

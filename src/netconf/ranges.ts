@@ -1,4 +1,6 @@
 /** Network, SubnetLen, SubnetMin and SubnetMax of one family: flannel's checks and defaults (its `pkg/subnet/config.go`). */
+
+import type { SubnetRange } from '../../lease/lease.ts';
 import {
   addressBits,
   type Cidr,
@@ -14,7 +16,6 @@ import {
   parseIp,
   sameIp,
 } from '../core/ip.ts';
-import type { SubnetRange } from '../../lease/lease.ts';
 import { type NetConfProblem, problem } from './problems.ts';
 
 /** Member names and limits of one family. */
@@ -75,7 +76,12 @@ function readNetwork(family: Family, rules: FamilyRules, members: RawMembers, re
     return report(name, `please define a correct ${name} parameter in the flannel config`, allowed);
   }
   const cidr = typeof value === 'string' ? parseCidr(value) : undefined;
-  if (!cidr) return report(name, `invalid CIDR address: ${typeof value === 'string' ? value.slice(0, 64) : typeof value}`, allowed);
+  if (!cidr)
+    return report(
+      name,
+      `invalid CIDR address: ${typeof value === 'string' ? value.slice(0, 64) : typeof value}`,
+      allowed,
+    );
   if (cidr.family !== family) return report(name, `invalid IPv${family} CIDR format`, allowed);
   if (cidr.address === 0n) {
     return report(name, `please define a correct ${name} parameter in the flannel config`, allowed);
@@ -93,8 +99,10 @@ function readLength(
   const value = members[name] ?? 0;
   const lowest = (network?.length ?? 0) + 2;
   const allowed = `a whole number from ${lowest} to ${rules.longestSubnet}, or 0 for the default`;
-  if (typeof value !== 'number' || !Number.isInteger(value) || value < 0) return report(name, 'is no whole number', allowed);
-  if (value > rules.longestSubnet) return report(name, `SubnetLen must be less than /${rules.longestSubnet + 1}`, allowed);
+  if (typeof value !== 'number' || !Number.isInteger(value) || value < 0)
+    return report(name, 'is no whole number', allowed);
+  if (value > rules.longestSubnet)
+    return report(name, `SubnetLen must be less than /${rules.longestSubnet + 1}`, allowed);
   if (!network) return undefined;
   if (value > 0) {
     return value < lowest ? report(name, 'network must be able to accommodate at least four subnets', allowed) : value;
@@ -130,7 +138,11 @@ function readBound(
     return report(name, `${name} is not in the range of the ${family === 4 ? '' : 'IPv6'}Network`, allowed);
   }
   if (length !== undefined && length <= addressBits(family) && !sameIp(networkAddress(cidrOf(ip, length)), ip)) {
-    return report(name, `${name} is not on a SubnetLen boundary: ${formatIp(ip)}`, `${allowed}, a multiple of /${length}`);
+    return report(
+      name,
+      `${name} is not on a SubnetLen boundary: ${formatIp(ip)}`,
+      `${allowed}, a multiple of /${length}`,
+    );
   }
   return ip;
 }

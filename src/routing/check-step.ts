@@ -27,7 +27,8 @@ export function objectionTo(
 ): string | undefined {
   const name = formatCidr(step.destination);
   if (!insideNetworks(input.networks, step.destination)) return `${name} lies outside the configured networks`;
-  if ('expected' in step && !isMachine(step.expected)) return `${name} leads to a ${step.expected.kind}, which is never touched`;
+  if ('expected' in step && !isMachine(step.expected))
+    return `${name} leads to a ${step.expected.kind}, which is never touched`;
   if (step.action === 'delete' || step.action === 'forget') return objectionToRemoval(step, input, recent, monotonic);
   if (!isSubnetOf(input.networks, step.destination)) return `${name} is no subnet of the configured networks`;
   const wanted = input.desired.some(
@@ -50,5 +51,7 @@ function objectionToRemoval(
   const live = [...input.leases.live, ...input.desired.map((route) => route.destination)];
   if (live.some((subnet) => cidrsOverlap(subnet, step.destination))) return `a lease holds ${name}`;
   const wroteAt = recent.get(writeKey(step.tableId, step.destination));
-  return wroteAt !== undefined && monotonic - wroteAt < recentMs ? `${name} was written by this process just now` : undefined;
+  return wroteAt !== undefined && monotonic - wroteAt < recentMs
+    ? `${name} was written by this process just now`
+    : undefined;
 }

@@ -4,10 +4,11 @@
  * Leases come from a store that others may write to, so nothing of one is believed: its subnet must be one of the network's,
  * and its holder is who the cloud says owns the address, not who the lease says.
  */
-import { type Cidr, cidrsOverlap, compareCidrs, families, formatCidr, formatIp, type PerFamily } from '../core/ip.ts';
-import { leaseKey, subnetsOf } from '../../lease/lease-key.ts';
+
 import type { Lease, LeaseKey } from '../../lease/lease.ts';
+import { leaseKey, subnetsOf } from '../../lease/lease-key.ts';
 import type { NextHop, NextHopClaim, Resolution } from '../../providers/provider.ts';
+import { type Cidr, cidrsOverlap, compareCidrs, families, formatCidr, formatIp, type PerFamily } from '../core/ip.ts';
 import { insideNetworks, isSubnetOf, type RouteNetworks } from './networks.ts';
 
 /** One route that should stand in every table. */
@@ -21,7 +22,13 @@ export interface DesiredRoute {
 }
 
 /** Why a lease gets no route. Stable words. */
-export type RejectionCode = 'outside-network' | 'wrong-length' | 'no-address' | 'unresolved' | 'other-instance' | 'overlap';
+export type RejectionCode =
+  | 'outside-network'
+  | 'wrong-length'
+  | 'no-address'
+  | 'unresolved'
+  | 'other-instance'
+  | 'overlap';
 
 export interface RejectedSubnet {
   readonly lease: LeaseKey;
@@ -61,9 +68,18 @@ export function desiredRoutes(input: DesiredInput): DesiredRoutes {
   for (const { lease, ...route } of accepted.sort((a, b) => compareCidrs(a.destination, b.destination))) {
     const other = clashes.get(route.destination);
     if (other === undefined) routes.push(route);
-    else rejected.push({ lease, destination: route.destination, code: 'overlap', reason: overlapReason(route.destination, other) });
+    else
+      rejected.push({
+        lease,
+        destination: route.destination,
+        code: 'overlap',
+        reason: overlapReason(route.destination, other),
+      });
   }
-  rejected.sort((a, b) => compareCidrs(a.destination, b.destination) || compareText(a.lease, b.lease) || compareText(a.code, b.code));
+  rejected.sort(
+    (a, b) =>
+      compareCidrs(a.destination, b.destination) || compareText(a.lease, b.lease) || compareText(a.code, b.code),
+  );
   return { routes, rejected };
 }
 
@@ -102,7 +118,10 @@ function judge(
 ): DesiredRoute | { readonly code: RejectionCode; readonly reason: string } {
   const network = networks[destination.family];
   if (!network) {
-    return { code: 'outside-network', reason: `the subnet is IPv${destination.family}, which net-conf does not enable` };
+    return {
+      code: 'outside-network',
+      reason: `the subnet is IPv${destination.family}, which net-conf does not enable`,
+    };
   }
   if (!insideNetworks(networks, destination)) {
     return { code: 'outside-network', reason: `the subnet lies outside the network ${formatCidr(network.network)}` };

@@ -2,12 +2,13 @@
  * Carries a plan out: record first, then the route. Writes for different destinations go side by side (the provider's budget
  * bounds them); the steps of one destination, and removals, go one after the other.
  */
+
+import type { OwnershipRecord, OwnershipStore } from '../../lease/ownership-store.ts';
+import type { CloudProvider } from '../../providers/provider.ts';
 import type { Clock } from '../core/clock.ts';
 import { errorMessage, FlannelVpcError, isAbortError, isFlannelVpcError } from '../core/errors.ts';
 import { formatCidr } from '../core/ip.ts';
 import type { Logger } from '../core/log.ts';
-import type { OwnershipRecord, OwnershipStore } from '../../lease/ownership-store.ts';
-import type { CloudProvider } from '../../providers/provider.ts';
 import { objectionTo, writeKey } from './check-step.ts';
 import { cidrKey } from './networks.ts';
 import type { PlanInput, RemovalStep, RoutePlan, RouteStep, WriteStep } from './route-plan.ts';
@@ -81,7 +82,9 @@ class Run {
 
   /** Makes sure that routes which stand already are recorded as ours, once per process. */
   async adopt(kept: RoutePlan['kept']): Promise<void> {
-    const records = kept.map(({ tableId, route }) => this.#record(tableId, route.destination, route.nextHop.nicId, route.holder));
+    const records = kept.map(({ tableId, route }) =>
+      this.#record(tableId, route.destination, route.nextHop.nicId, route.holder),
+    );
     const missing = records.filter((record) => !this.#executor.claimed.has(claimKey(record)));
     if (missing.length === 0) return;
     await this.#attempt(undefined, async () => {
@@ -154,10 +157,18 @@ class Run {
   }
 
   #refuse(step: RouteStep, objection: string): void {
-    this.failures.push({ step, error: new FlannelVpcError('INTERNAL', `a planned ${step.action} was refused: ${objection}`) });
+    this.failures.push({
+      step,
+      error: new FlannelVpcError('INTERNAL', `a planned ${step.action} was refused: ${objection}`),
+    });
   }
 
-  #record(tableId: string, destination: OwnershipRecord['destination'], target: string, holder: string): OwnershipRecord {
+  #record(
+    tableId: string,
+    destination: OwnershipRecord['destination'],
+    target: string,
+    holder: string,
+  ): OwnershipRecord {
     return { tableId, destination, target, holder, writtenAt: new Date(this.#executor.clock.now()).toISOString() };
   }
 

@@ -1,5 +1,5 @@
 /** The fence: the only destinations this program ever writes or deletes. */
-import { type Cidr, cidrContains, families, type Family, type PerFamily } from '../core/ip.ts';
+import { type Cidr, cidrContains, type Family, families, type PerFamily } from '../core/ip.ts';
 
 /** One configured network. A net-conf's `SubnetRange` is one. */
 export interface RouteNetwork {

@@ -1,7 +1,8 @@
 /** Which routes of ours have outlived their lease, and which of them may go now. Pure. */
-import { cidrsOverlap, formatCidr } from '../core/ip.ts';
+
 import type { StoredOwnershipRecord } from '../../lease/ownership-store.ts';
 import type { RouteEntry, RouteTable } from '../../providers/provider.ts';
+import { cidrsOverlap, formatCidr } from '../core/ip.ts';
 import { cidrKey, insideNetworks } from './networks.ts';
 import { isMachine, targetName } from './plan-writes.ts';
 import type { HeldRoute, HoldCode, OthersRoute, PlanInput, RemovalStep } from './route-plan.ts';
@@ -23,7 +24,10 @@ export function leftovers(input: Pick<PlanInput, 'networks' | 'tables' | 'desire
   const wanted = new Set(input.desired.map((route) => cidrKey(route.destination)));
   return input.tables.flatMap((table) =>
     table.routes
-      .filter(({ destination }) => destination && insideNetworks(input.networks, destination) && !wanted.has(cidrKey(destination)))
+      .filter(
+        ({ destination }) =>
+          destination && insideNetworks(input.networks, destination) && !wanted.has(cidrKey(destination)),
+      )
       .map((entry) => ({ table, entry })),
   );
 }
@@ -36,7 +40,10 @@ export function isCandidate(scope: PlanInput['scope'], { entry }: Leftover): boo
   if (entry.origin !== 'static' || !isMachine(entry.target)) return false;
   if (scope.kind === 'all' || entry.state === 'blackhole') return true;
   const { targets } = scope.identity;
-  return targets.includes(entry.target.id) || (entry.target.instanceId !== undefined && targets.includes(entry.target.instanceId));
+  return (
+    targets.includes(entry.target.id) ||
+    (entry.target.instanceId !== undefined && targets.includes(entry.target.instanceId))
+  );
 }
 
 /** Plans removals; with records unread (`undefined`) nothing is ours, and so nothing goes. */
@@ -54,16 +61,27 @@ export function planRemovals(input: PlanInput): RemovalVerdict {
     const base = { tableId: table.id, destination };
     const record = byRoute.get(routeKey(table.id, destination));
     if (!isCandidate(input.scope, leftover)) {
-      if (!record && input.scope.kind === 'all') foreign.push({ ...base, target, reason: 'no record says that it is ours' });
+      if (!record && input.scope.kind === 'all')
+        foreign.push({ ...base, target, reason: 'no record says that it is ours' });
       continue;
     }
     if (!record) {
-      if (entry.marked) held.push({ ...base, action: 'delete', code: 'no-record', reason: 'marked as ours, but no record of it is left' });
+      if (entry.marked)
+        held.push({
+          ...base,
+          action: 'delete',
+          code: 'no-record',
+          reason: 'marked as ours, but no record of it is left',
+        });
       else foreign.push({ ...base, target, reason: 'no record says that it is ours' });
       continue;
     }
     if (record.target !== target.id && record.target !== target.instanceId) {
-      foreign.push({ ...base, target, reason: `our record says ${record.target}, but it leads to ${targetName(target)}` });
+      foreign.push({
+        ...base,
+        target,
+        reason: `our record says ${record.target}, but it leads to ${targetName(target)}`,
+      });
       continue;
     }
     const obstacle = obstacleTo(input, record, entry);
@@ -79,19 +97,27 @@ export function planRemovals(input: PlanInput): RemovalVerdict {
 }
 
 /** What stands against removing a route of ours, if anything. */
-function obstacleTo(input: PlanInput, record: StoredOwnershipRecord, entry: RouteEntry): readonly [HoldCode, string] | undefined {
+function obstacleTo(
+  input: PlanInput,
+  record: StoredOwnershipRecord,
+  entry: RouteEntry,
+): readonly [HoldCode, string] | undefined {
   const { leases } = input;
   if (leases.kind === 'unknown') return ['leases-unknown', leases.reason];
   if (leases.live.some((subnet) => cidrsOverlap(subnet, record.destination))) {
     return ['lease-live', 'a lease holds the subnet, though no usable next hop is known for it'];
   }
-  if (leases.live.length === 0) return ['lease-list-empty', 'the store lists no lease at all, which a lost store does too'];
+  if (leases.live.length === 0)
+    return ['lease-list-empty', 'the store lists no lease at all, which a lost store does too'];
   const { store, remembered } = leases;
   if (remembered && remembered.storeId !== store.storeId) {
     return ['store-changed', `the store is another one (${store.storeId}) than last time (${remembered.storeId})`];
   }
   if (remembered && BigInt(store.revision) < BigInt(remembered.revision)) {
-    return ['store-went-back', `the store went back from revision ${remembered.revision} to ${store.revision}, as after a restored backup`];
+    return [
+      'store-went-back',
+      `the store went back from revision ${remembered.revision} to ${store.revision}, as after a restored backup`,
+    ];
   }
   if (record.removingUntil !== undefined && Date.parse(record.removingUntil) > input.now) {
     return ['being-removed', `somebody is removing it, until ${record.removingUntil}`];
@@ -121,7 +147,13 @@ function withoutMassDeletion(
   const reason = `${destinations.size} of ${ours.size} destinations would go at once; that waits for a person`;
   return {
     steps: steps.filter((step) => !suspicious.includes(step)),
-    held: suspicious.map(({ tableId, destination }) => ({ tableId, destination, action: 'delete', code: 'mass-delete', reason })),
+    held: suspicious.map(({ tableId, destination }) => ({
+      tableId,
+      destination,
+      action: 'delete',
+      code: 'mass-delete',
+      reason,
+    })),
   };
 }
 
@@ -135,7 +167,9 @@ function forgotten(input: PlanInput, records: readonly StoredOwnershipRecord[]):
       const table = tables.get(record.tableId);
       if (!table || !insideNetworks(input.networks, record.destination)) return false;
       if (scope.kind === 'node' && scope.identity.holder !== record.holder) return false;
-      const stands = table.routes.some(({ destination }) => destination && cidrKey(destination) === cidrKey(record.destination));
+      const stands = table.routes.some(
+        ({ destination }) => destination && cidrKey(destination) === cidrKey(record.destination),
+      );
       const live = [...leases.live, ...input.desired.map((route) => route.destination)];
       return !stands && !live.some((subnet) => cidrsOverlap(subnet, record.destination));
     })

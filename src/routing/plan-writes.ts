@@ -1,7 +1,8 @@
 /** What one desired route asks of one table. Pure. */
-import { formatCidr } from '../core/ip.ts';
+
 import type { StoredOwnershipRecord } from '../../lease/ownership-store.ts';
 import type { NextHop, ProviderCapabilities, RouteEntry, RouteTable, RouteTarget } from '../../providers/provider.ts';
+import { formatCidr } from '../core/ip.ts';
 import type { DesiredRoute } from './desired.ts';
 import type { HeldRoute, KeptRoute, OthersRoute, WriteStep } from './route-plan.ts';
 
@@ -41,7 +42,11 @@ export function planWrite(question: TableQuestion): TableVerdict {
   const wrong = standing.filter((entry) => !leadsTo(entry.target, route.nextHop));
   if (right && wrong.length === 0) {
     if (right.state === 'active') return { ...nothing, kept: [{ tableId: table.id, route }] };
-    return hold(question, 'not-active', `the route leads to ${targetName(right.target)} and the cloud does not forward by it (${right.state})`);
+    return hold(
+      question,
+      'not-active',
+      `the route leads to ${targetName(right.target)} and the cloud does not forward by it (${right.state})`,
+    );
   }
   if (record?.removingUntil !== undefined && Date.parse(record.removingUntil) > question.now) {
     return hold(question, 'being-removed', `it is just being removed by somebody, until ${record.removingUntil}`);
@@ -51,7 +56,10 @@ export function planWrite(question: TableQuestion): TableVerdict {
     if (question.room !== undefined && question.room <= 0) {
       return hold(question, 'quota', `the table is full: ${table.routeLimit} routes`);
     }
-    return { ...nothing, steps: [{ ...write, action: 'create', reason: `no route leads to the lease of ${route.holder}` }] };
+    return {
+      ...nothing,
+      steps: [{ ...write, action: 'create', reason: `no route leads to the lease of ${route.holder}` }],
+    };
   }
   return { ...nothing, steps: moveSteps(question, write, right !== undefined, wrong) };
 }

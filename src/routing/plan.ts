@@ -2,8 +2,9 @@
  * The plan: what would turn the tables as they are into the tables the leases ask for. Pure and deterministic; the order of
  * leases, tables and routes in the input makes no difference.
  */
-import { type Cidr, compareCidrs, families, formatCidr } from '../core/ip.ts';
+
 import type { RouteEntry, RouteTable } from '../../providers/provider.ts';
+import { type Cidr, compareCidrs, families, formatCidr } from '../core/ip.ts';
 import type { DesiredRoute } from './desired.ts';
 import { type CidrKey, cidrKey, isSubnetOf } from './networks.ts';
 import { planRemovals } from './plan-removals.ts';
@@ -16,9 +17,16 @@ export function planRoutes(input: PlanInput): RoutePlan {
   const use = tables.flatMap(tableUse);
   const { accepted, held } = acceptDesired(input, tables);
   const verdicts: TableVerdict[] = [];
-  const records = new Map((input.records ?? []).map((record) => [`${record.tableId} ${cidrKey(record.destination)}`, record]));
+  const records = new Map(
+    (input.records ?? []).map((record) => [`${record.tableId} ${cidrKey(record.destination)}`, record]),
+  );
   const standing = new Map(tables.map((table) => [table.id, byDestination(table)]));
-  const room = new Map(use.map(({ tableId, family, used, limit }) => [`${tableId} ${family}`, limit === undefined ? undefined : limit - used]));
+  const room = new Map(
+    use.map(({ tableId, family, used, limit }) => [
+      `${tableId} ${family}`,
+      limit === undefined ? undefined : limit - used,
+    ]),
+  );
   for (const route of accepted) {
     const key = cidrKey(route.destination);
     for (const table of tables) {
@@ -60,7 +68,8 @@ function acceptDesired(
   const held: HeldRoute[] = [];
   const seen = new Set<CidrKey>();
   const ordered = [...input.desired].sort(
-    (a, b) => (a.since ?? 0) - (b.since ?? 0) || compareCidrs(a.destination, b.destination) || compareText(a.holder, b.holder),
+    (a, b) =>
+      (a.since ?? 0) - (b.since ?? 0) || compareCidrs(a.destination, b.destination) || compareText(a.holder, b.holder),
   );
   for (const route of ordered) {
     const key = cidrKey(route.destination);
@@ -68,14 +77,29 @@ function acceptDesired(
     seen.add(key);
     const obstacle = obstacleTo(input, route, holders.get(key) ?? new Set());
     if (!obstacle) accepted.push(route);
-    else held.push(...tables.map(({ id }) => ({ tableId: id, destination: route.destination, action: 'write' as const, ...obstacle })));
+    else
+      held.push(
+        ...tables.map(({ id }) => ({
+          tableId: id,
+          destination: route.destination,
+          action: 'write' as const,
+          ...obstacle,
+        })),
+      );
   }
   return { accepted, held };
 }
 
-function obstacleTo(input: PlanInput, route: DesiredRoute, holders: ReadonlySet<string>): Pick<HeldRoute, 'code' | 'reason'> | undefined {
+function obstacleTo(
+  input: PlanInput,
+  route: DesiredRoute,
+  holders: ReadonlySet<string>,
+): Pick<HeldRoute, 'code' | 'reason'> | undefined {
   if (!isSubnetOf(input.networks, route.destination)) {
-    return { code: 'outside-network', reason: `${formatCidr(route.destination)} is no subnet of the configured networks` };
+    return {
+      code: 'outside-network',
+      reason: `${formatCidr(route.destination)} is no subnet of the configured networks`,
+    };
   }
   if (holders.size < 2) return undefined;
   return { code: 'contested', reason: `wanted by ${[...holders].sort().join(' and ')}` };
@@ -98,7 +122,8 @@ function tableUse(table: RouteTable): readonly TableUse[] {
   return families.map((family) => ({
     tableId: table.id,
     family,
-    used: table.routes.filter((entry) => entry.origin !== 'propagated' && (entry.destination?.family ?? 4) === family).length,
+    used: table.routes.filter((entry) => entry.origin !== 'propagated' && (entry.destination?.family ?? 4) === family)
+      .length,
     limit: table.routeLimit,
   }));
 }

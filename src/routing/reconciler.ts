@@ -2,14 +2,15 @@
  * One pass: read the tables, plan, carry out, confirm. The pass of an agent and of the controller are the same; what differs
  * is the scope.
  */
-import type { Clock } from '../core/clock.ts';
-import { FlannelVpcError } from '../core/errors.ts';
-import { formatCidr } from '../core/ip.ts';
-import type { Logger } from '../core/log.ts';
+
 import { subnetsOf } from '../../lease/lease-key.ts';
 import type { LeaseStore } from '../../lease/lease-store.ts';
 import type { OwnershipStore, StoredOwnershipRecord } from '../../lease/ownership-store.ts';
 import type { CloudProvider, RouteTable, TableSelector } from '../../providers/provider.ts';
+import type { Clock } from '../core/clock.ts';
+import { FlannelVpcError } from '../core/errors.ts';
+import { formatCidr } from '../core/ip.ts';
+import type { Logger } from '../core/log.ts';
 import { recentMs } from './check-step.ts';
 import type { DesiredRoute } from './desired.ts';
 import { type Execution, type Executor, executePlan } from './execute.ts';
@@ -80,7 +81,13 @@ export function createRouteReconciler(options: ReconcilerOptions): RouteReconcil
     const done: RouteStep[] = [];
     let tables = request.tables ?? (await provider.tables(request.selector, signal));
     for (let round = 1; ; round++) {
-      const known = await readKnowledge(options, memory, { ...request, resync: request.resync && round === 1 }, tables, signal);
+      const known = await readKnowledge(
+        options,
+        memory,
+        { ...request, resync: request.resync && round === 1 },
+        tables,
+        signal,
+      );
       const input: PlanInput = {
         ...known,
         ...{ networks: options.networks, scope: options.scope, tables, desired: request.desired },
@@ -136,7 +143,9 @@ async function readKnowledge(
   signal: AbortSignal,
 ): Promise<Knowledge> {
   const { scope, networks } = options;
-  const candidates = leftovers({ networks, tables, desired: request.desired }).filter((leftover) => isCandidate(scope, leftover));
+  const candidates = leftovers({ networks, tables, desired: request.desired }).filter((leftover) =>
+    isCandidate(scope, leftover),
+  );
   if (scope.kind === 'node' && (candidates.length === 0 || !request.resync)) {
     return { records: undefined, leases: { kind: 'unknown', reason: 'not read, since there was nothing to collect' } };
   }

@@ -1,7 +1,8 @@
 /** What planning takes and gives: plain data, so that logs, dry runs, tests and the executor read the same thing. */
-import type { Cidr, Family } from '../core/ip.ts';
+
 import type { StoredOwnershipRecord } from '../../lease/ownership-store.ts';
 import type { NextHop, ProviderCapabilities, RouteTable, RouteTarget } from '../../providers/provider.ts';
+import type { Cidr, Family } from '../core/ip.ts';
 import type { DesiredRoute } from './desired.ts';
 import type { CidrKey, RouteNetworks } from './networks.ts';
 

@@ -3,8 +3,8 @@
  * adapters on emulators and for those still to come.
  */
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { type Cidr, type Ip, formatCidr, parseCidr, parseIp } from '../../src/core/ip.ts';
 import type { CloudProvider, NextHop, RouteEntry, RouteTable } from '../../providers/provider.ts';
+import { type Cidr, formatCidr, type Ip, parseCidr, parseIp } from '../../src/core/ip.ts';
 
 /** A machine of the world under test. */
 export interface ConformanceNode {
@@ -88,7 +88,11 @@ export function describeCloudProvider(name: string, make: () => Promise<Conforma
       expect(nobody).toMatchObject({ kind: 'unresolved', reason: expect.stringContaining('203.0.113.77') });
       expect(first).toMatchObject({
         kind: 'resolved',
-        nextHop: { nicId: world.nodes[0].nicId, instanceId: world.nodes[0].instanceId, subnetId: world.nodes[0].subnetId },
+        nextHop: {
+          nicId: world.nodes[0].nicId,
+          instanceId: world.nodes[0].instanceId,
+          subnetId: world.nodes[0].subnetId,
+        },
       });
     });
 

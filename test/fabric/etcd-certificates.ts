@@ -21,11 +21,32 @@ export async function createEtcdCertificates(folder: string, host: string): Prom
   const at = (name: string): string => join(folder, name);
   const curve = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes'];
   await run('openssl', [
-    ...['req', '-x509', ...curve, '-keyout', at('ca-key.pem'), '-out', at('ca.pem'), '-days', '2', '-subj', '/CN=test authority'],
+    ...[
+      'req',
+      '-x509',
+      ...curve,
+      '-keyout',
+      at('ca-key.pem'),
+      '-out',
+      at('ca.pem'),
+      '-days',
+      '2',
+      '-subj',
+      '/CN=test authority',
+    ],
   ]);
   const issue = async (name: string, extensions: string): Promise<void> => {
     await writeFile(at(`${name}.ext`), extensions);
-    await run('openssl', ['req', ...curve, '-keyout', at(`${name}-key.pem`), '-out', at(`${name}.csr`), '-subj', `/CN=${name}`]);
+    await run('openssl', [
+      'req',
+      ...curve,
+      '-keyout',
+      at(`${name}-key.pem`),
+      '-out',
+      at(`${name}.csr`),
+      '-subj',
+      `/CN=${name}`,
+    ]);
     await run('openssl', [
       ...['x509', '-req', '-in', at(`${name}.csr`), '-CA', at('ca.pem'), '-CAkey', at('ca-key.pem'), '-CAcreateserial'],
       ...['-out', at(`${name}.pem`), '-days', '2', '-extfile', at(`${name}.ext`)],

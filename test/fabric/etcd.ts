@@ -110,7 +110,11 @@ export async function startEtcd(options: EtcdServerOptions = {}): Promise<EtcdSe
       etcdctl,
       `--endpoints=${endpoint}`,
       ...(certificates
-        ? [`--cacert=${certificates.caFile}`, `--cert=${certificates.clientCertFile}`, `--key=${certificates.clientKeyFile}`]
+        ? [
+            `--cacert=${certificates.caFile}`,
+            `--cert=${certificates.clientCertFile}`,
+            `--key=${certificates.clientKeyFile}`,
+          ]
         : []),
       ...(authEnabled ? [`--user=root:${rootPassword}`] : []),
       ...args,
@@ -126,14 +130,18 @@ export async function startEtcd(options: EtcdServerOptions = {}): Promise<EtcdSe
 
   async function launch(): Promise<void> {
     const [program = etcd, ...rest] = [...command, etcd, ...serverArgs];
-    const started = spawn(program, rest, { stdio: ['ignore', 'ignore', 'pipe'], env: { ...process.env, ETCD_UNSUPPORTED_ARCH: process.arch } });
+    const started = spawn(program, rest, {
+      stdio: ['ignore', 'ignore', 'pipe'],
+      env: { ...process.env, ETCD_UNSUPPORTED_ARCH: process.arch },
+    });
     let complaints = '';
     started.stderr?.on('data', (data: Buffer) => {
       complaints = `${complaints}${data.toString()}`.slice(-4000);
     });
     child = started;
     for (let attempt = 0; ; attempt++) {
-      if (started.exitCode !== null) throw new Error(`etcd ended at its start (exit ${started.exitCode}): ${complaints}`);
+      if (started.exitCode !== null)
+        throw new Error(`etcd ended at its start (exit ${started.exitCode}): ${complaints}`);
       try {
         await ctl('endpoint', 'health', '--command-timeout=1s');
         return;
@@ -179,7 +187,8 @@ export async function startEtcd(options: EtcdServerOptions = {}): Promise<EtcdSe
     },
     etcdctl: ctl,
     async put(key, value, ttlSeconds) {
-      const lease = ttlSeconds === undefined ? [] : [`--lease=${(await ctl('lease', 'grant', String(ttlSeconds))).split(' ')[1]}`];
+      const lease =
+        ttlSeconds === undefined ? [] : [`--lease=${(await ctl('lease', 'grant', String(ttlSeconds))).split(' ')[1]}`];
       await ctl('put', ...lease, '--', key, value);
     },
     async delete(key) {
@@ -192,7 +201,9 @@ export async function startEtcd(options: EtcdServerOptions = {}): Promise<EtcdSe
       return Number(/"revision":(\d+)/.exec(await ctl('get', '-w', 'json', 'no-such-key'))?.[1]);
     },
     async grantedTtl(leaseId) {
-      return Number(/"granted-ttl":(\d+)/.exec(await ctl('lease', 'timetolive', BigInt(leaseId).toString(16), '-w', 'json'))?.[1]);
+      return Number(
+        /"granted-ttl":(\d+)/.exec(await ctl('lease', 'timetolive', BigInt(leaseId).toString(16), '-w', 'json'))?.[1],
+      );
     },
     async revoke(leaseId) {
       await ctl('lease', 'revoke', BigInt(leaseId).toString(16));
@@ -224,9 +235,8 @@ export async function startEtcd(options: EtcdServerOptions = {}): Promise<EtcdSe
 
 /** etcdctl prints 64-bit ids as bare JSON numbers, which would lose digits, so they are quoted before parsing. */
 function readKeys(json: string): readonly EtcdKey[] {
-  const parsed: { kvs?: { key: string; value?: string; lease?: string; version: string; mod_revision: string }[] } = JSON.parse(
-    json.replace(/":(\d+)/g, '":"$1"'),
-  );
+  const parsed: { kvs?: { key: string; value?: string; lease?: string; version: string; mod_revision: string }[] } =
+    JSON.parse(json.replace(/":(\d+)/g, '":"$1"'));
   return (parsed.kvs ?? []).map((entry) => ({
     key: Buffer.from(entry.key, 'base64').toString(),
     value: Buffer.from(entry.value ?? '', 'base64').toString(),

@@ -28,7 +28,7 @@ export async function etcdctlBinary(): Promise<string> {
 export async function localstackPython(): Promise<string> {
   const lock = await readFile(new URL('../../tools/localstack-requirements.txt', import.meta.url));
   const prefix = `localstack-${createHash('sha256').update(lock).digest('hex').slice(0, 12)}-py`;
-  return await newestInCache(prefix, 'python') ?? missing('LocalStack');
+  return (await newestInCache(prefix, 'python')) ?? missing('LocalStack');
 }
 
 async function findEtcd(program: 'etcd' | 'etcdctl'): Promise<string> {

@@ -33,7 +33,10 @@ test('ends what the command started with it', async () => {
 test('ends what the command started when it is killed itself', async () => {
   const seconds = String(800_000 + process.pid);
 
-  const killed = run(enter, ['sh', '-c', `sleep ${seconds} & sleep ${seconds}`], { timeout: 500, killSignal: 'SIGKILL' });
+  const killed = run(enter, ['sh', '-c', `sleep ${seconds} & sleep ${seconds}`], {
+    timeout: 500,
+    killSignal: 'SIGKILL',
+  });
 
   await expect(killed).rejects.toMatchObject({ signal: 'SIGKILL' });
   expect(await commandLines()).not.toContain(seconds);
@@ -48,7 +51,10 @@ test('says in one line what is missing where neither root nor user namespaces ar
 
     const refused = run(enter, ['true'], { env: { PATH: `${folder}:${process.env['PATH']}` } });
 
-    await expect(refused).rejects.toMatchObject({ code: 1, stderr: expect.stringMatching(/^enter\.sh: needs root[^\n]*\n$/) });
+    await expect(refused).rejects.toMatchObject({
+      code: 1,
+      stderr: expect.stringMatching(/^enter\.sh: needs root[^\n]*\n$/),
+    });
   } finally {
     await rm(folder, { recursive: true });
   }

@@ -15,18 +15,30 @@ function options(argv: readonly string[], environment: Record<string, string> = 
   return command.options;
 }
 
-const usage = (message: RegExp): object => expect.objectContaining({ code: 'USAGE', message: expect.stringMatching(message) });
+const usage = (message: RegExp): object =>
+  expect.objectContaining({ code: 'USAGE', message: expect.stringMatching(message) });
 const config = (message: RegExp): object =>
   expect.objectContaining({ code: 'CONFIG_INVALID', message: expect.stringMatching(message) });
 
 describe('agent flags', () => {
   test('defaults are flannel’s', () => {
     expect(options([])).toMatchObject({
-      etcd: { endpoints: ['http://127.0.0.1:4001', 'http://127.0.0.1:2379'], prefix: '/coreos.com/network', username: '' },
+      etcd: {
+        endpoints: ['http://127.0.0.1:4001', 'http://127.0.0.1:2379'],
+        prefix: '/coreos.com/network',
+        username: '',
+      },
       interfaces: { ifaces: [], ifaceRegexes: [], canReach: '', publicIp: { 4: '', 6: '' } },
       subnetFile: '/run/flannel/subnet.env',
       renewMarginMs: 3_600_000,
-      host: { ipMasq: false, randomFully: true, forwardRules: true, blackholeRoute: false, bridge: undefined, resyncMs: 5_000 },
+      host: {
+        ipMasq: false,
+        randomFully: true,
+        forwardRules: true,
+        blackholeRoute: false,
+        bridge: undefined,
+        resyncMs: 5_000,
+      },
       routeCheckIntervalMs: 300_000,
       health: undefined,
       log: { format: 'auto', level: 'info' },
@@ -35,7 +47,15 @@ describe('agent flags', () => {
   });
 
   test('Go’s syntax', () => {
-    const argv = ['-ip-masq', '--iface=eth1', '--iface', 'eth2', '-healthz-port', '8081', '--iptables-forward-rules=false'];
+    const argv = [
+      '-ip-masq',
+      '--iface=eth1',
+      '--iface',
+      'eth2',
+      '-healthz-port',
+      '8081',
+      '--iptables-forward-rules=false',
+    ];
     expect(options(argv)).toMatchObject({
       host: { ipMasq: true, forwardRules: false },
       interfaces: { ifaces: ['eth1', 'eth2'] },
@@ -46,7 +66,12 @@ describe('agent flags', () => {
   });
 
   test('the environment counts where the command line is silent, and an empty variable is none', () => {
-    const environment = { FLANNELD_ETCD_PREFIX: '/env', FLANNELD_IFACE: 'eth9', FLANNELD_SUBNET_FILE: '', FLANNELD_IP_MASQ: 'true' };
+    const environment = {
+      FLANNELD_ETCD_PREFIX: '/env',
+      FLANNELD_IFACE: 'eth9',
+      FLANNELD_SUBNET_FILE: '',
+      FLANNELD_IP_MASQ: 'true',
+    };
     expect(options(['--etcd-prefix=/flag'], environment)).toMatchObject({
       etcd: { prefix: '/flag' },
       interfaces: { ifaces: ['eth9'] },
@@ -95,7 +120,9 @@ describe('agent flags', () => {
   test('the password shows up nowhere', () => {
     const parsed = options(['--etcd-password=hunter2']);
     expect(parsed.etcd.password.reveal()).toBe('hunter2');
-    expect(`${JSON.stringify(parsed)} ${inspect(parsed, { depth: 9 })} ${parsed.etcd.password}`).not.toContain('hunter2');
+    expect(`${JSON.stringify(parsed)} ${inspect(parsed, { depth: 9 })} ${parsed.etcd.password}`).not.toContain(
+      'hunter2',
+    );
   });
 
   test('--help and --version win', () => {
@@ -129,7 +156,9 @@ describe('commands', () => {
   });
 
   test('unknown ones', () => {
-    expect(() => resolveCommand(['agnet'], 'flannel-vpc')).toThrow(usage(/unknown command "agnet"; did you mean agent\?/));
+    expect(() => resolveCommand(['agnet'], 'flannel-vpc')).toThrow(
+      usage(/unknown command "agnet"; did you mean agent\?/),
+    );
     expect(() => resolveCommand([], 'flannel-vpc')).toThrow(usage(/no command given/));
   });
 });

@@ -50,7 +50,12 @@ describe('defaults', () => {
   test('of the rest', () => {
     const netConf = accepted({ Network: '10.5.0.0/16', Backend: { Type: 'AWS-VPC' } });
     expect(netConf).toMatchObject({ families: [4], enableNFTables: false });
-    expect(netConf.backend).toEqual({ type: 'aws-vpc', writer: 'node', nonMasqueradeCidrs: [], config: { routeTableIds: [] } });
+    expect(netConf.backend).toEqual({
+      type: 'aws-vpc',
+      writer: 'node',
+      nonMasqueradeCidrs: [],
+      config: { routeTableIds: [] },
+    });
   });
 });
 
@@ -61,21 +66,37 @@ describe('refused with the text flannel has for it', () => {
     [{ Network: '10.5.0.0' }, 'Network', 'invalid CIDR address: 10.5.0.0'],
     [{ Network: 5 }, 'Network', 'invalid CIDR address: number'],
     [{ Network: '10.5.0.0/16', SubnetLen: 31 }, 'SubnetLen', 'SubnetLen must be less than /31'],
-    [{ Network: '10.5.0.0/16', SubnetLen: 17 }, 'SubnetLen', 'network must be able to accommodate at least four subnets'],
+    [
+      { Network: '10.5.0.0/16', SubnetLen: 17 },
+      'SubnetLen',
+      'network must be able to accommodate at least four subnets',
+    ],
     [{ Network: '10.5.0.0/29' }, 'Network', 'network is too small. Minimum useful network prefix is /28'],
     [{ Network: '10.5.0.0/16', SubnetLen: -1 }, 'SubnetLen', 'is no whole number'],
     [{ Network: '10.5.0.0/16', SubnetLen: '24' }, 'SubnetLen', 'is no whole number'],
     [{ Network: '10.5.0.0/16', SubnetMin: '10.6.0.0' }, 'SubnetMin', 'SubnetMin is not in the range of the Network'],
     [{ Network: '10.5.0.0/16', SubnetMax: '10.6.0.0' }, 'SubnetMax', 'SubnetMax is not in the range of the Network'],
-    [{ Network: '10.5.0.0/16', SubnetMin: '10.5.1.1' }, 'SubnetMin', 'SubnetMin is not on a SubnetLen boundary: 10.5.1.1'],
+    [
+      { Network: '10.5.0.0/16', SubnetMin: '10.5.1.1' },
+      'SubnetMin',
+      'SubnetMin is not on a SubnetLen boundary: 10.5.1.1',
+    ],
     [{ Network: '10.5.0.0/16', SubnetMin: 'x' }, 'SubnetMin', 'is no IPv4 address'],
-    [{ Network: '10.5.0.0/16', SubnetMin: '10.5.9.0', SubnetMax: '10.5.3.0' }, 'SubnetMax', 'lies below the first subnet'],
+    [
+      { Network: '10.5.0.0/16', SubnetMin: '10.5.9.0', SubnetMax: '10.5.3.0' },
+      'SubnetMax',
+      'lies below the first subnet',
+    ],
     [
       { Network: '10.5.0.0/16', EnableIPv6: true },
       'IPv6Network',
       'please define a correct IPv6Network parameter in the flannel config',
     ],
-    [{ Network: '10.5.0.0/16', EnableIPv6: true, IPv6Network: '10.6.0.0/16' }, 'IPv6Network', 'invalid IPv6 CIDR format'],
+    [
+      { Network: '10.5.0.0/16', EnableIPv6: true, IPv6Network: '10.6.0.0/16' },
+      'IPv6Network',
+      'invalid IPv6 CIDR format',
+    ],
     [
       { Network: '10.5.0.0/16', EnableIPv6: true, IPv6Network: 'fd42::/125' },
       'IPv6Network',
@@ -98,9 +119,14 @@ describe('refused with the text flannel has for it', () => {
     expect(problems[0]?.message).toContain('; allowed: ');
   });
 
-  test.each(['', '{Network:', 'null', '[]', '{"Network":"10.5.0.0/16"} x', '"text"'])('not a JSON object: %j', (text) => {
-    expect(refused(text)).toEqual([expect.objectContaining({ field: '', severity: 'wait', allowed: 'one JSON object' })]);
-  });
+  test.each(['', '{Network:', 'null', '[]', '{"Network":"10.5.0.0/16"} x', '"text"'])(
+    'not a JSON object: %j',
+    (text) => {
+      expect(refused(text)).toEqual([
+        expect.objectContaining({ field: '', severity: 'wait', allowed: 'one JSON object' }),
+      ]);
+    },
+  );
 });
 
 describe('Backend', () => {
@@ -113,7 +139,11 @@ describe('Backend', () => {
     [{ Type: 'udp' }, 'Backend.Type', /udp is not supported: .* through user space/],
     [{ Type: 'WireGuard' }, 'Backend.Type', /wireguard is not supported/],
     [{ Type: 'gce' }, 'Backend.Type', /gce is not built yet/],
-    [{ Type: 'aws-vcp' }, 'Backend.Type', /unknown backend type: aws-vcp, did you mean aws-vpc\? .*allowed: "aws-vpc", "alloc"/],
+    [
+      { Type: 'aws-vcp' },
+      'Backend.Type',
+      /unknown backend type: aws-vcp, did you mean aws-vpc\? .*allowed: "aws-vpc", "alloc"/,
+    ],
     [{ Type: 'aws-vpc', Writer: 'controller' }, 'Backend.Writer', /no controller yet/],
   ])('%j ends the agent', (backend, field, message) => {
     const [found] = refused(withBackend(backend));
@@ -148,7 +178,10 @@ describe('Backend', () => {
   });
 
   test('NonMasqueradeCIDRs', () => {
-    const netConf = accepted({ Network: '10.5.0.0/16', Backend: { Type: 'alloc', NonMasqueradeCIDRs: ['10.0.0.0/8'] } });
+    const netConf = accepted({
+      Network: '10.5.0.0/16',
+      Backend: { Type: 'alloc', NonMasqueradeCIDRs: ['10.0.0.0/8'] },
+    });
     expect(netConf.backend.nonMasqueradeCidrs).toEqual([parseCidr('10.0.0.0/8')]);
   });
 });
@@ -170,7 +203,9 @@ test('both families off ends the agent', () => {
 });
 
 test('unknown members are ignored, and named with what was probably meant', () => {
-  const result = parseNetConf('{"Netwrok":"x","Network":"10.5.0.0/16","Backend":{"Type":"aws-vpc","RouteTableId":[],"Foo":1}}');
+  const result = parseNetConf(
+    '{"Netwrok":"x","Network":"10.5.0.0/16","Backend":{"Type":"aws-vpc","RouteTableId":[],"Foo":1}}',
+  );
   expect(result.ok).toBe(true);
   expect(result.warnings).toEqual([
     'Netwrok is not known and was ignored; did you mean Network?',
@@ -180,18 +215,23 @@ test('unknown members are ignored, and named with what was probably meant', () =
 
 test('any accepted range lies inside its network, aligned, with at least one subnet', () => {
   fc.assert(
-    fc.property(fc.bigInt(1n << 24n, (1n << 32n) - 1n), fc.integer({ min: 0, max: 32 }), fc.integer({ min: 0, max: 32 }), (value, prefix, length) => {
-      const network = cidrOf({ family: 4, value }, prefix);
-      const result = parseNetConf(JSON.stringify({ ...alloc, Network: formatCidr(network), SubnetLen: length }));
-      if (!result.ok) return;
-      const range = result.netConf.ranges[4];
-      if (!range) throw new Error('no range');
-      for (const bound of [range.subnetMin, range.subnetMax]) {
-        const subnet = cidrOf(bound, range.subnetLength);
-        expect(subnet.address).toBe(bound.value);
-        expect(cidrContains(range.network, subnet)).toBe(true);
-      }
-      expect(range.subnetMin.value <= range.subnetMax.value).toBe(true);
-    }),
+    fc.property(
+      fc.bigInt(1n << 24n, (1n << 32n) - 1n),
+      fc.integer({ min: 0, max: 32 }),
+      fc.integer({ min: 0, max: 32 }),
+      (value, prefix, length) => {
+        const network = cidrOf({ family: 4, value }, prefix);
+        const result = parseNetConf(JSON.stringify({ ...alloc, Network: formatCidr(network), SubnetLen: length }));
+        if (!result.ok) return;
+        const range = result.netConf.ranges[4];
+        if (!range) throw new Error('no range');
+        for (const bound of [range.subnetMin, range.subnetMax]) {
+          const subnet = cidrOf(bound, range.subnetLength);
+          expect(subnet.address).toBe(bound.value);
+          expect(cidrContains(range.network, subnet)).toBe(true);
+        }
+        expect(range.subnetMin.value <= range.subnetMax.value).toBe(true);
+      },
+    ),
   );
 });

@@ -1,9 +1,13 @@
 import { describe, expect, it } from '@jest/globals';
+import {
+  createMemoryCloud,
+  type MemoryCloud,
+  type MemoryCloudOptions,
+} from '../../../providers/memory/memory-cloud.ts';
+import type { CloudProvider, NextHop, RouteChange } from '../../../providers/provider.ts';
 import type { Clock } from '../../../src/core/clock.ts';
 import { FlannelVpcError } from '../../../src/core/errors.ts';
 import { parseCidr, parseIp } from '../../../src/core/ip.ts';
-import { createMemoryCloud, type MemoryCloud, type MemoryCloudOptions } from '../../../providers/memory/memory-cloud.ts';
-import type { CloudProvider, NextHop, RouteChange } from '../../../providers/provider.ts';
 import { describeCloudProvider } from '../../clouds/conformance.ts';
 
 const network = {
@@ -24,7 +28,11 @@ function cloudOfTwo(options: MemoryCloudOptions = {}): MemoryCloud {
       { id: 'rtb-a', networkId: 'vpc-1', subnetIds: ['subnet-a'], routes: [internet] },
     ],
     instances: [
-      { id: 'i-a', zone: 'zone-1', nics: [{ id: 'eni-a', subnetId: 'subnet-a', addresses: ['10.0.1.10', '2001:db8:1::10'] }] },
+      {
+        id: 'i-a',
+        zone: 'zone-1',
+        nics: [{ id: 'eni-a', subnetId: 'subnet-a', addresses: ['10.0.1.10', '2001:db8:1::10'] }],
+      },
       { id: 'i-b', zone: 'zone-2', nics: [{ id: 'eni-b', subnetId: 'subnet-b', addresses: ['10.0.2.10'] }] },
     ],
     ...options,
@@ -159,7 +167,12 @@ describe('the memory cloud', () => {
 
     expect(order).toEqual(['route', 'returned']);
     expect(cloud.count('create')).toBe(1);
-    expect(cloud.calls[0]).toMatchObject({ caller: 'i-a', destination: '10.244.1.0/24', tableId: 'rtb-a', outcome: 'ok' });
+    expect(cloud.calls[0]).toMatchObject({
+      caller: 'i-a',
+      destination: '10.244.1.0/24',
+      tableId: 'rtb-a',
+      outcome: 'ok',
+    });
     cloud.resetCalls();
     expect(cloud.count()).toBe(0);
   });
