@@ -13,6 +13,8 @@ export interface BackendType {
   readonly members: readonly string[];
   /** Checks those members and gives the backend's own configuration. */
   readonly schema: z.ZodType<unknown>;
+  /** Route tables named in its configuration; empty: those that serve the node. */
+  readonly routeTableIds?: (config: unknown) => readonly string[];
   /** Makes its provider. Absent for backends that use no cloud. */
   readonly load?: (options: ProviderOptions<unknown>) => Promise<CloudProvider>;
 }
@@ -23,10 +25,10 @@ export const backendTypes: readonly BackendType[] = [
     name: 'aws-vpc',
     members: ['RouteTableID'],
     schema: awsVpcSchema,
+    routeTableIds: (config) => asAwsVpc(config).routeTableIds,
     async load(options) {
       const { createProvider } = await import('./aws-vpc/aws-vpc.ts');
-      // The schema above made the configuration, and net-conf hands it through unchanged.
-      return createProvider({ ...options, config: options.config as AwsVpcConfig });
+      return createProvider({ ...options, config: asAwsVpc(options.config) });
     },
   },
   { name: 'alloc', members: [], schema: z.object({}) },
@@ -43,3 +45,8 @@ export const refusedTypes: Readonly<Record<string, string>> = {
   ipsec: 'it encrypts, which VPC routes do not; keep flannel where you need that',
   'tencent-vpc': 'its cloud is not supported',
 };
+
+/** The schema made the configuration, and net-conf hands it through unchanged. */
+function asAwsVpc(config: unknown): AwsVpcConfig {
+  return config as AwsVpcConfig;
+}

@@ -2,7 +2,6 @@
 import { Counter, Gauge, Registry } from 'prom-client';
 
 export interface AgentMetrics {
-  readonly ready: Gauge;
   readonly leaseExpiry: Gauge;
   readonly routePasses: Counter<'state'>;
   readonly routeWrites: Counter<'action'>;
@@ -13,11 +12,18 @@ export interface AgentMetrics {
 }
 
 /** Makes a fresh set; nothing is global, so that several agents in one process don't share counts. */
-export function createAgentMetrics(): AgentMetrics {
+export function createAgentMetrics(isReady: () => boolean): AgentMetrics {
   const registry = new Registry();
   const registers = [registry];
+  new Gauge({
+    name: 'flannel_vpc_ready',
+    help: '1 when /readyz says 200.',
+    registers,
+    collect() {
+      this.set(isReady() ? 1 : 0);
+    },
+  });
   return {
-    ready: new Gauge({ name: 'flannel_vpc_ready', help: '1 when /readyz says 200.', registers }),
     leaseExpiry: new Gauge({
       name: 'flannel_vpc_lease_expiry_timestamp_seconds',
       help: 'When the lease ends unless renewed, seconds since 1970; 0 for a reservation.',

@@ -5,7 +5,7 @@
 
 import type { LeaseStore } from '../../lease/lease-store.ts';
 import type { Clock } from '../core/clock.ts';
-import { FlannelVpcError } from '../core/errors.ts';
+import { errorMessage, FlannelVpcError, isFlannelVpcError } from '../core/errors.ts';
 import type { Logger } from '../core/log.ts';
 import { type NetConf, parseNetConf } from '../netconf/net-conf.ts';
 import { createRepeatGate } from '../repeats.ts';
@@ -37,7 +37,7 @@ export async function waitForNetConf(options: NetConfWaitOptions, signal: AbortS
     }
     if (found.kind === 'fatal') throw found.error;
     gate.failed('error', "Couldn't fetch network config", found.error);
-    options.onWaiting(found.error instanceof Error ? found.error.message : String(found.error));
+    options.onWaiting(errorMessage(found.error));
     await options.clock.sleep(pollMs, signal);
   }
 }
@@ -64,6 +64,8 @@ async function readOnce(store: LeaseStore, signal: AbortSignal): Promise<Found> 
     text = document.text;
   } catch (error) {
     signal.throwIfAborted();
+    // As flannel does: a user or certificate that etcd refuses is a mistake in the flags.
+    if (isFlannelVpcError(error, 'STORE_DENIED')) return { kind: 'fatal', error };
     return { kind: 'wait', error };
   }
   const parsed = parseNetConf(text);

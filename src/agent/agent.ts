@@ -1,0 +1,192 @@
+/**
+ * The node daemon: net-conf, interface, lease, route, host, subnet.env, in that order of dependence, and then keeping all of it.
+ *
+ * subnet.env is written last: a container runtime that sees it may start pods at once, and they must reach each other.
+ */
+import type { AgentOptions } from '../cli/agent-options.ts';
+import type { Clock, Random } from '../core/clock.ts';
+import { formatIp } from '../core/ip.ts';
+import type { Logger } from '../core/log.ts';
+import type { ExternalInterface, Host, SubnetFile } from '../../host/host.ts';
+import type { LeaseStore, OwnedLease } from '../../lease/lease-store.ts';
+import type { OwnershipStore } from '../../lease/ownership-store.ts';
+import type { OpenCloud } from '../cloud.ts';
+import type { Readiness } from '../health/status.ts';
+import type { AgentMetrics } from '../metrics.ts';
+import type { NetConf } from '../netconf/net-conf.ts';
+import { type CloudNode, type CloudView, createCloudNode, identifyMachine } from './cloud-node.ts';
+import { establishHost, keepHost, publishSubnetFile } from './host-keeper.ts';
+import { acquireLease, keepLease, leaseText, leaseTtlSeconds } from './lease-keeper.ts';
+import { waitForNetConf } from './net-conf-wait.ts';
+import { hostState, leaseRequest, nodeIdentity, previousSubnets, subnetFile } from './node-state.ts';
+import { establishRoutes, keepRoutes, lookUntilItWorks, type RouteKeeperOptions } from './route-keeper.ts';
+
+/** Everything the agent acts on, passed in. */
+export interface AgentParts {
+  readonly leases: LeaseStore;
+  readonly ownership: OwnershipStore;
+  readonly host: Host;
+  /** The cloud of net-conf's backend; undefined for backends without one. */
+  readonly openCloud: (netConf: NetConf) => Promise<OpenCloud | undefined>;
+  readonly logger: Logger;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly readiness: Readiness;
+  readonly metrics: AgentMetrics | undefined;
+  /** Called once, when the node is set up and subnet.env is written. */
+  readonly onReady: () => Promise<void>;
+}
+
+/** What stands between a fresh agent and being ready. */
+export const initialReadiness = {
+  lease: 'no lease yet',
+  host: 'bridge and rules are not set up yet',
+  'subnet-file': 'subnet.env is not written yet',
+} as const;
+
+/**
+ * Runs until the signal fires, and then leaves everything as it is.
+ *
+ * @throws CONFIG_INVALID, STORE_DENIED or INTERFACE_NOT_FOUND for what waiting can't mend, LEASE_LOST when another node holds
+ * the subnet. An abort ends it with an AbortError.
+ */
+export async function runAgent(options: AgentOptions, parts: AgentParts, signal: AbortSignal): Promise<never> {
+  const { host, logger, readiness } = parts;
+  const [netConf, earlier] = await Promise.all([
+    waitForNetConf({ ...parts, store: parts.leases, onWaiting: (reason) => readiness.missing('lease', reason) }, signal),
+    host.readSubnetFile(options.subnetFile),
+  ]);
+  // Loading a cloud's SDK takes as long as finding the interface; both at once.
+  const [external, cloud] = await Promise.all([
+    host.findExternalInterface({ ...options.interfaces, families: netConf.families }, signal),
+    parts.openCloud(netConf),
+  ]);
+  logger.info('using interface', describeInterface(external));
+  try {
+    const node = cloud && (await openCloudNode(cloud, netConf, external, parts, signal));
+    return await runNode({ options, parts, netConf, external, node, earlier }, signal);
+  } finally {
+    await cloud?.provider.close();
+  }
+}
+
+interface NodeContext {
+  readonly options: AgentOptions;
+  readonly parts: AgentParts;
+  readonly netConf: NetConf;
+  readonly external: ExternalInterface;
+  readonly node: CloudNode | undefined;
+  readonly earlier: SubnetFile | undefined;
+}
+
+async function runNode(context: NodeContext, signal: AbortSignal): Promise<never> {
+  const { options, parts, netConf, external, node } = context;
+  const { logger, readiness, metrics } = parts;
+  const routes: RouteKeeperOptions | undefined = node && { ...parts, node, intervalMs: options.routeCheckIntervalMs };
+  const { lease: first, view } = await getLease(context, routes, signal);
+  let lease = first;
+  readiness.reached('lease');
+  metrics?.leaseExpiry.set((lease.expiresAt ?? 0) / 1_000);
+  logger.info('lease acquired', { subnet: leaseText(lease), how: lease.how });
+
+  const state = hostState(netConf, options.host, lease, external);
+  await Promise.all([
+    establishHost(parts, state, signal),
+    routes && establishRoutes(routes, () => lease, view, signal),
+  ]);
+  await publishSubnetFile(parts, options.subnetFile, subnetFile(netConf, options.host, lease, external), signal);
+  logger.info('ready', { subnet: leaseText(lease), file: options.subnetFile });
+  await parts.onReady();
+
+  return await allUntilOneFails(signal, [
+    (inner) =>
+      keepLease(
+        {
+          ...keeperOptions(parts),
+          lease,
+          renewMarginMs: options.renewMarginMs,
+          onRenewed(renewed) {
+            lease = renewed;
+            metrics?.leaseExpiry.set((renewed.expiresAt ?? 0) / 1_000);
+          },
+        },
+        inner,
+      ),
+    (inner) => keepHost(parts, state, options.host.resyncMs, inner),
+    async (inner) => {
+      if (routes) await keepRoutes(routes, () => lease, inner);
+    },
+  ]);
+}
+
+/**
+ * The lease, and what the cloud said on the way. A node that joins for the first time looks before it leases: without rights or
+ * tables it would hold a subnet it can't use. One that has been here before goes on with what it had, whatever the cloud says.
+ */
+async function getLease(
+  { parts, netConf, external, node, earlier }: NodeContext,
+  routes: RouteKeeperOptions | undefined,
+  signal: AbortSignal,
+): Promise<{ readonly lease: OwnedLease; readonly view: CloudView | undefined }> {
+  const identity = node && nodeIdentity(node.identity, node.nicId);
+  const request = leaseRequest(netConf, external, previousSubnets(earlier), identity, leaseTtlSeconds);
+  const acquire = (): Promise<OwnedLease> => acquireLease(keeperOptions(parts), request, signal);
+  if (!routes) return { lease: await acquire(), view: undefined };
+  parts.readiness.missing('route', 'not checked yet');
+  if (!earlier) {
+    const view = await lookUntilItWorks(routes, signal);
+    return { lease: await acquire(), view };
+  }
+  const [lease, view] = await Promise.all([
+    acquire(),
+    // A failure shows again, and is told, when the routes are brought in place.
+    routes.node.look(signal).catch(() => undefined),
+  ]);
+  signal.throwIfAborted();
+  return { lease, view };
+}
+
+async function openCloudNode(
+  { provider, tableIds }: OpenCloud,
+  netConf: NetConf,
+  external: ExternalInterface,
+  parts: AgentParts,
+  signal: AbortSignal,
+): Promise<CloudNode> {
+  parts.readiness.missing('cloud', 'the metadata server has not been asked yet');
+  const identity = await identifyMachine({ ...parts, provider }, (reason) => parts.readiness.missing('cloud', reason), signal);
+  parts.readiness.reached('cloud');
+  const { instanceId, zone } = identity;
+  const node = createCloudNode({ ...parts, provider, networks: netConf.ranges, tableIds }, identity, external);
+  parts.logger.info('this machine', { instance: instanceId, zone, nic: node.nicId });
+  return node;
+}
+
+function keeperOptions(parts: AgentParts) {
+  return { ...parts, store: parts.leases, onWaiting: (reason: string) => parts.readiness.missing('lease', reason) };
+}
+
+function describeInterface(external: ExternalInterface): Readonly<Record<string, unknown>> {
+  const text = (ips: ExternalInterface['addresses']): string => [ips[4], ips[6]].flatMap((ip) => (ip ? [formatIp(ip)] : [])).join(',');
+  return { interface: external.name, address: text(external.addresses), publicIp: text(external.publicIps), mtu: external.mtu };
+}
+
+/** Runs loops side by side until the signal fires or one of them fails, which ends the others too. */
+async function allUntilOneFails(
+  signal: AbortSignal,
+  loops: readonly ((signal: AbortSignal) => Promise<void>)[],
+): Promise<never> {
+  const ending = new AbortController();
+  const both = AbortSignal.any([signal, ending.signal]);
+  const running = loops.map((loop) => loop(both));
+  try {
+    await Promise.all(running);
+    // Every loop may have nothing (more) to do; the lease is held until somebody ends us.
+    signal.throwIfAborted();
+    await new Promise((_, reject) => signal.addEventListener('abort', () => reject(signal.reason), { once: true }));
+    throw signal.reason;
+  } finally {
+    ending.abort(new DOMException('the agent ends', 'AbortError'));
+    await Promise.allSettled(running);
+  }
+}

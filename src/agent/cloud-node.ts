@@ -1,0 +1,178 @@
+/** This machine in its cloud: who it is, which NIC carries its lease, which tables serve it, and its own routes in them. */
+import { backoffMs, type Clock, type Random } from '../core/clock.ts';
+import { errorMessage, FlannelVpcError, isFlannelVpcError } from '../core/errors.ts';
+import { families, formatIp, type Ip, type PerFamily, sameIp } from '../core/ip.ts';
+import type { Logger } from '../core/log.ts';
+import type { ExternalInterface } from '../../host/host.ts';
+import type { Lease } from '../../lease/lease.ts';
+import type { LeaseStore } from '../../lease/lease-store.ts';
+import type { OwnershipStore } from '../../lease/ownership-store.ts';
+import type { CloudProvider, MachineIdentity, NextHop, RouteTable, TableSelector } from '../../providers/provider.ts';
+import { createRepeatGate } from '../repeats.ts';
+import { holderName, ownRoutes } from '../routing/desired.ts';
+import type { RouteNetworks } from '../routing/networks.ts';
+import { createRouteReconciler, type PassResult, type RouteReconciler } from '../routing/reconciler.ts';
+
+export interface CloudNodeOptions {
+  readonly provider: CloudProvider;
+  /** Configured table ids; empty: those that serve this node's subnet. */
+  readonly tableIds: readonly string[];
+  readonly networks: RouteNetworks;
+  readonly leases: Pick<LeaseStore, 'list'>;
+  readonly ownership: OwnershipStore;
+  readonly logger: Logger;
+  readonly clock: Clock;
+  readonly random: Random;
+}
+
+/** What the cloud said about this machine just now. */
+export interface CloudView {
+  readonly nextHop: NextHop;
+  readonly tables: readonly RouteTable[];
+}
+
+export interface CloudNode {
+  readonly identity: MachineIdentity;
+  /** The NIC that carries the lease's address, when the metadata server shows it. */
+  readonly nicId: string | undefined;
+
+  /**
+   * Two reads, side by side: the NIC of our address, and the tables.
+   * @throws NOT_FOUND when no NIC of this machine has the address, or a table does not exist; and what the provider throws.
+   */
+  look(signal: AbortSignal): Promise<CloudView>;
+
+  /** Makes the lease's routes stand in every table, and the NIC forward. `resync` as in `PassRequest`. */
+  ensureRoutes(
+    lease: Pick<Lease, 'subnets'>,
+    options: { readonly view?: CloudView | undefined; readonly resync: boolean },
+    signal: AbortSignal,
+  ): Promise<PassResult>;
+}
+
+const identifyRetryMs = { base: 1_000, max: 60_000 };
+
+/** Asks the metadata server who this is until it answers, saying why it takes long. */
+export async function identifyMachine(
+  { provider, logger, clock, random }: Pick<CloudNodeOptions, 'provider' | 'logger' | 'clock' | 'random'>,
+  onWaiting: (reason: string) => void,
+  signal: AbortSignal,
+): Promise<MachineIdentity> {
+  const gate = createRepeatGate({ logger, clock });
+  for (let attempt = 0; ; attempt++) {
+    try {
+      const identity = await provider.identify(signal);
+      gate.recovered('the metadata server answers now');
+      return identity;
+    } catch (error) {
+      signal.throwIfAborted();
+      if (isFlannelVpcError(error) && error.retry === 'never') throw error;
+      gate.failed('error', 'cannot learn from the cloud who this machine is', error);
+      onWaiting(errorMessage(error));
+      await clock.sleep(backoffMs(attempt, identifyRetryMs.base, identifyRetryMs.max, random), signal);
+    }
+  }
+}
+
+/** Joins what the metadata server and the kernel say. Asks nobody. */
+export function createCloudNode(options: CloudNodeOptions, identity: MachineIdentity, external: ExternalInterface): CloudNode {
+  const { provider } = options;
+  const address = claimedAddress(identity, external);
+  const nic = identity.nics.find((candidate) => candidate.addresses.some((ip) => sameIp(ip, address)));
+  const claim = { address, instanceId: identity.instanceId, nicId: nic?.nicId, networkId: nic?.networkId };
+  // Configured or known from metadata: then the tables can be read without waiting for the NIC.
+  const selector: TableSelector | undefined =
+    options.tableIds.length > 0 || nic?.subnetId !== undefined
+      ? { tableIds: options.tableIds, networkId: nic?.networkId, subnetIds: nic?.subnetId === undefined ? [] : [nic.subnetId] }
+      : undefined;
+  let reconciler: { readonly nicId: string; readonly routes: RouteReconciler } | undefined;
+
+  async function resolve(signal: AbortSignal): Promise<NextHop> {
+    const [resolution] = await provider.resolve([claim], signal);
+    if (resolution?.kind === 'resolved') return checkOwner(resolution.nextHop, identity, address);
+    throw new FlannelVpcError('NOT_FOUND', `no network interface of ${identity.instanceId} has the address ${formatIp(address)}`, {
+      hint: 'Choose the interface with --iface, or give one of its private addresses with --public-ip.',
+      details: { reason: resolution?.reason },
+    });
+  }
+
+  async function look(signal: AbortSignal): Promise<CloudView> {
+    if (!selector) {
+      const nextHop = await resolve(signal);
+      return { nextHop, tables: await provider.tables(selectorOf(nextHop), signal) };
+    }
+    const [nextHop, tables] = await Promise.all([resolve(signal), provider.tables(selector, signal)]);
+    return { nextHop, tables };
+  }
+
+  function selectorOf(nextHop: NextHop): TableSelector {
+    if (selector) return selector;
+    return { tableIds: [], networkId: nextHop.networkId, subnetIds: nextHop.subnetId === undefined ? [] : [nextHop.subnetId] };
+  }
+
+  /** One reconciler for the process: it remembers what it wrote. Another NIC is another writer. */
+  function reconcilerFor(nextHop: NextHop): RouteReconciler {
+    if (reconciler?.nicId === nextHop.nicId) return reconciler.routes;
+    const targets = [...new Set([identity.instanceId, nextHop.nicId, ...identity.nics.map(({ nicId }) => nicId)])];
+    const holder = holderName(nextHop, external.publicIps);
+    const routes = createRouteReconciler({ ...options, scope: { kind: 'node', identity: { holder, targets } } });
+    reconciler = { nicId: nextHop.nicId, routes };
+    return routes;
+  }
+
+  return {
+    identity,
+    nicId: nic?.nicId,
+    look,
+    async ensureRoutes(lease, { view, resync }, signal) {
+      const { nextHop, tables } = view ?? (await look(signal));
+      const desired = ownRoutes(lease.subnets, nextHop, { networks: options.networks, publicIps: external.publicIps });
+      const request = { desired, selector: selectorOf(nextHop), tables, resync };
+      const [unprepared, result] = await Promise.all([
+        nextHop.forwards ? undefined : prepare(options, nextHop, signal),
+        reconcilerFor(nextHop).pass(request, signal),
+      ]);
+      return unprepared ? { ...result, inSync: false, problems: [unprepared, ...result.problems] } : result;
+    },
+  };
+}
+
+/** Lets the NIC forward; gives the error that kept it from doing so. */
+async function prepare(
+  { provider, logger }: CloudNodeOptions,
+  nextHop: NextHop,
+  signal: AbortSignal,
+): Promise<FlannelVpcError | undefined> {
+  try {
+    await provider.prepare(nextHop, signal);
+    logger.info('source/dest check switched off', { nic: nextHop.nicId });
+    return undefined;
+  } catch (error) {
+    signal.throwIfAborted();
+    if (isFlannelVpcError(error)) return error;
+    throw error;
+  }
+}
+
+/** The address that the cloud knows this machine by: the public IP where a NIC has it, else the interface's (behind a NAT). */
+function claimedAddress(identity: MachineIdentity, external: ExternalInterface): Ip {
+  const known = (ip: Ip): boolean => identity.nics.some((nic) => nic.addresses.some((address) => sameIp(address, ip)));
+  const candidates = families.flatMap((family) => [external.publicIps[family], external.addresses[family]]);
+  const [first, ...others] = candidates.filter((ip) => ip !== undefined);
+  const found = [first, ...others].find((ip) => ip && known(ip)) ?? firstAddress(external.addresses) ?? first;
+  if (found) return found;
+  throw new FlannelVpcError('INTERFACE_NOT_FOUND', `interface ${external.name} has no address`);
+}
+
+function firstAddress(addresses: PerFamily<Ip>): Ip | undefined {
+  return addresses[4] ?? addresses[6];
+}
+
+/** A route to another machine's NIC is never written, whatever flags say. */
+function checkOwner(nextHop: NextHop, identity: MachineIdentity, address: Ip): NextHop {
+  if (nextHop.instanceId === undefined || nextHop.instanceId === identity.instanceId) return nextHop;
+  throw new FlannelVpcError('NOT_FOUND', `the address ${formatIp(address)} belongs to ${nextHop.instanceId}, not to this machine`, {
+    hint: 'Correct --public-ip or --iface: the address must be one of this instance.',
+    details: { instanceId: identity.instanceId, nicId: nextHop.nicId },
+  });
+}

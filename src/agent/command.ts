@@ -1,0 +1,91 @@
+/** `flannel-vpc agent`: wires the agent to the real store, kernel, cloud and clock, and runs it until a signal. */
+import { type AgentOptions, parseAgentOptions } from '../cli/agent-options.ts';
+import { agentUsage } from '../cli/usage.ts';
+import { openCloud } from '../cloud.ts';
+import { systemClock } from '../core/clock.ts';
+import { isAbortError } from '../core/errors.ts';
+import type { Logger } from '../core/log.ts';
+import { createLinuxHost } from '../../host/linux-host.ts';
+import { systemdNotify } from '../../host/notify.ts';
+import { createEtcdStores } from '../../lease/etcd/stores.ts';
+import { startHealthServer } from '../health/server.ts';
+import { createReadiness, type Readiness } from '../health/status.ts';
+import { createLogger } from '../logging.ts';
+import type { AgentMetrics } from '../metrics.ts';
+import { errorFields } from '../repeats.ts';
+import { version } from '../version.ts';
+import { initialReadiness, runAgent } from './agent.ts';
+
+/** Longest time spent on closing connections at the end, milliseconds: nothing depends on it. */
+const closeMs = 1_000;
+
+/** Runs the command and gives its exit code. @throws USAGE or CONFIG_INVALID for flags, before anything is done. */
+export async function agentCommand(argv: readonly string[], environment: NodeJS.ProcessEnv): Promise<number> {
+  const command = parseAgentOptions({ argv, environment });
+  if (command.kind === 'help') {
+    process.stderr.write(agentUsage());
+    return 0;
+  }
+  if (command.kind === 'version') {
+    process.stderr.write(`v${version}\n`);
+    return 0;
+  }
+  const { options } = command;
+  const logger = createLogger({
+    ...options.log,
+    write: (line) => void process.stderr.write(line),
+    isTerminal: process.stderr.isTTY ?? false,
+  });
+  const ending = new AbortController();
+  for (const name of ['SIGTERM', 'SIGINT'] as const) {
+    process.once(name, () => {
+      logger.info('ending; routes, rules and lease stay as they are', { signal: name });
+      ending.abort(new DOMException(`${name} received`, 'AbortError'));
+    });
+  }
+  logger.info('flannel-vpc agent', { version });
+  for (const problem of options.environmentProblems) logger.error(problem);
+  for (const warning of options.warnings) logger.warn(warning);
+  try {
+    await serve(options, logger, environment, ending.signal);
+  } catch (error) {
+    if (isAbortError(error) && ending.signal.aborted) return 0;
+    const { error: message, ...fields } = errorFields(error);
+    logger.error(String(message), fields);
+    return 1;
+  }
+  return 0;
+}
+
+async function serve(options: AgentOptions, logger: Logger, environment: NodeJS.ProcessEnv, signal: AbortSignal): Promise<void> {
+  const base = { logger, clock: systemClock, random: Math.random };
+  const stores = createEtcdStores({ ...base, ...options.etcd, password: options.etcd.password.reveal() });
+  const host = createLinuxHost(base);
+  const readiness = createReadiness(initialReadiness);
+  try {
+    const metrics = await serveHealth(options, readiness);
+    await runAgent(
+      options,
+      {
+        ...base,
+        ...stores,
+        host,
+        readiness,
+        metrics,
+        openCloud: (netConf) => openCloud(netConf, { ...base, environment }),
+        onReady: () => systemdNotify('READY=1', { logger, environment }),
+      },
+      signal,
+    );
+  } finally {
+    await Promise.race([stores.close(), systemClock.sleep(closeMs, new AbortController().signal)]);
+  }
+}
+
+async function serveHealth({ health }: AgentOptions, readiness: Readiness): Promise<AgentMetrics | undefined> {
+  if (!health) return undefined;
+  const { createAgentMetrics } = await import('../metrics.ts');
+  const metrics = createAgentMetrics(readiness.isReady);
+  await startHealthServer({ ...health, readiness, metrics: metrics.render });
+  return metrics;
+}

@@ -1,0 +1,53 @@
+/** Where the program starts: finds the command, runs it, and turns errors into one clear text and an exit code. */
+import { basename } from 'node:path';
+import { resolveCommand } from './cli/command.ts';
+import { errorMessage, isFlannelVpcError } from './core/errors.ts';
+
+/** Success, failure, and command line misuse. */
+const exitCodes = { ok: 0, failure: 1, usage: 2 } as const;
+
+async function run(): Promise<number> {
+  const calledAs = process.env['FLANNEL_VPC_CALLED_AS'] ?? basename(process.argv[1] ?? '');
+  const command = resolveCommand(process.argv.slice(2), calledAs);
+  switch (command.name) {
+    case 'agent': {
+      const { agentCommand } = await import('./agent/command.ts');
+      return await agentCommand(command.argv, process.env);
+    }
+    case 'netconf': {
+      const { checkNetConfFile } = await import('./netconf/check.ts');
+      const report = await checkNetConfFile(command.argv, process.stdin);
+      process.stdout.write(`${report.lines.join('\n')}\n`);
+      return report.ok ? exitCodes.ok : exitCodes.usage;
+    }
+    case 'version': {
+      const { version } = await import('./version.ts');
+      process.stdout.write(`flannel-vpc ${version}\n`);
+      return exitCodes.ok;
+    }
+    case 'help': {
+      const { agentUsage, generalUsage } = await import('./cli/usage.ts');
+      process.stdout.write(command.argv[0] === 'agent' ? agentUsage() : generalUsage());
+      return exitCodes.ok;
+    }
+    case 'completion': {
+      const { completionScript } = await import('./cli/completion.ts');
+      process.stdout.write(completionScript(command.argv[0]));
+      return exitCodes.ok;
+    }
+  }
+}
+
+function fail(error: unknown): number {
+  if (!isFlannelVpcError(error)) {
+    process.stderr.write(`flannel-vpc: ${error instanceof Error ? error.stack : errorMessage(error)}\n`);
+    return exitCodes.failure;
+  }
+  const hint = error.code === 'USAGE' ? 'See "flannel-vpc help", or "flannel-vpc help agent" for the flags.' : error.hint;
+  process.stderr.write(`flannel-vpc: ${error.message}${hint === undefined ? '' : `\n${hint}`}\n`);
+  return error.code === 'USAGE' ? exitCodes.usage : exitCodes.failure;
+}
+
+const code = await run().catch(fail);
+// Connections that close slowly must not keep a stopped daemon alive.
+process.exit(code);
