@@ -1,7 +1,8 @@
 /** Getting a lease: keep, take over, or claim, by compare-and-swap alone. */
 import { backoffMs } from '../../src/core/clock.ts';
 import { FlannelVpcError } from '../../src/core/errors.ts';
-import { type Cidr, type Family, formatCidr } from '../../src/core/ip.ts';
+import type { Cidr } from '../../src/core/ip.ts';
+import { networkFull } from '../failures.ts';
 import { subnetsOf } from '../lease-key.ts';
 import type { LeaseRequest, OwnedLease } from '../lease-store.ts';
 import { type Candidate, type Selection, selectLease } from '../selection.ts';
@@ -37,7 +38,7 @@ export async function acquireLease(
   for (let lost = 0; clock.monotonic() < end; lost++) {
     if (lost > 0) await clock.sleep(backoffMs(lost - 1, lostBaseMs, lostMaxMs, random), signal);
     const selection = selectLease<LeaseEntry>({ request, occupants: list.entries, releasedLately });
-    if (selection.kind === 'full') throw networkFull(request, selection.family);
+    if (selection.kind === 'full') throw networkFull(request.ranges, selection.family);
     if (selection.kind === 'keep') {
       const kept = await keep(parts, { request, selection, list }, signal);
       if (kept) return kept;
@@ -110,17 +111,4 @@ export async function claim(
 function vanished(before: EntryList, after: EntryList): readonly Cidr[] {
   const there = new Set(after.entries.map((entry) => entry.key));
   return before.entries.filter((entry) => !there.has(entry.key)).flatMap((entry) => subnetsOf(entry.subnets));
-}
-
-function networkFull(request: LeaseRequest, family: Family): FlannelVpcError {
-  const range = request.ranges[family];
-  const network = range ? formatCidr(range.network) : `IPv${family}`;
-  return new FlannelVpcError(
-    'NETWORK_FULL',
-    `out of subnets: every /${range?.subnetLength ?? ''} of ${network} is leased or reserved`,
-    {
-      hint: 'Free a lease, or widen the network in net-conf. The node goes on by itself when a subnet is free.',
-      details: { network },
-    },
-  );
 }

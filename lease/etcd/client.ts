@@ -9,20 +9,20 @@
  *   recovered etcd waiting for five seconds. So each endpoint has a client of its own here, without breaker and retries,
  *   and this file keeps to one endpoint as long as it answers.
  */
-import {
-  type Etcd3,
-  type ILeaseKeepAliveResponse,
-  type IRangeRequest,
-  type IRangeResponse,
-  type ITxnRequest,
-  type ITxnResponse,
-  type IWatchCreateRequest,
-  type IWatchResponse,
+import type {
+  Etcd3,
+  ILeaseKeepAliveResponse,
+  IRangeRequest,
+  IRangeResponse,
+  ITxnRequest,
+  ITxnResponse,
+  IWatchCreateRequest,
+  IWatchResponse,
 } from 'etcd3';
 import { backoffMs, type Clock, type Random } from '../../src/core/clock.ts';
+import { connectEtcd } from './connection.ts';
 import { classifyEtcdError, translateEtcdError } from './errors.ts';
 import { credentialsOf, type EtcdConnectionOptions, type EtcdEndpoint, parseEndpoints, readTls } from './options.ts';
-import { connectEtcd } from './connection.ts';
 import { type EtcdCallOptions, readOneAnswer, streamAnswers, withSignal } from './streams.ts';
 
 export interface EtcdClientOptions extends EtcdConnectionOptions {
@@ -126,7 +126,8 @@ export function createEtcdClient(options: EtcdClientOptions): EtcdClient {
         const again = recover(used, error);
         // A whole round of endpoints goes without a pause: most of the time just one of them is dead.
         const pause = (tries + 1) % endpoints.length === 0 ? backoffMs(tries, retryBaseMs, retryMaxMs, random) : 0;
-        if (!again || clock.monotonic() + pause >= end) throw translateEtcdError(error, `${doing} at ${used.endpoint.url}`);
+        if (!again || clock.monotonic() + pause >= end)
+          throw translateEtcdError(error, `${doing} at ${used.endpoint.url}`);
         await clock.sleep(pause, signal);
       }
     }

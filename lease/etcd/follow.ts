@@ -91,7 +91,11 @@ async function* watchOnce(options: FollowOptions, known: string, signal: AbortSi
   const relist = new AbortController();
   const stop = AbortSignal.any([signal, relist.signal]);
   const wait = options.relistMs === undefined ? undefined : jitter(options.relistMs, 0.2, options.random);
-  if (wait !== undefined) options.clock.sleep(wait, stop).then(() => relist.abort(), () => {});
+  if (wait !== undefined)
+    options.clock.sleep(wait, stop).then(
+      () => relist.abort(),
+      () => {},
+    );
   try {
     const answers = options.client.watch(
       {
@@ -108,13 +112,19 @@ async function* watchOnce(options: FollowOptions, known: string, signal: AbortSi
           yield { kind: 'place-lost' };
           return;
         }
-        throw new FlannelVpcError('STORE_UNAVAILABLE', `etcd ended the ${options.what}: ${answer.cancel_reason || 'no reason given'}`);
+        throw new FlannelVpcError(
+          'STORE_UNAVAILABLE',
+          `etcd ended the ${options.what}: ${answer.cancel_reason || 'no reason given'}`,
+        );
       }
       if (BigInt(answer.header.revision) < BigInt(known)) {
         // A store restored from an old copy would stay silent until it has passed our place again. A member that merely lags
         // looks the same, and reading again does no harm.
         yield { kind: 'place-lost' };
-        throw new FlannelVpcError('STORE_UNAVAILABLE', `etcd is at revision ${answer.header.revision}, behind ${known} seen before`);
+        throw new FlannelVpcError(
+          'STORE_UNAVAILABLE',
+          `etcd is at revision ${answer.header.revision}, behind ${known} seen before`,
+        );
       }
       yield stepOf(answer);
     }

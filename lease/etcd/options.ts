@@ -35,7 +35,8 @@ export interface EtcdTls {
 /** Parses the endpoints; throws CONFIG_INVALID naming the one that is wrong. */
 export function parseEndpoints(endpoints: readonly string[]): readonly EtcdEndpoint[] {
   const given = endpoints.map((endpoint) => endpoint.trim()).filter((endpoint) => endpoint !== '');
-  if (given.length === 0) throw new FlannelVpcError('CONFIG_INVALID', 'etcd-endpoints: empty, give at least one http(s)://host:port');
+  if (given.length === 0)
+    throw new FlannelVpcError('CONFIG_INVALID', 'etcd-endpoints: empty, give at least one http(s)://host:port');
   return given.map(parseEndpoint);
 }
 
@@ -69,7 +70,10 @@ export function readTls(options: EtcdConnectionOptions, endpoints: readonly Etcd
   const keyFile = options.keyFile || undefined;
   if ((certFile === undefined) !== (keyFile === undefined)) {
     const missing = certFile === undefined ? 'etcd-certfile' : 'etcd-keyfile';
-    throw new FlannelVpcError('CONFIG_INVALID', `${missing}: missing, a client certificate needs both etcd-certfile and etcd-keyfile`);
+    throw new FlannelVpcError(
+      'CONFIG_INVALID',
+      `${missing}: missing, a client certificate needs both etcd-certfile and etcd-keyfile`,
+    );
   }
   if (!endpoints.some((endpoint) => endpoint.secure)) return undefined;
   return {
@@ -85,7 +89,9 @@ function readPem(field: string, file: string): Buffer {
   try {
     content = readFileSync(file);
   } catch (error) {
-    throw new FlannelVpcError('CONFIG_INVALID', `${field}: can't read ${file}: ${errorMessage(error)}`, { cause: error });
+    throw new FlannelVpcError('CONFIG_INVALID', `${field}: can't read ${file}: ${errorMessage(error)}`, {
+      cause: error,
+    });
   }
   if (!content.includes('-----BEGIN ')) throw new FlannelVpcError('CONFIG_INVALID', `${field}: ${file} is no PEM file`);
   return content;

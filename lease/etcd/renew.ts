@@ -1,13 +1,11 @@
 /** Keeping a lease: prolonged without a write where it stands, created again where it vanished, given up where it was taken. */
 import { backoffMs } from '../../src/core/clock.ts';
 import { FlannelVpcError } from '../../src/core/errors.ts';
-import { formatIp } from '../../src/core/ip.ts';
+import { leaseLost } from '../failures.ts';
 import { kinship } from '../identity.ts';
-import type { Lease } from '../lease.ts';
 import { leaseKey, subnetsOverlap } from '../lease-key.ts';
 import type { OwnedLease } from '../lease-store.ts';
 import { claim, listEntries } from './acquire.ts';
-import type { LeaseEntry } from './entries.ts';
 import { type Holding, type HoldingParts, secureLease } from './holding.ts';
 import { leaseKeyOf } from './keys.ts';
 import { oneKey } from './operations.ts';
@@ -29,7 +27,8 @@ export async function renewLease(parts: HoldingParts, lease: OwnedLease, signal:
       continue;
     }
     const entry = reader.read(kv);
-    if (!entry?.lease || kinship(lease.attributes, entry.lease.attributes) !== 'ours') throw lost(lease, entry);
+    if (!entry?.lease || kinship(lease.attributes, entry.lease.attributes) !== 'ours')
+      throw leaseLost(lease.subnets, entry ?? { subnets: lease.subnets, lease: undefined });
     const secured = await secureLease(
       parts,
       {
@@ -68,28 +67,9 @@ async function restore(
   const inTheWay = list.entries.find(
     (entry) => entry.key !== holding.key && subnetsOverlap(entry.subnets, lease.subnets),
   );
-  if (inTheWay) throw lost(lease, inTheWay);
+  if (inTheWay) throw leaseLost(lease.subnets, inTheWay);
   if (list.entries.some((entry) => entry.key === holding.key)) return undefined;
   const candidates = [{ subnets: lease.subnets, how: 'restored' as const }];
   const outcome = await claim(parts, { request: holding, candidates, removes: [], list }, signal);
   return 'lease' in outcome ? outcome.lease : undefined;
-}
-
-function lost(lease: Lease, by: LeaseEntry | undefined): FlannelVpcError {
-  const subnet = leaseKey(lease.subnets);
-  const holder = by ? holderName(by) : 'something unreadable';
-  return new FlannelVpcError(
-    'LEASE_LOST',
-    `our lease of ${subnet} is lost: ${holder} holds ${by ? leaseKey(by.subnets) : 'it'}`,
-    {
-      hint: 'Drain this node and restart it to get another subnet, or remove the other lease first.',
-      details: { subnet, holder },
-    },
-  );
-}
-
-function holderName(entry: LeaseEntry): string {
-  const attributes = entry.lease?.attributes;
-  const ip = attributes?.publicIps[4] ?? attributes?.publicIps[6];
-  return attributes?.node?.instanceId ?? (ip ? formatIp(ip) : 'somebody unknown');
 }
