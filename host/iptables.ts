@@ -1,0 +1,230 @@
+/** Brings iptables' rules of ours to what is wanted: read with iptables-save, plan (pure), one iptables-restore per family. */
+import { readFile } from 'node:fs/promises';
+import type { Clock } from '../src/core/clock.ts';
+import { errorMessage, FlannelVpcError, isAbortError, isFlannelVpcError } from '../src/core/errors.ts';
+import { type Family, families, type PerFamily } from '../src/core/ip.ts';
+import type { Logger } from '../src/core/log.ts';
+import { isProgramMissing, lockWaitSeconds, type Run } from './exec.ts';
+import { checkInput, holdsForeignRules, planRestore } from './iptables-plan.ts';
+import { parseSave, parseVersion, type Saved, sections } from './iptables-text.ts';
+import { type FamilyRules, noRules } from './rules.ts';
+
+export interface Iptables {
+  /**
+   * Makes our chains exactly the wanted ones and removes what else is left of us, in both variants of iptables and in
+   * families that are not wanted. Returns what changed.
+   */
+  start(wanted: PerFamily<FamilyRules>, signal: AbortSignal): Promise<readonly string[]>;
+  /** Removes all that is left of us, not before `after` is done. A host without iptables has nothing. */
+  clean(after: Promise<unknown>, signal: AbortSignal): Promise<readonly string[]>;
+  /** Repairs what is missing; one process for each family while nothing is. */
+  resync(wanted: PerFamily<FamilyRules>, signal: AbortSignal): Promise<readonly string[]>;
+}
+
+/** One set of iptables programs: the host's default one, or one of the two variants by name. */
+interface Tool {
+  readonly save: string;
+  readonly restore: string;
+  readonly knowsRandomFully: boolean;
+  readonly lockWait: readonly string[];
+}
+
+interface View {
+  readonly tool: Tool;
+  readonly saved: Saved;
+}
+
+/** What a {@link look} found: the variant the host uses, and the other one where it exists. */
+interface Views {
+  readonly chosen: View;
+  readonly other: View | undefined;
+}
+
+const names: Readonly<Record<Family, string>> = { 4: 'iptables', 6: 'ip6tables' };
+
+/** Reading, planning and writing again helps when somebody else changed a rule in between; not for ever. */
+const attempts = 3;
+const retryDelayMs = 50;
+
+export function createIptables(deps: { readonly run: Run; readonly logger: Logger; readonly clock: Clock }): Iptables {
+  const { run, logger, clock } = deps;
+  /** Decided once, at start: a host does not change its variant while it runs. */
+  const chosen = new Map<Family, Tool>();
+  /** Tools whose restore has been seen to heed `-C`. */
+  const checkers = new Map<string, boolean>();
+
+  async function view(base: string, variant: '' | '-nft' | '-legacy', signal: AbortSignal): Promise<View> {
+    const { stdout } = await run([`${base}${variant}-save`], { signal });
+    const saved = parseSave(stdout);
+    // Without any table there is no header either.
+    const version = saved.version
+      ? saved
+      : parseVersion((await run([`${base}${variant}`, '--version'], { signal })).stdout);
+    const recent = compareVersions(version.version ?? [], [1, 6, 2]) >= 0;
+    return {
+      saved: { ...saved, ...version },
+      tool: {
+        save: `${base}${variant}-save`,
+        restore: `${base}${variant}-restore`,
+        knowsRandomFully: recent,
+        lockWait: recent ? ['-w', String(lockWaitSeconds)] : [],
+      },
+    };
+  }
+
+  /** The default variant, unless only the other one holds rules of others. */
+  async function look(family: Family, signal: AbortSignal): Promise<Views> {
+    const base = names[family];
+    const main = await view(base, '', signal);
+    const other = await otherView(family, main.saved, signal);
+    if (other && holdsForeignRules(other.saved) && !holdsForeignRules(main.saved))
+      return { chosen: other, other: main };
+    return { chosen: main, other };
+  }
+
+  async function otherView(family: Family, main: Saved, signal: AbortSignal): Promise<View | undefined> {
+    // The kernel names the legacy tables in use, which saves a process on most hosts.
+    if (main.variant !== 'legacy' && (await legacyTables(family)) === '') return undefined;
+    try {
+      return await view(names[family], main.variant === 'legacy' ? '-nft' : '-legacy', signal);
+    } catch (error) {
+      if (isAbortError(error)) throw error;
+      if (!isProgramMissing(error))
+        logger.debug('cannot read the other iptables variant', { error: errorMessage(error) });
+      return undefined;
+    }
+  }
+
+  async function restore(tool: Tool, input: string, signal: AbortSignal): Promise<void> {
+    await run([tool.restore, '--noflush', ...tool.lockWait], { input, signal });
+  }
+
+  /** Plans and writes, again from a fresh view when the write is refused. */
+  async function settle(
+    first: View,
+    wanted: FamilyRules,
+    phase: 'start' | 'resync',
+    signal: AbortSignal,
+  ): Promise<readonly string[]> {
+    let saved = first.saved;
+    for (let attempt = 1; ; attempt++) {
+      refuseIncompatible(saved, wanted);
+      const plan = planRestore(saved, wanted, phase, first.tool.knowsRandomFully);
+      if (plan.input === '') return [];
+      try {
+        await restore(first.tool, plan.input, signal);
+        return plan.changes;
+      } catch (error) {
+        if (attempt === attempts || !mayPass(error)) throw error;
+        logger.debug('iptables rules changed meanwhile, reading them again', { error: errorMessage(error) });
+      }
+      await clock.sleep(retryDelayMs, signal);
+      saved = parseSave((await run([first.tool.save], { signal })).stdout);
+    }
+  }
+
+  async function startFamily(
+    family: Family,
+    wanted: FamilyRules,
+    after: Promise<unknown>,
+    signal: AbortSignal,
+  ): Promise<readonly string[]> {
+    let views: Views;
+    try {
+      views = await look(family, signal);
+    } catch (error) {
+      // With nothing wanted, a host without iptables (or without IPv6) has nothing to clean.
+      if (wantsSomething(wanted) || isAbortError(error)) throw error;
+      if (!isProgramMissing(error)) logger.debug(`cannot read ${names[family]}`, { error: errorMessage(error) });
+      return [];
+    }
+    chosen.set(family, views.chosen.tool);
+    await after;
+    const changes = [...(await settle(views.chosen, wanted, 'start', signal))];
+    if (views.other) changes.push(...(await settle(views.other, noRules, 'start', signal)));
+    return changes.map((change) => `${names[family]} ${change}`);
+  }
+
+  async function resyncFamily(family: Family, wanted: FamilyRules, signal: AbortSignal): Promise<readonly string[]> {
+    let tool = chosen.get(family);
+    if (tool === undefined) {
+      tool = (await look(family, signal)).chosen.tool;
+      chosen.set(family, tool);
+    }
+    if (await isInPlace(tool, wanted, signal)) return [];
+    const saved = parseSave((await run([tool.save], { signal })).stdout);
+    const changes = await settle({ tool, saved }, wanted, 'resync', signal);
+    return changes.map((change) => `${names[family]} ${change}`);
+  }
+
+  /** False also when the check itself fails: the long way then finds out why. */
+  async function isInPlace(tool: Tool, wanted: FamilyRules, signal: AbortSignal): Promise<boolean> {
+    const fails = async (input: string): Promise<boolean> => {
+      const argv: [string, ...string[]] = [tool.restore, '--noflush', ...tool.lockWait];
+      return (await run(argv, { input, signal, allowFailure: true })).exitCode !== 0;
+    };
+    let heedsCheck = checkers.get(tool.restore);
+    if (heedsCheck === undefined) {
+      // That restore takes `-C` is not in its manual: believed only after it has refused a rule that can't exist.
+      const section = sections.find((one) => wanted[one.kind]);
+      heedsCheck = await fails(
+        `*${section?.table}\n-C ${section?.parent} -m comment --comment "flannel-vpc: no such rule" -j RETURN\nCOMMIT\n`,
+      );
+      checkers.set(tool.restore, heedsCheck);
+    }
+    return heedsCheck && !(await fails(checkInput(wanted, tool.knowsRandomFully)));
+  }
+
+  return {
+    async start(wanted, signal) {
+      const jobs = families.map((family) => startFamily(family, wanted[family] ?? noRules, Promise.resolve(), signal));
+      return (await Promise.all(jobs)).flat();
+    },
+    async clean(after, signal) {
+      return (await Promise.all(families.map((family) => startFamily(family, noRules, after, signal)))).flat();
+    },
+    async resync(wanted, signal) {
+      const jobs = families.flatMap((family) => {
+        const rules = wanted[family];
+        return rules && wantsSomething(rules) ? [resyncFamily(family, rules, signal)] : [];
+      });
+      return (await Promise.all(jobs)).flat();
+    },
+  };
+}
+
+function wantsSomething(rules: FamilyRules): boolean {
+  return sections.some((section) => rules[section.kind] !== undefined);
+}
+
+function refuseIncompatible(saved: Saved, wanted: FamilyRules): void {
+  const table = sections.find((one) => wanted[one.kind] && saved.incompatible.has(one.table))?.table;
+  if (table === undefined) return;
+  throw new FlannelVpcError('HOST_COMMAND_FAILED', `the table ${table} holds rules that iptables can't handle`, {
+    hint: 'This host is managed with nft: set "EnableNFTables": true in the net-conf.',
+    details: { table },
+  });
+}
+
+/** A refused line: somebody may have changed the rule it names. Not worth it after a long wait for the lock. */
+function mayPass(error: unknown): boolean {
+  return (
+    isFlannelVpcError(error, 'HOST_COMMAND_FAILED') && !isProgramMissing(error) && !/xtables lock/.test(error.message)
+  );
+}
+
+async function legacyTables(family: Family): Promise<string> {
+  try {
+    return await readFile(`/proc/net/${family === 4 ? 'ip' : 'ip6'}_tables_names`, 'utf8');
+  } catch {
+    return '';
+  }
+}
+
+function compareVersions(a: readonly number[], b: readonly number[]): number {
+  for (let i = 0; i < b.length; i++) {
+    const difference = (a[i] ?? 0) - (b[i] ?? 0);
+    if (difference !== 0) return difference;
+  }
+  return 0;
+}

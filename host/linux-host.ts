@@ -1,0 +1,71 @@
+/** The Host of a Linux machine, through its own programs: iproute2, iptables, nftables. */
+import { type Clock, systemClock } from '../src/core/clock.ts';
+import { errorMessage, isAbortError } from '../src/core/errors.ts';
+import type { Logger } from '../src/core/log.ts';
+import { ensureBlackholes } from './blackhole.ts';
+import { ensureBridge } from './bridge.ts';
+import { createRun, type Run } from './exec.ts';
+import type { Host, HostState } from './host.ts';
+import { chooseInterface } from './interface-choice.ts';
+import { readNetworkFacts } from './interface-reader.ts';
+import { createIptables } from './iptables.ts';
+import { createNftables } from './nftables.ts';
+import { rulesOf } from './rules.ts';
+import { readSubnetFile, writeSubnetFile } from './subnet-file.ts';
+import { enableForwarding } from './sysctls.ts';
+
+export interface LinuxHostOptions {
+  readonly logger: Logger;
+  readonly clock?: Clock;
+  /** How programs are started; tests count or delay them here. */
+  readonly run?: Run;
+}
+
+/**
+ * Makes the host. It holds no resource; what it keeps in memory (which iptables variant was chosen, how nft lists our
+ * rules) only saves processes.
+ */
+export function createLinuxHost(options: LinuxHostOptions): Host {
+  const { logger, clock = systemClock, run = createRun() } = options;
+  const iptables = createIptables({ run, logger, clock });
+  const nftables = createNftables({ run, logger, clock });
+
+  async function applyRules(
+    state: HostState,
+    phase: 'start' | 'resync',
+    signal: AbortSignal,
+  ): Promise<readonly string[]> {
+    const wanted = rulesOf(state.rules);
+    const [writer, other] = state.rules.renderer === 'iptables' ? [iptables, nftables] : [nftables, iptables];
+    if (phase === 'resync') return writer.resync(wanted, signal);
+    const written = writer.start(wanted, signal);
+    // Read side by side; removed only after the new rules are in, so that no packet meets none.
+    const cleaned = other.clean(written, signal).catch(async (error: unknown) => {
+      await written;
+      if (isAbortError(error)) throw error;
+      logger.warn('rules of the other kind could not be removed', { error: errorMessage(error) });
+      return [];
+    });
+    return (await Promise.all([written, cleaned])).flat();
+  }
+
+  return {
+    async findExternalInterface(selection, signal) {
+      return chooseInterface(selection, await readNetworkFacts(run, selection, signal));
+    },
+
+    async apply(state, phase, signal) {
+      const parts = await Promise.all([
+        enableForwarding(run, state.forwarding, signal),
+        state.bridge ? ensureBridge(run, state.bridge, signal) : [],
+        applyRules(state, phase, signal),
+      ]);
+      // As flannel: first after one resync period; and after the bridge, whose route must come first.
+      const blackholes = phase === 'resync' ? await ensureBlackholes(run, state.blackholeRoutes, signal) : [];
+      return { changes: [...parts.flat(), ...blackholes] };
+    },
+
+    readSubnetFile: (path) => readSubnetFile(path, logger),
+    writeSubnetFile,
+  };
+}
