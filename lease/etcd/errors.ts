@@ -46,7 +46,7 @@ export function classifyEtcdError(error: unknown): EtcdFailure {
 
 /** Translates what a call threw. `doing` says what was tried, such as `list leases at http://10.0.0.1:2379`; it holds no secret. */
 export function translateEtcdError(error: unknown, doing: string): FlannelVpcError | Error {
-  if (error instanceof FlannelVpcError || (error instanceof Error && isAbortError(error))) return error;
+  if (error instanceof FlannelVpcError || isAbortError(error)) return error as Error;
   const reason = plainReason(error);
   const say = `can't ${doing}: ${reason}`;
   const options = (hint: string | undefined): { hint?: string; cause: unknown } => ({

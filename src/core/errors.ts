@@ -106,7 +106,11 @@ export function errorMessage(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
 
-/** True when the error is an abort of ours (a signal fired), which is an ending and not a failure. */
+/**
+ * True when the error is an abort of ours (a signal fired), which is an ending and not a failure. Told by its name, since an
+ * error may come from another realm (a test runner's), where it is no instance of our Error.
+ */
 export function isAbortError(error: unknown): boolean {
-  return error instanceof Error && (error.name === 'AbortError' || (error as { code?: unknown }).code === 'ABORT_ERR');
+  if (typeof error !== 'object' || error === null) return false;
+  return ('name' in error && error.name === 'AbortError') || ('code' in error && error.code === 'ABORT_ERR');
 }
