@@ -1,0 +1,101 @@
+/** What the router of a VPC is told, as text for `ip -batch` and `nft -f`. Pure. */
+
+/** A network interface of an instance, plugged into a port of the router. */
+export interface Port {
+  readonly nicId: string;
+  readonly subnetId: string;
+  /** Link of the router that leads to the NIC. */
+  readonly link: string;
+  /** IPv4 address of the NIC. */
+  readonly address: string;
+  /** Does the cloud check that the NIC sends from and receives for its own address only? */
+  readonly sourceDestCheck: boolean;
+}
+
+/** Where a route of a table leads. `gateway` is the way to the outside, for any kind of gateway. */
+export type RouteTarget =
+  | { readonly kind: 'nic'; readonly nicId: string }
+  | { readonly kind: 'gateway' }
+  | { readonly kind: 'blackhole' };
+
+export interface VpcRoute {
+  /** Such as `10.244.3.0/24`. The VPC's own (local) routes are not listed: they hold anyway. */
+  readonly destination: string;
+  readonly target: RouteTarget;
+}
+
+/** The router's link to the outside, and the outside's address on it. */
+export const outsideLink = 'outside';
+export const outsideGateway = '203.0.113.10';
+
+/** Table that every port's traffic passes first: the NICs of the VPC, and nothing else within it. */
+export const localTable = 100;
+
+/** The kernel's words for one route. A NIC that is gone is a blackhole, as in EC2. */
+export function kernelRoute(route: VpcRoute, ports: ReadonlyMap<string, Port>): string {
+  const { destination, target } = route;
+  if (target.kind === 'gateway') return `${destination} via ${outsideGateway} dev ${outsideLink} onlink`;
+  const port = target.kind === 'nic' ? ports.get(target.nicId) : undefined;
+  if (port === undefined) return `blackhole ${destination}`;
+  return `${destination} via ${port.address} dev ${port.link} onlink`;
+}
+
+/**
+ * The `ip` commands that turn one content of a table into another. A destination that stays is replaced in place, so a
+ * packet meets its old route or its new one, never none.
+ */
+export function routeChanges(
+  table: number,
+  before: ReadonlyMap<string, string>,
+  after: ReadonlyMap<string, string>,
+): readonly string[] {
+  const commands: string[] = [];
+  for (const [destination, route] of after) {
+    if (before.get(destination) !== route) commands.push(`route replace ${route} table ${table}`);
+  }
+  for (const destination of before.keys()) {
+    if (!after.has(destination)) commands.push(`route del ${destination} table ${table}`);
+  }
+  return commands;
+}
+
+/** Why the router dropped a packet; each has a counter. */
+export const dropReasons = ['source_check', 'destination_check', 'security_group', 'not_a_node'] as const;
+export type DropReason = (typeof dropReasons)[number];
+
+/**
+ * The filter: checks of each NIC, then the security group. Rules are made anew in one transaction, and counters live on.
+ *
+ * The group is the usual one of a cluster: members may talk to each other, which means the addresses of the NICs and not
+ * what else they forward; answers to what was let out come in; `allowedNetworks` is the rule that a person adds for pods.
+ */
+export function filterText(ports: readonly Port[], allowedNetworks: readonly string[]): string {
+  const nodes = ports.map((port) => port.address);
+  const rules = [
+    ...ports
+      .filter((port) => port.sourceDestCheck)
+      .flatMap((port) => [
+        `iifname "${port.link}" ip saddr != ${port.address} counter name source_check drop`,
+        `oifname "${port.link}" ip daddr != ${port.address} counter name destination_check drop`,
+      ]),
+    // The gateway translates addresses of instances, and knows no others.
+    `oifname "${outsideLink}" ip saddr != ${anyOf(nodes)} counter name not_a_node drop`,
+    'ct state established,related accept',
+    `oifname "${outsideLink}" accept`,
+    `ip saddr ${anyOf([...nodes, ...allowedNetworks])} accept`,
+    'counter name security_group drop',
+  ];
+  return [
+    'add table ip vpc',
+    ...dropReasons.map((reason) => `add counter ip vpc ${reason}`),
+    'add chain ip vpc forward { type filter hook forward priority 0; policy drop; }',
+    'flush chain ip vpc forward',
+    ...rules.map((rule) => `add rule ip vpc forward ${rule}`),
+    '',
+  ].join('\n');
+}
+
+/** An anonymous set; nft has no empty one, and nobody sends from the address that stands in for it. */
+function anyOf(addresses: readonly string[]): string {
+  return `{ ${addresses.length === 0 ? '0.0.0.0' : [...new Set(addresses)].join(', ')} }`;
+}

@@ -1,0 +1,260 @@
+/**
+ * A VPC: a router namespace that forwards by route tables as a cloud does.
+ *
+ * The subnet of the *sender* decides which table counts (policy routing by ingress port). Nodes of one subnet pass the
+ * router too: it answers for every neighbour with its own link address, so there is no short cut by which a route via a
+ * neighbour would work. What no route matches is dropped without an answer. Each NIC has a source/destination check until
+ * that is switched off, and a security group filters by address.
+ *
+ * Every change is in force when its promise resolves. An emulator of the cloud's API awaits it before it answers.
+ */
+import { setTimeout as delay } from 'node:timers/promises';
+import { createNamespace, type Namespace } from './namespace.ts';
+import { run } from './process.ts';
+import {
+  type DropReason,
+  dropReasons,
+  filterText,
+  kernelRoute,
+  localTable,
+  outsideGateway,
+  outsideLink,
+  type Port,
+  routeChanges,
+  type VpcRoute,
+} from './vpc-rules.ts';
+
+export type { RouteTarget, VpcRoute } from './vpc-rules.ts';
+
+export interface VpcOptions {
+  /** Distinguishes VPCs of one rig; at most 4 letters. Default `vpc`. */
+  readonly name?: string;
+  /** Such as `10.0.0.0/16`. */
+  readonly cidr: string;
+  readonly subnets: readonly { readonly id: string; readonly cidr: string }[];
+  /** Of every link in it: 9001 (EC2), 1460 (Google) or 1500. */
+  readonly mtu: number;
+  /** Networks that the security group lets in besides the nodes' own addresses. Leave pods out to see what happens then. */
+  readonly allowedNetworks: readonly string[];
+  /** Least time that each change stands before its promise resolves, so that no state in between is too short to see. Default 0. */
+  readonly settleMs?: number;
+}
+
+export interface NicOptions {
+  readonly nicId: string;
+  readonly subnetId: string;
+  /** IPv4 address in the subnet. */
+  readonly address: string;
+  /** Where the NIC goes, and its name there. */
+  readonly namespace: Namespace;
+  readonly link: string;
+  /** Default: made from the address, as EC2 makes them. */
+  readonly mac?: string;
+}
+
+export interface Nic {
+  readonly nicId: string;
+  readonly subnetId: string;
+  readonly address: string;
+  readonly mac: string;
+  /** The subnet's router, which is the default gateway. */
+  readonly gateway: string;
+}
+
+export interface Vpc {
+  readonly mtu: number;
+  readonly cidr: string;
+  readonly router: Namespace;
+  /** A host on the other side of the gateway, which knows ways to nodes and none to pods. */
+  readonly outside: Namespace & { readonly address: string };
+  /** Plugs a NIC in, checks on, with address and default route. */
+  addNic(options: NicOptions): Promise<Nic>;
+  /** Unplugs it. Routes to it become blackholes first. */
+  removeNic(nicId: string): Promise<void>;
+  setSourceDestCheck(nicId: string, on: boolean): Promise<void>;
+  /** The whole content of a table but for the local route. Destinations that stay are replaced in place. */
+  setRoutes(tableId: string, routes: readonly VpcRoute[]): Promise<void>;
+  /** Traffic that nodes of the subnet send follows this table from now on. A subnet without one reaches the VPC only. */
+  associate(subnetId: string, tableId: string): Promise<void>;
+  /** Replaces the security group's networks. */
+  setAllowedNetworks(networks: readonly string[]): Promise<void>;
+  /** Packets dropped by the filter so far. */
+  dropped(): Promise<Readonly<Record<DropReason, number>>>;
+  close(): Promise<void>;
+}
+
+/** Makes the router and the outside. @throws Error outside the rig. */
+export async function createVpc(options: VpcOptions): Promise<Vpc> {
+  const { name = 'vpc', cidr, mtu, settleMs = 0 } = options;
+  const subnets = new Map(options.subnets.map((subnet) => [subnet.id, { ...subnet, gateway: hostOf(subnet.cidr, 1) }]));
+  const router = await createNamespace(`${name}-router`);
+  const outside = await createNamespace(`${name}-outside`);
+  const ports = new Map<string, Port>();
+  const tables = new Map<string, { readonly number: number; readonly routes: readonly VpcRoute[]; readonly kernel: ReadonlyMap<string, string> }>();
+  const associations = new Map<string, string>();
+  let allowedNetworks = options.allowedNetworks;
+  let portCount = 0;
+  let turn: Promise<unknown> = Promise.resolve();
+
+  /** One change at a time, each standing for its least time. */
+  async function change<T>(work: () => Promise<T>): Promise<T> {
+    const mine = turn.then(async () => {
+      const result = await work();
+      await delay(settleMs);
+      return result;
+    });
+    turn = mine.catch(() => {});
+    return await mine;
+  }
+
+  async function applyFilter(): Promise<void> {
+    await router.exec(['nft', '-f', '-'], { input: filterText([...ports.values()], allowedNetworks) });
+  }
+
+  function table(tableId: string) {
+    const known = tables.get(tableId);
+    if (known) return known;
+    const made = { number: 1001 + tables.size, routes: [], kernel: new Map<string, string>() };
+    tables.set(tableId, made);
+    return made;
+  }
+
+  async function applyRoutes(tableId: string, routes: readonly VpcRoute[]): Promise<void> {
+    const { number, kernel } = table(tableId);
+    const wanted = new Map(routes.map((route) => [route.destination, kernelRoute(route, ports)]));
+    const commands = routeChanges(number, kernel, wanted);
+    if (commands.length > 0) await router.ip(...commands);
+    tables.set(tableId, { number, routes, kernel: wanted });
+  }
+
+  function portOf(nicId: string): Port {
+    const port = ports.get(nicId);
+    if (!port) throw new Error(`no NIC ${nicId} in this VPC`);
+    return port;
+  }
+
+  await router.sysctl({
+    'ipv4/ip_forward': 1,
+    'ipv4/conf/all/rp_filter': 0,
+    'ipv4/conf/default/rp_filter': 0,
+    'ipv4/conf/all/send_redirects': 0,
+    'ipv4/conf/default/send_redirects': 0,
+    'ipv6/conf/all/disable_ipv6': 1,
+    'ipv6/conf/default/disable_ipv6': 1,
+  });
+  await run(['ip', 'link', 'add', outsideLink, 'netns', router.name, 'type', 'veth', 'peer', 'name', 'eth0', 'netns', outside.name]);
+  await router.ip(
+    ...[...subnets.values()].map((subnet) => `addr add ${subnet.gateway}/32 dev lo`),
+    `addr add 203.0.113.1/24 dev ${outsideLink}`,
+    `link set ${outsideLink} up`,
+    `rule add pref 100 lookup ${localTable}`,
+    `route add blackhole ${cidr} table ${localTable}`,
+    // A cloud's router drops in silence. Nothing below this rule is reached, and the router's own traffic needs no more.
+    'rule add pref 30000 blackhole',
+  );
+  await outside.ip(`addr add ${outsideGateway}/24 dev eth0`, 'link set eth0 up', `route add ${cidr} via 203.0.113.1`);
+  await applyFilter();
+
+  return {
+    mtu,
+    cidr,
+    router,
+    outside: { ...outside, address: outsideGateway },
+    addNic: async ({ nicId, subnetId, address, namespace, link, mac = macOf(address) }) =>
+      await change(async () => {
+        const subnet = subnets.get(subnetId);
+        if (!subnet) throw new Error(`no subnet ${subnetId} in this VPC`);
+        if (ports.has(nicId)) throw new Error(`NIC ${nicId} is plugged in already`);
+        const port: Port = { nicId, subnetId, link: `port${++portCount}`, address, sourceDestCheck: true };
+        const tableId = associations.get(subnetId);
+        await run([
+          ...['ip', 'link', 'add', port.link, 'mtu', `${mtu}`, 'netns', router.name, 'type', 'veth'],
+          ...['peer', 'name', link, 'mtu', `${mtu}`, 'address', mac, 'netns', namespace.name],
+        ]);
+        await router.sysctl({
+          [`ipv4/conf/${port.link}/proxy_arp`]: 1,
+          // Answers for neighbours would wait up to 0.8 seconds.
+          [`ipv4/neigh/${port.link}/proxy_delay`]: 0,
+        });
+        ports.set(nicId, port);
+        await applyFilter();
+        await router.ip(
+          `link set ${port.link} up`,
+          `neigh replace ${address} lladdr ${mac} dev ${port.link} nud permanent`,
+          `route replace ${address}/32 dev ${port.link} table ${localTable}`,
+          ...(tableId === undefined ? [] : [ruleOf('add', port, table(tableId).number)]),
+        );
+        await namespace.ip(
+          `addr add ${address}/${subnet.cidr.split('/')[1]} dev ${link}`,
+          `link set ${link} up`,
+          ...(link === 'eth0' ? [`route add default via ${subnet.gateway} dev ${link}`] : []),
+        );
+        return { nicId, subnetId, address, mac, gateway: subnet.gateway };
+      }),
+    removeNic: async (nicId) =>
+      await change(async () => {
+        const port = portOf(nicId);
+        ports.delete(nicId);
+        for (const [tableId, { routes }] of tables) await applyRoutes(tableId, routes);
+        const tableId = associations.get(port.subnetId);
+        await router.ip(
+          ...(tableId === undefined ? [] : [ruleOf('del', port, table(tableId).number)]),
+          `link delete ${port.link}`,
+        );
+        await applyFilter();
+      }),
+    setSourceDestCheck: async (nicId, on) =>
+      await change(async () => {
+        ports.set(nicId, { ...portOf(nicId), sourceDestCheck: on });
+        await applyFilter();
+      }),
+    setRoutes: async (tableId, routes) => await change(async () => await applyRoutes(tableId, routes)),
+    associate: async (subnetId, tableId) =>
+      await change(async () => {
+        const before = associations.get(subnetId);
+        if (before === tableId) return;
+        associations.set(subnetId, tableId);
+        const { number } = table(tableId);
+        const inSubnet = [...ports.values()].filter((port) => port.subnetId === subnetId);
+        // Of two rules of one priority the older holds, until it goes: no packet meets neither.
+        const commands = inSubnet.flatMap((port) => [
+          ruleOf('add', port, number),
+          ...(before === undefined ? [] : [ruleOf('del', port, table(before).number)]),
+        ]);
+        if (commands.length > 0) await router.ip(...commands);
+      }),
+    setAllowedNetworks: async (networks) =>
+      await change(async () => {
+        allowedNetworks = networks;
+        await applyFilter();
+      }),
+    async dropped() {
+      const listed: { nftables: { counter?: { name: string; packets: number } }[] } = JSON.parse(
+        await router.exec(['nft', '-j', 'list', 'counters', 'table', 'ip', 'vpc']),
+      );
+      const counts = new Map(listed.nftables.map(({ counter }) => [counter?.name, counter?.packets]));
+      return Object.fromEntries(dropReasons.map((reason) => [reason, counts.get(reason) ?? 0])) as Record<DropReason, number>;
+    },
+    async close() {
+      await turn;
+      await outside.remove();
+      await router.remove();
+    },
+  };
+}
+
+function ruleOf(verb: 'add' | 'del', port: Port, tableNumber: number): string {
+  return `rule ${verb} pref 1000 iif ${port.link} lookup ${tableNumber}`;
+}
+
+/** The address `offset` places above the network's. */
+function hostOf(cidr: string, offset: number): string {
+  const parts = (cidr.split('/')[0] ?? '').split('.').map(Number);
+  parts[3] = (parts[3] ?? 0) + offset;
+  return parts.join('.');
+}
+
+/** A locally administered link address that holds the IPv4 address. */
+function macOf(address: string): string {
+  return ['02', '00', ...address.split('.').map((part) => Number(part).toString(16).padStart(2, '0'))].join(':');
+}
