@@ -75,13 +75,14 @@ export function readTls(options: EtcdConnectionOptions, endpoints: readonly Etcd
       `${missing}: missing, a client certificate needs both etcd-certfile and etcd-keyfile`,
     );
   }
-  if (!endpoints.some((endpoint) => endpoint.secure)) return undefined;
-  return {
-    rootCertificate: options.caFile ? readPem('etcd-cafile', options.caFile) : systemRoots(),
-    ...(certFile && keyFile
+  // Files that are named are read even where no endpoint needs them, so that a wrong path shows at once.
+  const authorities = options.caFile ? readPem('etcd-cafile', options.caFile) : undefined;
+  const client =
+    certFile && keyFile
       ? { certChain: readPem('etcd-certfile', certFile), privateKey: readPem('etcd-keyfile', keyFile) }
-      : {}),
-  };
+      : {};
+  if (!endpoints.some((endpoint) => endpoint.secure)) return undefined;
+  return { rootCertificate: authorities ?? systemRoots(), ...client };
 }
 
 function readPem(field: string, file: string): Buffer {

@@ -6,7 +6,7 @@ import { systemClock } from '../core/clock.ts';
 import { isAbortError } from '../core/errors.ts';
 import type { Logger } from '../core/log.ts';
 import { createLinuxHost } from '../../host/linux-host.ts';
-import { systemdNotify } from '../../host/notify.ts';
+import { systemdNotify } from '../../host/systemd-notify.ts';
 import { createEtcdStores } from '../../lease/etcd/stores.ts';
 import { startHealthServer } from '../health/server.ts';
 import { createReadiness, type Readiness } from '../health/status.ts';
@@ -73,7 +73,7 @@ async function serve(options: AgentOptions, logger: Logger, environment: NodeJS.
         readiness,
         metrics,
         openCloud: (netConf) => openCloud(netConf, { ...base, environment }),
-        onReady: () => systemdNotify('READY=1', { logger, environment }),
+        onReady: () => systemdNotify('READY=1', { logger, env: environment, signal }),
       },
       signal,
     );
