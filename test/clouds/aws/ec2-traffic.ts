@@ -1,0 +1,149 @@
+/** What happens to requests on their way to the emulated EC2: the log of them, faults, holds and throttling. */
+import { refusals, Ec2Refusal } from './ec2-error.ts';
+import type { Ec2Request } from './ec2-request.ts';
+
+export interface LoggedRequest {
+  readonly action: string;
+  /** Role and session of the caller's ARN, such as `node/i-1`. */
+  readonly caller: string;
+  /** The form's fields. */
+  readonly parameters: Readonly<Record<string, string>>;
+  /** Wall clock milliseconds at arrival. */
+  readonly at: number;
+  /** `ok`, an EC2 error code, or `cut`; undefined while under way. */
+  outcome: string | undefined;
+}
+
+export interface Ec2Fault {
+  /** Such as `CreateRoute`; every action when absent. */
+  readonly action?: string | undefined;
+  /** Only callers whose `role/session` ends so. */
+  readonly caller?: string | undefined;
+  /** Only requests it returns true for. */
+  readonly matches?: ((parameters: URLSearchParams) => boolean) | undefined;
+  /** How many requests it strikes. Default 1. */
+  readonly times?: number | undefined;
+  /** `before` (default): nothing happened. `after`: the change took effect, the answer does not tell. */
+  readonly when?: 'before' | 'after' | undefined;
+  readonly effect:
+    | { readonly kind: 'refuse'; readonly refusal: Ec2Refusal }
+    /** The connection ends without an answer. */
+    | { readonly kind: 'cut' }
+    /** The answer comes this much later. */
+    | { readonly kind: 'delay'; readonly ms: number }
+    /** What a load balancer says by itself. */
+    | { readonly kind: 'html'; readonly status: number };
+}
+
+/** A token bucket for each action, shared by all callers as an account's is. */
+export interface Bucket {
+  readonly burst: number;
+  readonly perSecond: number;
+}
+
+/** EC2's published ones ("Request throttling for the Amazon EC2 API"). */
+export function publishedBucket(action: string): Bucket {
+  if (action.startsWith('Describe')) return { burst: 100, perSecond: 20 };
+  if (action === 'ModifyNetworkInterfaceAttribute') return { burst: 100, perSecond: 5 };
+  return { burst: 50, perSecond: 5 };
+}
+
+/** Requests of one action that wait. */
+export interface HeldRequests {
+  readonly count: number;
+  /** Resolves when so many have come. */
+  arrived(count: number): Promise<void>;
+  /** Lets them and all later ones go on. */
+  release(): void;
+}
+
+interface Hold {
+  readonly matches: (action: string, caller: string) => boolean;
+  readonly released: Promise<void>;
+  came(): void;
+}
+
+export class Ec2Traffic {
+  readonly log: LoggedRequest[] = [];
+  bucketOf: ((action: string) => Bucket) | undefined;
+  readonly #buckets = new Map<string, { tokens: number; at: number }>();
+  readonly #holds = new Set<Hold>();
+  #faults: { readonly fault: Ec2Fault; left: number }[] = [];
+
+  record(request: Ec2Request, caller: string): LoggedRequest {
+    const { Action, Version, ...parameters } = Object.fromEntries(request.parameters);
+    const entry = { action: request.action, caller, parameters, at: Date.now(), outcome: undefined };
+    this.log.push(entry);
+    return entry;
+  }
+
+  inject(fault: Ec2Fault): void {
+    this.#faults.push({ fault, left: fault.times ?? 1 });
+  }
+
+  clearFaults(): void {
+    this.#faults = [];
+  }
+
+  takeFault({ action, parameters }: Ec2Request, caller: string): Ec2Fault | undefined {
+    const found = this.#faults.find(
+      ({ fault }) =>
+        (fault.action ?? action) === action && caller.endsWith(fault.caller ?? '') && (fault.matches?.(parameters) ?? true),
+    );
+    if (!found) return undefined;
+    found.left -= 1;
+    if (found.left <= 0) this.#faults = this.#faults.filter((other) => other !== found);
+    return found.fault;
+  }
+
+  hold(action: string, ofCaller = ''): HeldRequests {
+    const { promise: released, resolve } = Promise.withResolvers<void>();
+    const waiting: { readonly count: number; readonly wake: () => void }[] = [];
+    let count = 0;
+    const hold: Hold = {
+      matches: (someAction, caller) => someAction === action && caller.endsWith(ofCaller),
+      released,
+      came() {
+        count += 1;
+        for (const waiter of waiting) if (count >= waiter.count) waiter.wake();
+      },
+    };
+    this.#holds.add(hold);
+    return {
+      get count() {
+        return count;
+      },
+      arrived: async (wanted) => {
+        if (count >= wanted) return;
+        const arrival = Promise.withResolvers<void>();
+        waiting.push({ count: wanted, wake: arrival.resolve });
+        await arrival.promise;
+      },
+      release: () => {
+        this.#holds.delete(hold);
+        resolve();
+      },
+    };
+  }
+
+  async passHolds({ action }: Ec2Request, caller: string): Promise<void> {
+    for (const hold of this.#holds) {
+      if (!hold.matches(action, caller)) continue;
+      hold.came();
+      await hold.released;
+    }
+  }
+
+  /** @throws Ec2Refusal RequestLimitExceeded. */
+  checkThrottle({ action }: Ec2Request): void {
+    const limits = this.bucketOf?.(action);
+    if (!limits) return;
+    const now = performance.now();
+    const bucket = this.#buckets.get(action) ?? { tokens: limits.burst, at: now };
+    bucket.tokens = Math.min(limits.burst, bucket.tokens + ((now - bucket.at) / 1000) * limits.perSecond);
+    bucket.at = now;
+    this.#buckets.set(action, bucket);
+    if (bucket.tokens < 1) throw refusals.throttled();
+    bucket.tokens -= 1;
+  }
+}

@@ -1,0 +1,119 @@
+/**
+ * LocalStack, the emulator behind the EC2 proxy: started from the cached virtual environment, its state in a temporary folder
+ * and in memory. It starts in seconds, so a test file shares one.
+ */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { createServer, type AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { localstackPython } from '../../fabric/tools.ts';
+import { assertInRig } from '../../fabric/rig.ts';
+
+export interface LocalStack {
+  /** Such as `http://127.0.0.1:4566`. */
+  readonly url: string;
+  /** Ends it and removes its files. */
+  stop(): Promise<void>;
+}
+
+export interface LocalStackOptions {
+  /** Address to listen on. Default 127.0.0.1. */
+  readonly address?: string | undefined;
+  /** Default: a free one. */
+  readonly port?: number | undefined;
+}
+
+/** Milliseconds it may take; on two busy cores a start has been seen to take 20 seconds. */
+const startTimeoutMs = 90_000;
+
+/** Starts it and waits until EC2 answers. @throws Error with the end of its output when it does not come up. */
+export async function startLocalStack(options: LocalStackOptions = {}): Promise<LocalStack> {
+  assertInRig();
+  const { address = '127.0.0.1' } = options;
+  const port = options.port ?? (await freePort(address));
+  const folder = await mkdtemp(join(tmpdir(), 'flannel-vpc-localstack-'));
+  const child = spawn(await localstackPython(), ['-m', 'localstack.runtime.main'], {
+    cwd: folder,
+    env: environment(folder, `${address}:${port}`),
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  let output = '';
+  for (const stream of [child.stdout, child.stderr]) {
+    stream.on('data', (part: Buffer) => {
+      output = `${output}${part.toString()}`.slice(-4000);
+    });
+  }
+  const stop = async () => {
+    await end(child);
+    await rm(folder, { recursive: true, force: true });
+  };
+  const url = `http://${address}:${port}`;
+  try {
+    await untilAnswering(url, child);
+  } catch (error) {
+    await stop();
+    throw new Error(`LocalStack did not start: ${String(error)}\n${output}`);
+  }
+  return { url, stop };
+}
+
+function environment(folder: string, listen: string): NodeJS.ProcessEnv {
+  return {
+    PATH: process.env['PATH'],
+    HOME: folder,
+    TMPDIR: folder,
+    GATEWAY_LISTEN: listen,
+    SERVICES: 'ec2,sts,iam',
+    // Nothing of the network is to be asked or served but the API itself.
+    DNS_ADDRESS: '0',
+    DISABLE_EVENTS: '1',
+    SKIP_SSL_CERT_DOWNLOAD: '1',
+    // Host mode everywhere; inside a container it would take the container's own folders.
+    OVERRIDE_IN_DOCKER: '0',
+    FILESYSTEM_ROOT: folder,
+    // A thousand images of no use here take seconds to load.
+    MOTO_EC2_LOAD_DEFAULT_AMIS: 'false',
+  };
+}
+
+async function untilAnswering(url: string, child: ChildProcess): Promise<void> {
+  const signal = AbortSignal.timeout(startTimeoutMs);
+  for (;;) {
+    if (child.exitCode !== null) throw new Error(`it ended with exit code ${child.exitCode}`);
+    signal.throwIfAborted();
+    const answered = await fetch(url, {
+      method: 'POST',
+      headers: {
+        'content-type': 'application/x-www-form-urlencoded',
+        authorization: 'AWS4-HMAC-SHA256 Credential=test/20260101/eu-west-1/ec2/aws4_request, SignedHeaders=host, Signature=0',
+      },
+      body: 'Action=DescribeVpcs&Version=2016-11-15',
+      signal,
+    }).then(
+      (response) => response.ok,
+      () => false,
+    );
+    if (answered) return;
+    await delay(100, undefined, { signal });
+  }
+}
+
+async function end(child: ChildProcess): Promise<void> {
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  const ended = new Promise<void>((resolve) => void child.once('exit', () => resolve()));
+  // It keeps nothing worth a clean ending, which takes seconds.
+  child.kill('SIGKILL');
+  await ended;
+}
+
+async function freePort(address: string): Promise<number> {
+  const server = createServer();
+  const { promise, resolve, reject } = Promise.withResolvers<number>();
+  server.once('error', reject);
+  server.listen(0, address, () => resolve((server.address() as AddressInfo).port));
+  const port = await promise;
+  await new Promise<void>((done) => void server.close(() => done()));
+  return port;
+}
