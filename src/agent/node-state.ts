@@ -89,7 +89,7 @@ export function leaseRequest(
 ): LeaseRequest {
   return {
     ranges: netConf.ranges,
-    attributes: { publicIps: external.publicIps, backendType: '', backendData: {}, node },
+    attributes: { publicIps: publicIpsOf(external, node), backendType: '', backendData: {}, node },
     previous,
     publicIpConfirmed: families.every((family) => {
       const claimed = external.publicIps[family];
@@ -102,6 +102,11 @@ export function leaseRequest(
     }),
     ttlSeconds,
   };
+}
+
+/** flannel's backends without a cloud write one address, the IPv4 one where there is one; their values stay equal to flannel's. */
+function publicIpsOf({ publicIps }: ExternalInterface, node: NodeIdentity | undefined): PerFamily<Ip> {
+  return node === undefined && publicIps[4] ? { 4: publicIps[4] } : publicIps;
 }
 
 /** The lease's `FlannelVPC` member for this machine; `nicId` is the NIC that carries the lease's address. */
