@@ -92,8 +92,10 @@ function* freeInOwnOrder(total: bigint, taken: readonly Interval[], seed: string
 /** The taken parts of the range as sorted intervals of subnet indexes that neither touch nor overlap. */
 function takenIntervals(range: SubnetRange, taken: readonly Cidr[]): readonly Interval[] {
   const size = subnetSize(range);
+  const total = subnetCount(range);
+  if (total === 0n) return [];
   const first = range.subnetMin.value;
-  const end = first + subnetCount(range) * size;
+  const end = first + total * size;
   const found: Interval[] = [];
   for (const network of taken) {
     const networkEnd = network.address + cidrSize(network);

@@ -57,11 +57,11 @@ export function decodeLeaseValue(value: string): LeaseAttributes | UnreadableVal
   }
   if (typeof json !== 'object' || json === null || Array.isArray(json)) return { problem: 'not a JSON object' };
   const known: Partial<Record<KnownName, unknown>> = {};
-  const unknownFields: Record<string, unknown> = {};
+  const unknown: [string, unknown][] = [];
   for (const [name, member] of Object.entries(json)) {
     const canonical = canonicalNames.get(name.toLowerCase());
     if (canonical) known[canonical] = member;
-    else unknownFields[name] = member;
+    else unknown.push([name, member]);
   }
   const parsed = valueSchema.safeParse(known);
   if (!parsed.success) {
@@ -77,7 +77,8 @@ export function decodeLeaseValue(value: string): LeaseAttributes | UnreadableVal
       ...(isAbsent(BackendV6Data) ? {} : { 6: BackendV6Data }),
     },
     ...(FlannelVPC ? { node: FlannelVPC } : {}),
-    ...(Object.keys(unknownFields).length > 0 ? { unknownFields } : {}),
+    // Not assigned one by one: a member may be called __proto__.
+    ...(unknown.length > 0 ? { unknownFields: Object.fromEntries(unknown) } : {}),
   };
 }
 

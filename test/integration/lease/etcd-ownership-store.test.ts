@@ -37,7 +37,13 @@ describeOwnershipStore('etcd', async () => {
 });
 
 const records = ['rtb-1', 'rtb-2'].map((tableId) => ({
-  ...{ tableId, destination: cidr('10.5.42.0/24'), target: 'eni-1', holder: 'i-1', writtenAt: '2026-01-02T03:04:05.000Z' },
+  ...{
+    tableId,
+    destination: cidr('10.5.42.0/24'),
+    target: 'eni-1',
+    holder: 'i-1',
+    writtenAt: '2026-01-02T03:04:05.000Z',
+  },
 }));
 
 it('keeps records where flannel never looks, without an etcd lease, in one transaction', async () => {

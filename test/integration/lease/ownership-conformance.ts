@@ -18,7 +18,13 @@ export interface OwnershipWorld {
 
 function record(destination: string, tableId: string, more: Partial<OwnershipRecord> = {}): OwnershipRecord {
   return {
-    ...{ tableId, destination: cidr(destination), target: 'eni-1', holder: 'i-1', writtenAt: '2026-01-02T03:04:05.000Z' },
+    ...{
+      tableId,
+      destination: cidr(destination),
+      target: 'eni-1',
+      holder: 'i-1',
+      writtenAt: '2026-01-02T03:04:05.000Z',
+    },
     ...more,
   };
 }
@@ -66,10 +72,16 @@ export function describeOwnershipStore(name: string, make: () => Promise<Ownersh
     });
 
     it('replaces the record of a former holder, and says what it was', async () => {
-      await store.claim([record('10.6.0.0/26', 'rtb-1', { target: 'eni-old', holder: 'i-old' }), record('10.6.0.0/26', 'rtb-2')], never);
+      await store.claim(
+        [record('10.6.0.0/26', 'rtb-1', { target: 'eni-old', holder: 'i-old' }), record('10.6.0.0/26', 'rtb-2')],
+        never,
+      );
       const wanted = [record('10.6.0.0/26', 'rtb-1'), record('10.6.0.0/26', 'rtb-2'), record('10.6.0.0/26', 'rtb-3')];
       const result = await store.claim(wanted, never);
-      expect(result).toMatchObject({ kind: 'claimed', previous: [{ tableId: 'rtb-1', target: 'eni-old', holder: 'i-old' }] });
+      expect(result).toMatchObject({
+        kind: 'claimed',
+        previous: [{ tableId: 'rtb-1', target: 'eni-old', holder: 'i-old' }],
+      });
       expect((await store.list(never)).map((each) => each.target)).toEqual(['eni-1', 'eni-1', 'eni-1']);
     });
 
@@ -83,7 +95,9 @@ export function describeOwnershipStore(name: string, make: () => Promise<Ownersh
     });
 
     it('lets two claim the same route at once, and one of them stands', async () => {
-      const rivals = ['eni-a', 'eni-b'].map((target) => world.ownership().claim([record('10.6.0.0/26', 'rtb-1', { target })], never));
+      const rivals = ['eni-a', 'eni-b'].map((target) =>
+        world.ownership().claim([record('10.6.0.0/26', 'rtb-1', { target })], never),
+      );
       const results = await Promise.all(rivals);
       expect(results.every((result) => result.kind === 'claimed')).toBe(true);
       expect(results.flatMap((result) => (result.kind === 'claimed' ? result.previous : []))).toHaveLength(1);
@@ -107,7 +121,10 @@ export function describeOwnershipStore(name: string, make: () => Promise<Ownersh
     it('claims a route whose removal ran out of time, and takes the mark off', async () => {
       const stored = await claimOne(record('10.6.0.0/26', 'rtb-1'));
       const marked = await store.beginRemoval(stored, world.clock.now() - 1_000, never);
-      expect(await store.claim([record('10.6.0.0/26', 'rtb-1')], never)).toMatchObject({ kind: 'claimed', previous: [{ tableId: 'rtb-1' }] });
+      expect(await store.claim([record('10.6.0.0/26', 'rtb-1')], never)).toMatchObject({
+        kind: 'claimed',
+        previous: [{ tableId: 'rtb-1' }],
+      });
       const [again] = await store.list(never);
       expect(again?.removingUntil).toBeUndefined();
       if (!marked) throw new Error('not marked');
@@ -124,15 +141,23 @@ export function describeOwnershipStore(name: string, make: () => Promise<Ownersh
 
     it('marks no route twice', async () => {
       const stored = await claimOne(record('10.6.0.0/26', 'rtb-1'));
-      const marks = await Promise.all([store, world.ownership()].map((each) => each.beginRemoval(stored, soon(), never)));
+      const marks = await Promise.all(
+        [store, world.ownership()].map((each) => each.beginRemoval(stored, soon(), never)),
+      );
       expect(marks.filter((mark) => mark !== undefined)).toHaveLength(1);
     });
 
     it('marks no route whose destination is leased, alone or as half of a dual-stack lease', async () => {
       const single = await world.leases.acquire(request('192.0.2.1', { ranges: ranges(four) }), never);
-      const dual = await world.leases.acquire(request(['192.0.2.2', 'fd00::2'], { ranges: ranges(four, four6) }), never);
+      const dual = await world.leases.acquire(
+        request(['192.0.2.2', 'fd00::2'], { ranges: ranges(four, four6) }),
+        never,
+      );
       const leased = [single.subnets[4], dual.subnets[4], dual.subnets[6]].filter((subnet) => subnet !== undefined);
-      await store.claim(leased.map((destination) => ({ ...record('10.6.0.0/26', 'rtb-1'), destination })), never);
+      await store.claim(
+        leased.map((destination) => ({ ...record('10.6.0.0/26', 'rtb-1'), destination })),
+        never,
+      );
       const stored = await store.list(never);
       expect(stored).toHaveLength(3);
       for (const each of stored) expect(await store.beginRemoval(each, soon(), never)).toBeUndefined();
