@@ -44,7 +44,7 @@ export function translateError(error: unknown, context: CallContext, signal: Abo
 
 function abortOrDeadline(signal: AbortSignal, context: CallContext): Error {
   const reason: unknown = signal.reason;
-  if (reason instanceof Error && reason.name === 'TimeoutError') {
+  if (nameOf(reason) === 'TimeoutError') {
     return failure('TRANSIENT', context, 'no answer before the deadline', { cause: reason });
   }
   return isAbortError(reason) ? (reason as Error) : new DOMException(`gave up: ${errorMessage(reason)}`, 'AbortError');
@@ -113,7 +113,7 @@ function denied(service: ServiceError, cause: unknown, context: CallContext): Fl
 /** What never reached EC2, or came back garbled. */
 function translateOther(error: unknown, context: CallContext): FlannelVpcError {
   const message = errorMessage(error);
-  const name = error instanceof Error ? error.name : '';
+  const name = nameOf(error);
   if (/Region is missing/i.test(message)) {
     return failure('CONFIG_INVALID', context, 'the AWS Region is not known', {
       cause: error,
@@ -168,6 +168,12 @@ function failure(
 function retryAfter({ $response }: ServiceError): number | undefined {
   const seconds = Number($response?.headers?.['retry-after']);
   return Number.isFinite(seconds) && seconds > 0 ? Math.min(seconds, 300) * 1000 : undefined;
+}
+
+/** By shape: errors of Node's own come from another realm under a test runner. */
+function nameOf(error: unknown): string {
+  const name = (error as { name?: unknown } | undefined)?.name;
+  return typeof name === 'string' ? name : '';
 }
 
 function systemCode(error: unknown): string | undefined {

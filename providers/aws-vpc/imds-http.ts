@@ -99,7 +99,7 @@ export class MetadataServer {
 }
 
 function isDeadline(reason: unknown): boolean {
-  return reason instanceof Error && reason.name === 'TimeoutError';
+  return (reason as { name?: unknown } | undefined)?.name === 'TimeoutError';
 }
 
 /** A token's answer has a hop limit of its own, 1 by default, so that it never enters a container's network. */

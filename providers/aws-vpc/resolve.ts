@@ -105,9 +105,7 @@ function addressesOf(nic: NetworkInterface): readonly string[] {
 }
 
 /** Distinct addresses to ask for, apart by VPC and family, since EC2 joins filters by "and". */
-function groups(
-  claims: readonly NextHopClaim[],
-): readonly {
+function groups(claims: readonly NextHopClaim[]): readonly {
   readonly networkId: string | undefined;
   readonly family: Family;
   readonly addresses: readonly string[];

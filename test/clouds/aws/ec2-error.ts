@@ -37,7 +37,8 @@ export class Ec2Refusal extends Error {
 export const refusals = {
   throttled: () => new Ec2Refusal('RequestLimitExceeded', 'Request limit exceeded.', 503),
   routeLimit: () => new Ec2Refusal('RouteLimitExceeded', 'The maximum number of routes has been reached.'),
-  routeExists: (cidr: string) => new Ec2Refusal('RouteAlreadyExists', `The route identified by ${cidr} already exists.`),
+  routeExists: (cidr: string) =>
+    new Ec2Refusal('RouteAlreadyExists', `The route identified by ${cidr} already exists.`),
   noSuchRoute: (cidr: string, tableId: string) =>
     new Ec2Refusal('InvalidRoute.NotFound', `no route with destination-cidr-block ${cidr} in route table ${tableId}`),
   nothingToReplace: (cidr: string) =>
@@ -51,8 +52,12 @@ export const refusals = {
       `The destination CIDR block ${cidr} is equal to or more specific than one of this VPC's CIDR blocks. This route can target only an interface or an instance.`,
     ),
   badCidr: (text: string) =>
-    new Ec2Refusal('InvalidParameterValue', `Value (${text}) for parameter destinationCidrBlock is invalid. This is not a valid CIDR block.`),
-  noSuchNic: (id: string) => new Ec2Refusal('InvalidNetworkInterfaceID.NotFound', `The networkInterface ID '${id}' does not exist`),
+    new Ec2Refusal(
+      'InvalidParameterValue',
+      `Value (${text}) for parameter destinationCidrBlock is invalid. This is not a valid CIDR block.`,
+    ),
+  noSuchNic: (id: string) =>
+    new Ec2Refusal('InvalidNetworkInterfaceID.NotFound', `The networkInterface ID '${id}' does not exist`),
   dryRun: () => new Ec2Refusal('DryRunOperation', 'Request would have succeeded, but DryRun flag is set.', 412),
   unknownKey: () => new Ec2Refusal('AuthFailure', 'AWS was not able to validate the provided access credentials', 401),
   expired: () => new Ec2Refusal('RequestExpired', 'Request has expired.'),

@@ -3,8 +3,8 @@
  * of `ec2-rules.ts`, and faults on demand. Every change is told, and waited for, before its answer goes out.
  */
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
-import { type AddressInfo } from 'node:net';
 import { type Ec2Answer, Ec2Refusal, refusals } from './ec2-error.ts';
 import { type Ec2Request, readEc2Request } from './ec2-request.ts';
 import { type Ec2Change, Ec2Rules } from './ec2-rules.ts';
@@ -130,7 +130,13 @@ export async function startEc2Proxy(options: Ec2ProxyOptions): Promise<Ec2Proxy>
     roles,
     log: traffic.log,
     count: (...actions) => traffic.log.filter(({ action }) => actions.length === 0 || actions.includes(action)).length,
-    counts: () => Object.fromEntries(Object.entries(Object.groupBy(traffic.log, ({ action }) => action)).map(([action, list]) => [action, list?.length ?? 0])),
+    counts: () =>
+      Object.fromEntries(
+        Object.entries(Object.groupBy(traffic.log, ({ action }) => action)).map(([action, list]) => [
+          action,
+          list?.length ?? 0,
+        ]),
+      ),
     resetLog: () => void traffic.log.splice(0),
     inject: (fault) => traffic.inject(fault),
     clearFaults: () => traffic.clearFaults(),
@@ -180,8 +186,10 @@ async function accessOf(request: Ec2Request, rules: Ec2Rules): Promise<Access> {
   const context: Record<string, string> = { 'aws:RequestedRegion': region, 'ec2:Region': region };
   if (vpcId !== undefined) context['ec2:Vpc'] = arn('vpc', vpcId);
   let resource = '*';
-  if (/^(Create|Replace|Delete)Route$/.test(action)) resource = arn('route-table', parameters.get('RouteTableId') ?? '');
-  if (action === 'ModifyNetworkInterfaceAttribute') resource = arn('network-interface', parameters.get('NetworkInterfaceId') ?? '');
+  if (/^(Create|Replace|Delete)Route$/.test(action))
+    resource = arn('route-table', parameters.get('RouteTableId') ?? '');
+  if (action === 'ModifyNetworkInterfaceAttribute')
+    resource = arn('network-interface', parameters.get('NetworkInterfaceId') ?? '');
   return { action: `ec2:${action}`, resource, context };
 }
 

@@ -22,7 +22,8 @@ export async function readEc2Request(message: IncomingMessage): Promise<Ec2Reque
   const parts: Buffer[] = [];
   for await (const part of message) parts.push(part as Buffer);
   const parameters = new URLSearchParams(Buffer.concat(parts).toString('utf8'));
-  const [, accessKeyId, , region] = /Credential=([^/,]+)\/(\d+)\/([^/]+)\//.exec(message.headers.authorization ?? '') ?? [];
+  const [, accessKeyId, , region] =
+    /Credential=([^/,]+)\/(\d+)\/([^/]+)\//.exec(message.headers.authorization ?? '') ?? [];
   return {
     action: parameters.get('Action') ?? '',
     parameters,
@@ -37,7 +38,10 @@ export async function readEc2Request(message: IncomingMessage): Promise<Ec2Reque
 export function filtersOf(parameters: URLSearchParams): readonly Filter[] {
   const filters: Filter[] = [];
   for (let index = 1; parameters.has(`Filter.${index}.Name`); index += 1) {
-    filters.push({ name: parameters.get(`Filter.${index}.Name`) ?? '', values: listOf(parameters, `Filter.${index}.Value`) });
+    filters.push({
+      name: parameters.get(`Filter.${index}.Name`) ?? '',
+      values: listOf(parameters, `Filter.${index}.Value`),
+    });
   }
   return filters;
 }
@@ -55,7 +59,8 @@ export function withFilters(parameters: URLSearchParams, filters: readonly Filte
 /** `Prefix.1`, `Prefix.2`, … */
 export function listOf(parameters: URLSearchParams, prefix: string): readonly string[] {
   const values: string[] = [];
-  for (let index = 1; parameters.has(`${prefix}.${index}`); index += 1) values.push(parameters.get(`${prefix}.${index}`) ?? '');
+  for (let index = 1; parameters.has(`${prefix}.${index}`); index += 1)
+    values.push(parameters.get(`${prefix}.${index}`) ?? '');
   return values;
 }
 

@@ -74,7 +74,10 @@ export class Ec2Rules {
 
   /** A route that LocalStack can't make: propagated, to a prefix list, … Fields are those of EC2's answer. */
   putSyntheticRoute(tableId: string, fields: Readonly<Record<string, string>>): void {
-    const route = element('item', Object.entries(fields).map(([name, text]) => element(name, text)));
+    const route = element(
+      'item',
+      Object.entries(fields).map(([name, text]) => element(name, text)),
+    );
     this.#synthetic.set(tableId, [...(this.#synthetic.get(tableId) ?? []), route]);
   }
 
@@ -109,7 +112,9 @@ export class Ec2Rules {
   }
 
   async #describeTables({ parameters, region }: Ec2Request): Promise<Ec2Answer> {
-    const upstream = new URLSearchParams([...parameters].filter(([name]) => name !== 'MaxResults' && name !== 'NextToken'));
+    const upstream = new URLSearchParams(
+      [...parameters].filter(([name]) => name !== 'MaxResults' && name !== 'NextToken'),
+    );
     const answer = await this.#upstream.send(upstream, region);
     if (answer.status !== 200) return answer;
     const view = await this.#topology.view(region);
@@ -140,7 +145,11 @@ export class Ec2Rules {
   async #writeRoute(request: Ec2Request, tableId: string): Promise<Ec2Answer> {
     const { action, region } = request;
     const kind = routeWrites[action] ?? 'create';
-    const asked = new URLSearchParams({ Action: 'DescribeRouteTables', Version: '2016-11-15', 'RouteTableId.1': tableId });
+    const asked = new URLSearchParams({
+      Action: 'DescribeRouteTables',
+      Version: '2016-11-15',
+      'RouteTableId.1': tableId,
+    });
     const read = await this.#upstream.send(asked, region);
     if (read.status !== 200) return read;
     const [table] = items(parseXml(read.body), 'routeTableSet');
@@ -151,7 +160,12 @@ export class Ec2Rules {
     const nicId = parameters.get('NetworkInterfaceId') ?? undefined;
     if (kind !== 'delete' && nicId !== undefined && isGone(view, nicId)) throw refusals.noSuchNic(nicId);
     const before = routes.find((route) => destinationOf(route) === destination);
-    this.#checkRoute(kind, destination, { before, routes, cidrs: view.vpcs.get(textAt(table, 'vpcId') ?? '') ?? [], tableId });
+    this.#checkRoute(kind, destination, {
+      before,
+      routes,
+      cidrs: view.vpcs.get(textAt(table, 'vpcId') ?? '') ?? [],
+      tableId,
+    });
 
     const answer = await this.#upstream.send(parameters, region);
     if (answer.status !== 200) return answer;
@@ -183,7 +197,9 @@ export class Ec2Rules {
     const inside = table.cidrs.map(parseCidr).some((own) => own && wanted && cidrContains(own, wanted));
     if (inside) throw refusals.insideVpc(destination);
     if (table.before) throw refusals.routeExists(destination);
-    const used = table.routes.filter((route) => parseCidr(destinationOf(route) ?? '')?.family === wanted?.family).length;
+    const used = table.routes.filter(
+      (route) => parseCidr(destinationOf(route) ?? '')?.family === wanted?.family,
+    ).length;
     if (used >= this.routeLimit) throw refusals.routeLimit();
   }
 
@@ -204,7 +220,10 @@ function destinationOf(route: XmlElement): string | undefined {
 }
 
 /** The request with its destination in canonical form, as EC2 stores it. @throws Ec2Refusal */
-function canonicalDestination(parameters: URLSearchParams): { readonly parameters: URLSearchParams; readonly destination: string } {
+function canonicalDestination(parameters: URLSearchParams): {
+  readonly parameters: URLSearchParams;
+  readonly destination: string;
+} {
   const changed = new URLSearchParams(parameters);
   for (const [name, family] of [
     ['DestinationCidrBlock', 4],

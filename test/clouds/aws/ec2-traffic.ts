@@ -1,5 +1,5 @@
 /** What happens to requests on their way to the emulated EC2: the log of them, faults, holds and throttling. */
-import { refusals, Ec2Refusal } from './ec2-error.ts';
+import { type Ec2Refusal, refusals } from './ec2-error.ts';
 import type { Ec2Request } from './ec2-request.ts';
 
 export interface LoggedRequest {
@@ -88,7 +88,9 @@ export class Ec2Traffic {
   takeFault({ action, parameters }: Ec2Request, caller: string): Ec2Fault | undefined {
     const found = this.#faults.find(
       ({ fault }) =>
-        (fault.action ?? action) === action && caller.endsWith(fault.caller ?? '') && (fault.matches?.(parameters) ?? true),
+        (fault.action ?? action) === action &&
+        caller.endsWith(fault.caller ?? '') &&
+        (fault.matches?.(parameters) ?? true),
     );
     if (!found) return undefined;
     found.left -= 1;

@@ -47,7 +47,10 @@ export function judgeAccess(policy: Policy, access: Access): Verdict {
   return fitting.length > 0 ? 'allowed' : 'denied';
 }
 
-function conditionsHold(conditions: NonNullable<Policy['Statement'][number]['Condition']>, context: Access['context']): boolean {
+function conditionsHold(
+  conditions: NonNullable<Policy['Statement'][number]['Condition']>,
+  context: Access['context'],
+): boolean {
   return Object.entries(conditions).every(([operator, keys]) =>
     Object.entries(keys ?? {}).every(([key, patterns]) => {
       const value = context[key];
@@ -58,6 +61,9 @@ function conditionsHold(conditions: NonNullable<Policy['Statement'][number]['Con
 }
 
 function matches(pattern: string, text: string): boolean {
-  const expression = pattern.replace(/[.+^${}()|[\]\\]/g, '\\$&').replaceAll('*', '.*').replaceAll('?', '.');
+  const expression = pattern
+    .replace(/[.+^${}()|[\]\\]/g, '\\$&')
+    .replaceAll('*', '.*')
+    .replaceAll('?', '.');
   return new RegExp(`^${expression}$`, 'i').test(text);
 }

@@ -8,11 +8,11 @@
  */
 import { createInterface } from 'node:readline';
 import * as z from 'zod';
-import { instanceMetadataSchema, metadataFaultsSchema, type MetadataServer, startMetadataServer } from './imds.ts';
+import { instanceMetadataSchema, type MetadataServer, metadataFaultsSchema, startMetadataServer } from './imds.ts';
 
 const orderSchema = z.object({
   metadata: instanceMetadataSchema.optional(),
-  faults: metadataFaultsSchema.partial().optional(),
+  faults: metadataFaultsSchema.optional(),
 });
 
 const [address, port] = process.argv.slice(2);

@@ -36,16 +36,18 @@ export const instanceMetadataSchema = z.object({
 });
 export type InstanceMetadata = z.infer<typeof instanceMetadataSchema>;
 
-export const metadataFaultsSchema = z.object({
-  /** The instance's metadata option is off: 403 to everything. */
-  disabled: z.boolean().default(false),
-  /** Requests come in and nobody answers: what a hop limit of 1 does to a container's request for a token. */
-  silent: z.boolean().default(false),
-  /** Requests without a token are refused with 401, as where IMDSv2 is required. Off, they are served as IMDSv1. */
-  tokenRequired: z.boolean().default(true),
-  /** Milliseconds before each answer. */
-  delayMs: z.number().default(0),
-});
+export const metadataFaultsSchema = z
+  .object({
+    /** The instance's metadata option is off: 403 to everything. */
+    disabled: z.boolean(),
+    /** Requests come in and nobody answers: what a hop limit of 1 does to a container's request for a token. */
+    silent: z.boolean(),
+    /** Requests without a token are refused with 401, as where IMDSv2 is required. Off, they are served as IMDSv1. */
+    tokenRequired: z.boolean(),
+    /** Milliseconds before each answer. */
+    delayMs: z.number(),
+  })
+  .partial();
 export type MetadataFaults = z.infer<typeof metadataFaultsSchema>;
 
 export interface MetadataServer {
@@ -53,13 +55,14 @@ export interface MetadataServer {
   /** Every request as `METHOD path`, in order. */
   readonly requests: readonly string[];
   setMetadata(metadata: InstanceMetadata): void;
-  setFaults(faults: Partial<MetadataFaults>): void;
+  /** Those given; the others stay as they are. */
+  setFaults(faults: MetadataFaults): void;
   stop(): Promise<void>;
 }
 
 export interface MetadataServerOptions {
   readonly metadata: InstanceMetadata;
-  readonly faults?: Partial<MetadataFaults> | undefined;
+  readonly faults?: MetadataFaults | undefined;
   /** Default 127.0.0.1, a free port; on a node 169.254.169.254 and 80. */
   readonly address?: string | undefined;
   readonly port?: number | undefined;
@@ -67,35 +70,39 @@ export interface MetadataServerOptions {
 
 export async function startMetadataServer(options: MetadataServerOptions): Promise<MetadataServer> {
   let { metadata } = options;
-  let faults = metadataFaultsSchema.parse(options.faults ?? {});
+  let faults = options.faults ?? {};
   const tokens = new Set<string>();
   const requests: string[] = [];
 
   const server = createServer((request, response) => {
     requests.push(`${request.method} ${request.url}`);
     if (faults.silent) return;
-    setTimeout(() => answer(request, response), faults.delayMs);
+    setTimeout(() => answer(request, response), faults.delayMs ?? 0);
   });
 
   function answer(request: IncomingMessage, response: ServerResponse): void {
-    const path = request.url ?? '/';
-    if (faults.disabled) return reply(response, 403, 'Forbidden');
+    const [status, text] = judge(request);
+    response.writeHead(status, { 'content-type': 'text/plain', 'content-length': Buffer.byteLength(text) });
+    response.end(text);
+  }
+
+  function judge({ url: path = '/', method, headers }: IncomingMessage): readonly [status: number, text: string] {
+    if (faults.disabled) return [403, 'Forbidden'];
     if (path === '/latest/api/token') {
-      if (request.method !== 'PUT') return reply(response, 405, 'Method Not Allowed');
-      const ttl = Number(request.headers['x-aws-ec2-metadata-token-ttl-seconds']);
-      if (!(ttl >= 1 && ttl <= 21_600)) return reply(response, 400, 'Bad Request');
+      if (method !== 'PUT') return [405, 'Method Not Allowed'];
+      const ttl = Number(headers['x-aws-ec2-metadata-token-ttl-seconds']);
+      if (!(ttl >= 1 && ttl <= 21_600)) return [400, 'Bad Request'];
       // The real server refuses whoever comes through a proxy.
-      if (request.headers['x-forwarded-for'] !== undefined) return reply(response, 403, 'Forbidden');
+      if (headers['x-forwarded-for'] !== undefined) return [403, 'Forbidden'];
       const token = randomBytes(30).toString('base64');
       tokens.add(token);
-      return reply(response, 200, token);
+      return [200, token];
     }
-    const token = request.headers['x-aws-ec2-metadata-token'];
+    const token = headers['x-aws-ec2-metadata-token'];
     const known = typeof token === 'string' && tokens.has(token);
-    if (!known && (faults.tokenRequired || token !== undefined)) return reply(response, 401, 'Unauthorized');
+    if (!known && (faults.tokenRequired !== false || token !== undefined)) return [401, 'Unauthorized'];
     const text = lookUp(metadata, path);
-    if (text === undefined) return reply(response, 404, 'Not Found');
-    reply(response, 200, text);
+    return text === undefined ? [404, 'Not Found'] : [200, text];
   }
 
   const { promise, resolve, reject } = Promise.withResolvers<void>();
@@ -107,7 +114,7 @@ export async function startMetadataServer(options: MetadataServerOptions): Promi
     url: `http://${address}:${port}`,
     requests,
     setMetadata: (changed) => void (metadata = changed),
-    setFaults: (changed) => void (faults = metadataFaultsSchema.parse({ ...faults, ...changed })),
+    setFaults: (changed) => void (faults = { ...faults, ...changed }),
     async stop() {
       const closed = Promise.withResolvers<void>();
       server.close(() => closed.resolve());
@@ -167,9 +174,4 @@ function lookUp(metadata: InstanceMetadata, path: string): string | undefined {
     children.add(deeper.length > 0 ? `${name}/` : name);
   }
   return children.size > 0 ? [...children].join('\n') : undefined;
-}
-
-function reply(response: ServerResponse, status: number, text: string): void {
-  response.writeHead(status, { 'content-type': 'text/plain', 'content-length': Buffer.byteLength(text) });
-  response.end(text);
 }

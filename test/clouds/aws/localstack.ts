@@ -4,12 +4,12 @@
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdtemp, rm } from 'node:fs/promises';
-import { createServer, type AddressInfo } from 'node:net';
+import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { localstackPython } from '../../fabric/tools.ts';
 import { assertInRig } from '../../fabric/rig.ts';
+import { localstackPython } from '../../fabric/tools.ts';
 
 export interface LocalStack {
   /** Such as `http://127.0.0.1:4566`. */
@@ -87,7 +87,8 @@ async function untilAnswering(url: string, child: ChildProcess): Promise<void> {
       method: 'POST',
       headers: {
         'content-type': 'application/x-www-form-urlencoded',
-        authorization: 'AWS4-HMAC-SHA256 Credential=test/20260101/eu-west-1/ec2/aws4_request, SignedHeaders=host, Signature=0',
+        authorization:
+          'AWS4-HMAC-SHA256 Credential=test/20260101/eu-west-1/ec2/aws4_request, SignedHeaders=host, Signature=0',
       },
       body: 'Action=DescribeVpcs&Version=2016-11-15',
       signal,

@@ -15,7 +15,8 @@ const ownFilters: Readonly<Record<string, (nic: XmlElement) => readonly (string 
   ],
   'addresses.association.public-ip': (nic) =>
     items(nic, 'privateIpAddressesSet').map((item) => textAt(item, 'association', 'publicIp')),
-  'ipv6-addresses.ipv6-address': (nic) => items(nic, 'ipv6AddressesSet').map((item) => canonical(textAt(item, 'ipv6Address'))),
+  'ipv6-addresses.ipv6-address': (nic) =>
+    items(nic, 'ipv6AddressesSet').map((item) => canonical(textAt(item, 'ipv6Address'))),
 };
 
 export class NicRules {
@@ -36,9 +37,15 @@ export class NicRules {
   async describe({ parameters, region }: Ec2Request, lagMs: number): Promise<Ec2Answer> {
     const filters = filtersOf(parameters);
     if (filters.some(({ values }) => values.length > 200)) {
-      throw new Ec2Refusal('FilterLimitExceeded', 'The maximum number of filter values specified on a single call is 200');
+      throw new Ec2Refusal(
+        'FilterLimitExceeded',
+        'The maximum number of filter values specified on a single call is 200',
+      );
     }
-    const [own, theirs] = [filters.filter(({ name }) => ownFilters[name]), filters.filter(({ name }) => !ownFilters[name])];
+    const [own, theirs] = [
+      filters.filter(({ name }) => ownFilters[name]),
+      filters.filter(({ name }) => !ownFilters[name]),
+    ];
     const asked = withFilters(parameters, theirs);
     asked.delete('MaxResults');
     asked.delete('NextToken');
@@ -74,7 +81,9 @@ export class NicRules {
     const name = 'NetworkInterface.1.PrivateIpAddress';
     const address = asked.get(name);
     const subnetId = asked.get('NetworkInterface.1.SubnetId');
-    const taken = new Set([...view.nics.values()].filter((nic) => nic.subnetId === subnetId).map((nic) => nic.privateAddress));
+    const taken = new Set(
+      [...view.nics.values()].filter((nic) => nic.subnetId === subnetId).map((nic) => nic.privateAddress),
+    );
     const former = [...view.nics.values()].find((nic) => nic.subnetId === subnetId && nic.privateAddress === address);
     if (address !== null && former && isGone(view, former.id)) {
       const substitute = unusedBeside(address, taken);

@@ -15,7 +15,10 @@ export function paged(
   const size = Number(asked);
   if (!(size >= sizes.least && size <= sizes.most)) {
     const range = `a value between ${sizes.least} and ${sizes.most}`;
-    throw new Ec2Refusal('InvalidParameterValue', `Value ( ${asked} ) for parameter maxResults is invalid. Expecting ${range}.`);
+    throw new Ec2Refusal(
+      'InvalidParameterValue',
+      `Value ( ${asked} ) for parameter maxResults is invalid. Expecting ${range}.`,
+    );
   }
   const start = Number(Buffer.from(parameters.get('NextToken') ?? '', 'base64url').toString() || '0');
   const all = items(root, setName);

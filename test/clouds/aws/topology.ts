@@ -43,7 +43,9 @@ export class Topology {
       this.#upstream.ask('DescribeVpcs', {}, region),
     ]);
     return {
-      nics: new Map(items(nics, 'networkInterfaceSet').map((item) => [textAt(item, 'networkInterfaceId') ?? '', toNic(item)])),
+      nics: new Map(
+        items(nics, 'networkInterfaceSet').map((item) => [textAt(item, 'networkInterfaceId') ?? '', toNic(item)]),
+      ),
       instances: new Map(
         items(instances, 'reservationSet').flatMap((reservation) =>
           items(reservation, 'instancesSet').map((item) => [
@@ -84,7 +86,9 @@ function toNic(item: XmlElement): TopologyNic {
 function vpcCidrs(item: XmlElement): readonly string[] {
   const blocks = [
     ...(at(item, 'cidrBlockAssociationSet')?.children ?? []).map((association) => textAt(association, 'cidrBlock')),
-    ...(at(item, 'ipv6CidrBlockAssociationSet')?.children ?? []).map((association) => textAt(association, 'ipv6CidrBlock')),
+    ...(at(item, 'ipv6CidrBlockAssociationSet')?.children ?? []).map((association) =>
+      textAt(association, 'ipv6CidrBlock'),
+    ),
   ];
   return blocks.filter((block) => block !== undefined);
 }

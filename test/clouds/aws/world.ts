@@ -31,7 +31,7 @@ import { type Ec2Proxy, startEc2Proxy } from './ec2-proxy.ts';
 import type { Policy } from './iam-policy.ts';
 import type { InstanceMetadata } from './imds.ts';
 import { type LocalStack, startLocalStack } from './localstack.ts';
-import { adminCredentials, type AwsCredentials } from './roles.ts';
+import { type AwsCredentials, adminCredentials } from './roles.ts';
 
 export interface AwsWorldOptions {
   /** A running LocalStack to use; one of its own when absent, stopped with the world. */
@@ -118,7 +118,13 @@ export async function createAwsWorld(options: AwsWorldOptions = {}): Promise<Aws
   });
   proxy.roles.setRole('node', options.nodePolicy);
   const region = options.region ?? 'eu-west-1';
-  const admin = new EC2Client({ region, endpoint: proxy.url, credentials: { ...adminCredentials }, maxAttempts: 1 });
+  const { accessKeyId, secretAccessKey } = adminCredentials;
+  const admin = new EC2Client({
+    region,
+    endpoint: proxy.url,
+    credentials: { accessKeyId, secretAccessKey },
+    maxAttempts: 1,
+  });
   const network = await createNetwork(admin, options);
 
   async function nicMetadata(nicId: string): Promise<InstanceMetadata['nics'][number]> {
@@ -164,7 +170,9 @@ export async function createAwsWorld(options: AwsWorldOptions = {}): Promise<Aws
       return { id, nicId, subnet, address, address6, mac: macOf(address), metadata };
     },
     async addNic(instance, subnet, address) {
-      const made = await admin.send(new CreateNetworkInterfaceCommand({ SubnetId: subnet.id, PrivateIpAddress: address }));
+      const made = await admin.send(
+        new CreateNetworkInterfaceCommand({ SubnetId: subnet.id, PrivateIpAddress: address }),
+      );
       const nicId = known(made.NetworkInterface?.NetworkInterfaceId);
       const DeviceIndex = instance.metadata.nics.length;
       await admin.send(
@@ -233,8 +241,8 @@ async function createNetwork(admin: EC2Client, options: AwsWorldOptions): Promis
   const vpcId = known(Vpc?.VpcId);
   const vpcCidr6 = known(Vpc?.Ipv6CidrBlockAssociationSet?.[0]?.Ipv6CidrBlock);
   const mainTableId = known(
-    (await admin.send(new DescribeRouteTablesCommand({ Filters: [{ Name: 'vpc-id', Values: [vpcId] }] }))).RouteTables?.[0]
-      ?.RouteTableId,
+    (await admin.send(new DescribeRouteTablesCommand({ Filters: [{ Name: 'vpc-id', Values: [vpcId] }] })))
+      .RouteTables?.[0]?.RouteTableId,
   );
   const { RouteTable } = await admin.send(new CreateRouteTableCommand({ VpcId: vpcId }));
   const explicitTableId = known(RouteTable?.RouteTableId);
@@ -284,14 +292,20 @@ async function createForeignRoutes(
       new CreateRouteCommand({ RouteTableId, DestinationCidrBlock: '0.0.0.0/0', GatewayId: internetGatewayId }),
     );
     await admin.send(
-      new CreateRouteCommand({ RouteTableId, DestinationCidrBlock: '172.30.0.0/16', VpcPeeringConnectionId: peeringId }),
+      new CreateRouteCommand({
+        RouteTableId,
+        DestinationCidrBlock: '172.30.0.0/16',
+        VpcPeeringConnectionId: peeringId,
+      }),
     );
   }
   return { internetGatewayId, peeringId };
 }
 
 async function describeNic(admin: EC2Client, nicId: string) {
-  const { NetworkInterfaces } = await admin.send(new DescribeNetworkInterfacesCommand({ NetworkInterfaceIds: [nicId] }));
+  const { NetworkInterfaces } = await admin.send(
+    new DescribeNetworkInterfacesCommand({ NetworkInterfaceIds: [nicId] }),
+  );
   return known(NetworkInterfaces?.[0]);
 }
 

@@ -19,7 +19,9 @@ export function element(name: string, content: string | XmlElement[]): XmlElemen
 export function parseXml(text: string): XmlElement {
   const top = element('', []);
   const open = [top];
-  for (const [whole, closing, name, attributes = '', empty] of text.matchAll(/<(\/?)([\w:.-]+)([^>]*?)(\/?)>|[^<]+|<\?.*?\?>/gs)) {
+  for (const [whole, closing, name, attributes = '', empty] of text.matchAll(
+    /<(\/?)([\w:.-]+)([^>]*?)(\/?)>|[^<]+|<\?.*?\?>/gs,
+  )) {
     const current = open.at(-1);
     if (!current) throw new Error('XML has text after its end');
     if (name === undefined) {
