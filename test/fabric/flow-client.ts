@@ -52,13 +52,10 @@ function udpFlow(at: number, number: number): void {
   }
 }
 
-const timer = setInterval(
-  () => {
-    const number = started++;
-    open++;
-    if (number % 2 === 0) tcpFlow(Date.now());
-    else udpFlow(Date.now(), number);
-    if (count !== '' && started >= Number(count)) clearInterval(timer);
-  },
-  1000 / Number(perSecond),
-);
+const timer = setInterval(() => {
+  const number = started++;
+  open++;
+  if (number % 2 === 0) tcpFlow(Date.now());
+  else udpFlow(Date.now(), number);
+  if (count !== '' && started >= Number(count)) clearInterval(timer);
+}, 1000 / Number(perSecond));

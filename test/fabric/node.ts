@@ -61,7 +61,8 @@ export async function createNode(options: NodeOptions): Promise<Node> {
   });
   // Somebody else's rule that needs connection tracking: with none, the kernel would not track, and NAT would be laxer.
   await namespace.exec(['nft', '-f', '-'], {
-    input: 'table ip unrelated {\n chain input {\n  type filter hook input priority 10;\n  ct state invalid counter\n }\n}\n',
+    input:
+      'table ip unrelated {\n chain input {\n  type filter hook input priority 10;\n  ct state invalid counter\n }\n}\n',
   });
   const nic = await vpc.addNic({ nicId, subnetId, address, namespace, link: 'eth0' });
   const managementAddress = await connectToRig(namespace, metadata);

@@ -90,7 +90,10 @@ export async function createVpc(options: VpcOptions): Promise<Vpc> {
   const router = await createNamespace(`${name}-router`);
   const outside = await createNamespace(`${name}-outside`);
   const ports = new Map<string, Port>();
-  const tables = new Map<string, { readonly number: number; readonly routes: readonly VpcRoute[]; readonly kernel: ReadonlyMap<string, string> }>();
+  const tables = new Map<
+    string,
+    { readonly number: number; readonly routes: readonly VpcRoute[]; readonly kernel: ReadonlyMap<string, string> }
+  >();
   const associations = new Map<string, string>();
   let allowedNetworks = options.allowedNetworks;
   let portCount = 0;
@@ -142,7 +145,21 @@ export async function createVpc(options: VpcOptions): Promise<Vpc> {
     'ipv6/conf/all/disable_ipv6': 1,
     'ipv6/conf/default/disable_ipv6': 1,
   });
-  await run(['ip', 'link', 'add', outsideLink, 'netns', router.name, 'type', 'veth', 'peer', 'name', 'eth0', 'netns', outside.name]);
+  await run([
+    'ip',
+    'link',
+    'add',
+    outsideLink,
+    'netns',
+    router.name,
+    'type',
+    'veth',
+    'peer',
+    'name',
+    'eth0',
+    'netns',
+    outside.name,
+  ]);
   await router.ip(
     ...[...subnets.values()].map((subnet) => `addr add ${subnet.gateway}/32 dev lo`),
     `addr add 203.0.113.1/24 dev ${outsideLink}`,
@@ -233,7 +250,10 @@ export async function createVpc(options: VpcOptions): Promise<Vpc> {
         await router.exec(['nft', '-j', 'list', 'counters', 'table', 'ip', 'vpc']),
       );
       const counts = new Map(listed.nftables.map(({ counter }) => [counter?.name, counter?.packets]));
-      return Object.fromEntries(dropReasons.map((reason) => [reason, counts.get(reason) ?? 0])) as Record<DropReason, number>;
+      return Object.fromEntries(dropReasons.map((reason) => [reason, counts.get(reason) ?? 0])) as Record<
+        DropReason,
+        number
+      >;
     },
     async close() {
       await turn;
