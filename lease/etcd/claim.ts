@@ -7,13 +7,24 @@
  * - IPv4: a lease whose key begins with the IPv4 subnet, whatever its IPv6 half.
  * - IPv6: a key of ours, `<prefix>/flannel-vpc/claims/<subnet>`, put together with each lease, since no range of lease keys holds
  *   exactly those with one IPv6 half. An older one is left over from a lease that has gone; it ends with its etcd lease.
- * - Leases of another length overlap without any key telling: while the list has some, any new lease stands in the way.
+ * - The same for the other lengths that the list has.
  */
 import type { ICompare, IRequestOp, ITxnRequest, ITxnResponse } from 'etcd3';
-import { type Cidr, families, type PerFamily } from '../../src/core/ip.ts';
+import { type Cidr, cidrOf, formatIp, networkAddress, type PerFamily } from '../../src/core/ip.ts';
+import { subnetsOf } from '../lease-key.ts';
 import type { EntryList, LeaseEntry } from './entries.ts';
 import { cidrKeyPart, type EtcdKeys, leaseKeyOf, subnetKeyPart } from './keys.ts';
-import { deleteOp, ifNothingNew, ifNothingPut, oneKey, prefixRange, putOp, readOp, unlessOn } from './operations.ts';
+import {
+  deleteOp,
+  ifNothingNew,
+  ifNothingPut,
+  type KeyRange,
+  oneKey,
+  prefixRange,
+  putOp,
+  readOp,
+  unlessOn,
+} from './operations.ts';
 import type { EtcdParts } from './parts.ts';
 
 export interface ClaimRequest<C extends { readonly subnets: PerFamily<Cidr> }> {
@@ -66,39 +77,59 @@ function claimTransaction(keys: EtcdKeys, request: ClaimRequest<{ readonly subne
       putOp(key, value, etcdLease),
       ...(subnets[6] ? [putOp(claimKeyOf(keys, subnets[6]), subnetKeyPart(subnets), etcdLease)] : []),
     ];
-    return [{ request_txn: { compare: nothingInTheWay(keys, subnets, list), success, failure: otherwise } }];
+    return [{ request_txn: { compare: ifNothingInTheWay(keys, subnets, request), success, failure: otherwise } }];
   }, elseRead);
   return {
     compare: [
       // A copy of this very transaction may have been carried out before, its answer lost.
       ...candidates.map(({ subnets }) => unlessOn(leaseKeyOf(keys, subnets), etcdLease)),
       ...removes.map((entry) => ifNothingPut(oneKey(entry.key), list.revision)),
-      ...(hasOtherLengths(request) ? [ifNothingNew(prefixRange(keys.subnets), list.revision)] : []),
     ],
     success: tries,
     failure: elseRead,
   };
 }
 
-function nothingInTheWay(keys: EtcdKeys, subnets: PerFamily<Cidr>, list: EntryList): ICompare[] {
-  const lease = leaseKeyOf(keys, { ...(subnets[4] ? { 4: subnets[4] } : subnets) });
-  const ranges = subnets[4] ? [oneKey(lease), prefixRange(`${lease}&`)] : [oneKey(lease)];
-  // Put over one that is left over, a claim counts as new, so not its creation is compared.
-  if (subnets[6]) ranges.push(oneKey(claimKeyOf(keys, subnets[6])));
-  return ranges.map((range) => ifNothingPut(range, list.revision));
+/** More shorter lengths than this in one network, and any new lease counts as standing in the way: etcd limits the operations. */
+const maxShorterLengths = 3;
+
+function ifNothingInTheWay(
+  keys: EtcdKeys,
+  subnets: PerFamily<Cidr>,
+  { list, removes }: Pick<ClaimRequest<never>, 'list' | 'removes'>,
+): ICompare[] {
+  const { revision } = list;
+  const others = list.entries.filter((entry) => !removes.includes(entry));
+  const compares = subnetsOf(subnets).flatMap((subnet) => {
+    const lengths = new Set(others.map((entry) => entry.subnets[subnet.family]?.length ?? subnet.length));
+    const shorter = [...lengths].filter((length) => length < subnet.length);
+    if (shorter.length > maxShorterLengths) return [ifNothingNew(prefixRange(keys.subnets), revision)];
+    const longer = [...lengths].some((length) => length > subnet.length);
+    return [
+      ...[subnet.length, ...shorter].flatMap((length) =>
+        ifNoLeaseOf(keys, cidrOf(networkAddress(subnet), length), revision),
+      ),
+      ...(longer ? [ifNothingNew(rangeAround(keys, subnet), revision)] : []),
+    ];
+  });
+  return subnets[4] ? compares : [ifNothingNew(oneKey(leaseKeyOf(keys, subnets)), revision), ...compares];
+}
+
+/** No lease of exactly this subnet, alone or as a half. */
+function ifNoLeaseOf(keys: EtcdKeys, subnet: Cidr, revision: string): readonly ICompare[] {
+  // Put over one that is left over, a claim is new all the same, so not its creation is compared.
+  if (subnet.family === 6) return [ifNothingPut(oneKey(claimKeyOf(keys, subnet)), revision)];
+  const key = leaseKeyOf(keys, { 4: subnet });
+  return [ifNothingNew(oneKey(key), revision), ifNothingNew(prefixRange(`${key}&`), revision)];
+}
+
+/** Lease keys among which are all that lie within the subnet: from /24 on those of its /24, else simply all. */
+function rangeAround(keys: EtcdKeys, subnet: Cidr): KeyRange {
+  if (subnet.family === 6 || subnet.length < 24) return prefixRange(keys.subnets);
+  const text = formatIp(networkAddress(subnet));
+  return prefixRange(`${keys.subnets}${text.slice(0, text.lastIndexOf('.') + 1)}`);
 }
 
 function claimKeyOf(keys: EtcdKeys, subnet: Cidr): string {
   return `${keys.claims}${cidrKeyPart(subnet)}`;
-}
-
-function hasOtherLengths({ candidates, list, removes }: ClaimRequest<{ readonly subnets: PerFamily<Cidr> }>): boolean {
-  const ours = candidates[0]?.subnets ?? {};
-  return list.entries.some(
-    (entry) =>
-      !removes.includes(entry) &&
-      families.some(
-        (family) => entry.subnets[family] && ours[family] && entry.subnets[family].length !== ours[family].length,
-      ),
-  );
 }
