@@ -26,17 +26,17 @@ export async function ensureBlackholes(
  * IPv4 takes the first of several routes with one metric. A bridge that comes up after the blackhole has its route second,
  * and the pods would be cut off; so the blackhole is then put behind it (flannel leaves it in front).
  */
-export function planBlackhole(family: Family, subnet: Cidr, routes: readonly IpRoute[]): readonly string[] {
+export function planBlackhole(subnet: Cidr, routes: readonly IpRoute[]): readonly string[] {
   const text = formatCidr(subnet);
   const at = routes.findIndex((route) => route.type === 'blackhole');
   const last = routes.findLastIndex(
     (route) => route.type === undefined && (route.metric ?? 0) === (routes[at]?.metric ?? 0),
   );
-  const ip = `-${family} route`;
-  if (at < 0) return [`${ip} append blackhole ${text}`];
-  return last > at ? [`${ip} del blackhole ${text}`, `${ip} append blackhole ${text}`] : [];
+  // In a batch the family shows in the address; `-6` is no object there.
+  if (at < 0) return [`route append blackhole ${text}`];
+  return last > at ? [`route del blackhole ${text}`, `route append blackhole ${text}`] : [];
 }
 
 async function missing(run: Run, family: Family, subnet: Cidr, signal: AbortSignal): Promise<readonly string[]> {
-  return planBlackhole(family, subnet, await readRoutes(run, family, ['show', 'exact', formatCidr(subnet)], signal));
+  return planBlackhole(subnet, await readRoutes(run, family, ['show', 'exact', formatCidr(subnet)], signal));
 }

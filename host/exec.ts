@@ -4,6 +4,7 @@
  */
 import { spawn } from 'node:child_process';
 import { errorMessage, FlannelVpcError, isFlannelVpcError } from '../src/core/errors.ts';
+import { createRepeater, type Repeater } from './repeater.ts';
 
 export interface RunOptions {
   readonly signal: AbortSignal;
@@ -52,10 +53,20 @@ const hints: readonly (readonly [RegExp, string])[] = [
   [/can't initialize|table does not exist|not supported/i, 'The kernel lacks the module; see `dmesg`.'],
 ];
 
-/** A {@link Run} on this machine. `env` gives PATH (sbin folders are added) and the xtables tools' own variables. */
-export function createRun(env: Readonly<Record<string, string | undefined>> = process.env): Run {
+/** The ways this room starts programs. */
+export interface Programs {
+  readonly run: Run;
+  /** For what is run every few seconds; see {@link Repeater}. */
+  repeat(argv: readonly [string, ...string[]], input: string): Repeater;
+}
+
+/** Programs of this machine. `env` gives PATH (sbin folders are added) and the xtables tools' own variables. */
+export function createPrograms(env: Readonly<Record<string, string | undefined>> = process.env): Programs {
   const childEnv = minimalEnv(env);
-  return (argv, options) => runProgram(argv, options, childEnv);
+  return {
+    run: (argv, options) => runProgram(argv, options, childEnv),
+    repeat: (argv, input) => createRepeater(argv, input, childEnv, defaultDeadlineMs),
+  };
 }
 
 /** True for the HOST_COMMAND_FAILED that says a program is not installed. */

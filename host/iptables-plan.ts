@@ -69,6 +69,13 @@ export function checkInput(wanted: FamilyRules, knowsRandomFully: boolean): stri
   return input;
 }
 
+/** Input that iptables-restore must refuse, if it heeds `-C` at all. */
+export function impossibleInput(wanted: FamilyRules): string {
+  const section = sections.find((one) => wanted[one.kind]) ?? sections[0];
+  if (!section) throw new TypeError('no sections');
+  return `*${section.table}\n-C ${section.parent} -m comment --comment "flannel-vpc: no such rule" -j RETURN\nCOMMIT\n`;
+}
+
 /** True when the save holds rules that are not ours: this variant of iptables is the one the host uses. */
 export function holdsForeignRules(saved: Saved): boolean {
   for (const [name, table] of saved.tables) {

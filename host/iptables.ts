@@ -4,9 +4,10 @@ import type { Clock } from '../src/core/clock.ts';
 import { errorMessage, FlannelVpcError, isAbortError, isFlannelVpcError } from '../src/core/errors.ts';
 import { type Family, families, type PerFamily } from '../src/core/ip.ts';
 import type { Logger } from '../src/core/log.ts';
-import { isProgramMissing, lockWaitSeconds, type Run } from './exec.ts';
-import { checkInput, holdsForeignRules, planRestore } from './iptables-plan.ts';
+import { isProgramMissing, lockWaitSeconds, type Programs } from './exec.ts';
+import { checkInput, holdsForeignRules, impossibleInput, planRestore } from './iptables-plan.ts';
 import { parseSave, parseVersion, type Saved, sections } from './iptables-text.ts';
+import type { Repeater } from './repeater.ts';
 import { type FamilyRules, noRules } from './rules.ts';
 
 export interface Iptables {
@@ -40,42 +41,40 @@ interface Views {
   readonly other: View | undefined;
 }
 
+interface Checker {
+  readonly input: string;
+  /** undefined: this restore does not heed `-C`. */
+  readonly repeater: Repeater | undefined;
+}
+
 const names: Readonly<Record<Family, string>> = { 4: 'iptables', 6: 'ip6tables' };
 
 /** Reading, planning and writing again helps when somebody else changed a rule in between; not for ever. */
 const attempts = 3;
 const retryDelayMs = 50;
 
-export function createIptables(deps: { readonly run: Run; readonly logger: Logger; readonly clock: Clock }): Iptables {
-  const { run, logger, clock } = deps;
+export function createIptables(deps: {
+  readonly programs: Programs;
+  readonly logger: Logger;
+  readonly clock: Clock;
+}): Iptables {
+  const { programs, logger, clock } = deps;
+  const { run } = programs;
   /** Decided once, at start: a host does not change its variant while it runs. */
   const chosen = new Map<Family, Tool>();
-  /** Tools whose restore has been seen to heed `-C`. */
-  const checkers = new Map<string, boolean>();
+  const checkers = new Map<Family, Checker>();
 
-  async function view(base: string, variant: '' | '-nft' | '-legacy', signal: AbortSignal): Promise<View> {
-    const { stdout } = await run([`${base}${variant}-save`], { signal });
-    const saved = parseSave(stdout);
+  async function view(base: string, signal: AbortSignal): Promise<View> {
+    const saved = parseSave((await run([`${base}-save`], { signal })).stdout);
     // Without any table there is no header either.
-    const version = saved.version
-      ? saved
-      : parseVersion((await run([`${base}${variant}`, '--version'], { signal })).stdout);
-    const recent = compareVersions(version.version ?? [], [1, 6, 2]) >= 0;
-    return {
-      saved: { ...saved, ...version },
-      tool: {
-        save: `${base}${variant}-save`,
-        restore: `${base}${variant}-restore`,
-        knowsRandomFully: recent,
-        lockWait: recent ? ['-w', String(lockWaitSeconds)] : [],
-      },
-    };
+    const header = saved.version ? saved : parseVersion((await run([base, '--version'], { signal })).stdout);
+    return { tool: toolNamed(base, header.version), saved: { ...saved, ...header } };
   }
 
   /** The default variant, unless only the other one holds rules of others. */
   async function look(family: Family, signal: AbortSignal): Promise<Views> {
     const base = names[family];
-    const main = await view(base, '', signal);
+    const main = await view(base, signal);
     const other = await otherView(family, main.saved, signal);
     if (other && holdsForeignRules(other.saved) && !holdsForeignRules(main.saved))
       return { chosen: other, other: main };
@@ -85,8 +84,9 @@ export function createIptables(deps: { readonly run: Run; readonly logger: Logge
   async function otherView(family: Family, main: Saved, signal: AbortSignal): Promise<View | undefined> {
     // The kernel names the legacy tables in use, which saves a process on most hosts.
     if (main.variant !== 'legacy' && (await legacyTables(family)) === '') return undefined;
+    const tool = toolNamed(`${names[family]}-${main.variant === 'legacy' ? 'nft' : 'legacy'}`, main.version);
     try {
-      return await view(names[family], main.variant === 'legacy' ? '-nft' : '-legacy', signal);
+      return { tool, saved: parseSave((await run([tool.save], { signal })).stdout) };
     } catch (error) {
       if (isAbortError(error)) throw error;
       if (!isProgramMissing(error))
@@ -151,28 +151,24 @@ export function createIptables(deps: { readonly run: Run; readonly logger: Logge
       tool = (await look(family, signal)).chosen.tool;
       chosen.set(family, tool);
     }
-    if (await isInPlace(tool, wanted, signal)) return [];
+    if (await isInPlace(family, tool, wanted, signal)) return [];
     const saved = parseSave((await run([tool.save], { signal })).stdout);
     const changes = await settle({ tool, saved }, wanted, 'resync', signal);
     return changes.map((change) => `${names[family]} ${change}`);
   }
 
   /** False also when the check itself fails: the long way then finds out why. */
-  async function isInPlace(tool: Tool, wanted: FamilyRules, signal: AbortSignal): Promise<boolean> {
-    const fails = async (input: string): Promise<boolean> => {
-      const argv: [string, ...string[]] = [tool.restore, '--noflush', ...tool.lockWait];
-      return (await run(argv, { input, signal, allowFailure: true })).exitCode !== 0;
-    };
-    let heedsCheck = checkers.get(tool.restore);
-    if (heedsCheck === undefined) {
+  async function isInPlace(family: Family, tool: Tool, wanted: FamilyRules, signal: AbortSignal): Promise<boolean> {
+    const input = checkInput(wanted, tool.knowsRandomFully);
+    const argv: [string, ...string[]] = [tool.restore, '--noflush', ...tool.lockWait];
+    let checker = checkers.get(family);
+    if (checker?.input !== input) {
       // That restore takes `-C` is not in its manual: believed only after it has refused a rule that can't exist.
-      const section = sections.find((one) => wanted[one.kind]);
-      heedsCheck = await fails(
-        `*${section?.table}\n-C ${section?.parent} -m comment --comment "flannel-vpc: no such rule" -j RETURN\nCOMMIT\n`,
-      );
-      checkers.set(tool.restore, heedsCheck);
+      const probe = await run(argv, { input: impossibleInput(wanted), signal, allowFailure: true });
+      checker = { input, repeater: probe.exitCode === 0 ? undefined : programs.repeat(argv, input) };
+      checkers.set(family, checker);
     }
-    return heedsCheck && !(await fails(checkInput(wanted, tool.knowsRandomFully)));
+    return (await checker.repeater?.run(signal))?.exitCode === 0;
   }
 
   return {
@@ -190,6 +186,16 @@ export function createIptables(deps: { readonly run: Run; readonly logger: Logge
       });
       return (await Promise.all(jobs)).flat();
     },
+  };
+}
+
+function toolNamed(base: string, version: readonly number[] | undefined): Tool {
+  const recent = compareVersions(version ?? [], [1, 6, 2]) >= 0;
+  return {
+    save: `${base}-save`,
+    restore: `${base}-restore`,
+    knowsRandomFully: recent,
+    lockWait: recent ? ['-w', String(lockWaitSeconds)] : [],
   };
 }
 

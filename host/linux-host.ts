@@ -4,7 +4,7 @@ import { errorMessage, isAbortError } from '../src/core/errors.ts';
 import type { Logger } from '../src/core/log.ts';
 import { ensureBlackholes } from './blackhole.ts';
 import { ensureBridge } from './bridge.ts';
-import { createRun, type Run } from './exec.ts';
+import { createPrograms, type Programs } from './exec.ts';
 import type { Host, HostState } from './host.ts';
 import { chooseInterface } from './interface-choice.ts';
 import { readNetworkFacts } from './interface-reader.ts';
@@ -18,7 +18,7 @@ export interface LinuxHostOptions {
   readonly logger: Logger;
   readonly clock?: Clock;
   /** How programs are started; tests count or delay them here. */
-  readonly run?: Run;
+  readonly programs?: Programs;
 }
 
 /**
@@ -26,9 +26,10 @@ export interface LinuxHostOptions {
  * rules) only saves processes.
  */
 export function createLinuxHost(options: LinuxHostOptions): Host {
-  const { logger, clock = systemClock, run = createRun() } = options;
-  const iptables = createIptables({ run, logger, clock });
-  const nftables = createNftables({ run, logger, clock });
+  const { logger, clock = systemClock, programs = createPrograms() } = options;
+  const { run } = programs;
+  const iptables = createIptables({ programs, logger, clock });
+  const nftables = createNftables({ programs, logger, clock });
 
   async function applyRules(
     state: HostState,

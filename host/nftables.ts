@@ -3,9 +3,10 @@ import type { Clock } from '../src/core/clock.ts';
 import { errorMessage, FlannelVpcError, isAbortError, isFlannelVpcError } from '../src/core/errors.ts';
 import { type Family, families, type PerFamily } from '../src/core/ip.ts';
 import type { Logger } from '../src/core/log.ts';
-import { isProgramMissing, type Run } from './exec.ts';
+import { isProgramMissing, type Programs } from './exec.ts';
 import { formsOf, planResync, planStart } from './nftables-plan.ts';
-import { familyWords, type ListedTable, parseListing, tableNames, tablePath } from './nftables-text.ts';
+import { familyWords, type ListedTable, parseListing, tableNames, tablePath, tableText } from './nftables-text.ts';
+import type { Repeater } from './repeater.ts';
 import { type FamilyRules, noRules } from './rules.ts';
 
 export interface Nftables {
@@ -21,14 +22,22 @@ export interface Nftables {
 const attempts = 3;
 const retryDelayMs = 50;
 
-export function createNftables(deps: { readonly run: Run; readonly logger: Logger; readonly clock: Clock }): Nftables {
-  const { run, logger, clock } = deps;
+export function createNftables(deps: {
+  readonly programs: Programs;
+  readonly logger: Logger;
+  readonly clock: Clock;
+}): Nftables {
+  const { programs, logger, clock } = deps;
+  const { run } = programs;
   const forms = new Map<string, string>();
+  /** What nft printed when all was last seen in place (handles included, so any change shows), and for which rules. */
+  const good = new Map<Family, { readonly rules: string; readonly output: string }>();
+  const listers = new Map<Family, Repeater>();
 
   /** undefined: no such table. One process per table: `nft list tables` reads every rule of the host (75 ms for 5,000). */
   async function list(family: Family, signal: AbortSignal): Promise<ListedTable | undefined> {
-    const argv = ['nft', '-j', 'list', 'table', familyWords[family], tableNames[family]] as const;
-    const result = await run([...argv], { signal, allowFailure: true });
+    const argv = listArgv(family);
+    const result = await run(argv, { signal, allowFailure: true });
     if (result.exitCode !== 0) {
       if (/No such file or directory/.test(result.stderr)) return undefined;
       throw new FlannelVpcError(
@@ -96,6 +105,29 @@ export function createNftables(deps: { readonly run: Run; readonly logger: Logge
     }
   }
 
+  /** What nft prints for the table now; undefined when it fails. Cheaper than {@link list}. */
+  async function glance(family: Family, signal: AbortSignal): Promise<string | undefined> {
+    const lister = listers.get(family) ?? programs.repeat(listArgv(family), '');
+    listers.set(family, lister);
+    const result = await lister.run(signal);
+    return result?.exitCode === 0 ? result.stdout : undefined;
+  }
+
+  async function resyncFamily(
+    family: Family,
+    wanted: PerFamily<FamilyRules>,
+    signal: AbortSignal,
+  ): Promise<readonly string[]> {
+    const rules = tableText(family, wanted[family] ?? noRules);
+    const output = await glance(family, signal);
+    const last = good.get(family);
+    if (output !== undefined && last?.output === output && last.rules === rules) return [];
+    const changes = await settle(wanted, [family], planResync, signal);
+    // Printed before it was found in place: what changed in between shows the next time.
+    if (output !== undefined && changes.length === 0) good.set(family, { rules, output });
+    return changes;
+  }
+
   async function exists(family: Family, signal: AbortSignal): Promise<boolean> {
     try {
       return (await list(family, signal)) !== undefined;
@@ -108,13 +140,10 @@ export function createNftables(deps: { readonly run: Run; readonly logger: Logge
 
   return {
     start: (wanted, signal) => settle(wanted, families, planStart, signal),
-    resync: (wanted, signal) =>
-      settle(
-        wanted,
-        families.filter((family) => wanted[family]),
-        planResync,
-        signal,
-      ),
+    async resync(wanted, signal) {
+      const jobs = families.flatMap((family) => (wanted[family] ? [resyncFamily(family, wanted, signal)] : []));
+      return (await Promise.all(jobs)).flat();
+    },
     async clean(after, signal) {
       const found = await Promise.all(families.map((family) => exists(family, signal)));
       const left = families.filter((_, index) => found[index]);
@@ -125,4 +154,8 @@ export function createNftables(deps: { readonly run: Run; readonly logger: Logge
       return left.map((one) => `nft ${tableNames[one]}: removed`);
     },
   };
+}
+
+function listArgv(family: Family): [string, ...string[]] {
+  return ['nft', '-j', 'list', 'table', familyWords[family], tableNames[family]];
 }

@@ -1,7 +1,7 @@
 /** sd_notify by systemd's own program: Node has no datagram sockets of the unix family. */
 import { errorMessage, isAbortError } from '../src/core/errors.ts';
 import type { Logger } from '../src/core/log.ts';
-import { createRun } from './exec.ts';
+import { createPrograms } from './exec.ts';
 
 /**
  * Sends `state` (such as `READY=1`) to the service manager; nothing without NOTIFY_SOCKET. Never fails the caller: a missing
@@ -18,7 +18,7 @@ export async function systemdNotify(
   const { env, logger, signal } = options;
   if (!env['NOTIFY_SOCKET']) return;
   try {
-    await createRun(env)(['systemd-notify', state], { signal, deadlineMs: 5000 });
+    await createPrograms(env).run(['systemd-notify', state], { signal, deadlineMs: 5000 });
   } catch (error) {
     if (isAbortError(error)) throw error;
     logger.debug('service manager not notified', { state, error: errorMessage(error) });

@@ -1,0 +1,178 @@
+/** A machine for the host tests: a network namespace with the host's program inside. */
+import { type ChildProcess, execFile, fork } from 'node:child_process';
+import { mkdtemp, rm, symlink } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import type { ExternalInterface, HostState, InterfaceSelection } from '../../../host/host.ts';
+import { type Cidr, parseCidr, parseInterfaceAddress } from '../../../src/core/ip.ts';
+import type { Answer, Call } from './driver.ts';
+
+export interface NodeOptions {
+  /** What `iptables` is on this machine. */
+  readonly iptables?: 'nft' | 'legacy';
+  /** Programs that are not installed, by the start of their names. */
+  readonly missing?: readonly string[];
+}
+
+export interface Applied {
+  readonly changes: readonly string[];
+  /** Programs started, in order. */
+  readonly commands: readonly string[];
+  readonly logs: readonly string[];
+}
+
+export interface TestNode {
+  readonly name: string;
+  /** Runs a shell command in the namespace, with this machine's iptables; its standard output. */
+  sh(command: string): Promise<string>;
+  apply(state: HostState, phase: 'start' | 'resync'): Promise<Applied>;
+  /** Starts an apply that is killed (SIGKILL) as its program number `at` is started; false when it ended before that. */
+  applyAndDie(state: HostState, phase: 'start' | 'resync', at: number): Promise<boolean>;
+  find(selection: InterfaceSelection): Promise<ExternalInterface>;
+  /** Ends the host's process; the next call starts a new one, as a restart does. */
+  restart(): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** What the host throws, as it comes over the process border. */
+export class HostRefused extends Error {
+  readonly code: string;
+  readonly hint: string | undefined;
+
+  constructor(error: { readonly code: string; readonly message: string; readonly hint: string | undefined }) {
+    super(error.message);
+    this.code = error.code;
+    this.hint = error.hint;
+  }
+}
+
+let counter = 0;
+
+export async function createNode(options: NodeOptions = {}): Promise<TestNode> {
+  const name = `host-${process.pid}-${++counter}`;
+  const folder = await mkdtemp(join(tmpdir(), 'host-test-'));
+  const multi = `/usr/sbin/xtables-${options.iptables ?? 'nft'}-multi`;
+  for (const family of ['iptables', 'ip6tables']) {
+    for (const suffix of ['', '-save', '-restore']) await symlink(multi, join(folder, `${family}${suffix}`));
+  }
+  const env = {
+    PATH: `${folder}:${process.env['PATH']}:/usr/sbin:/sbin`,
+    TEST_MISSING: (options.missing ?? []).join(' '),
+  };
+  await exec('ip', ['netns', 'add', name], env);
+  await exec('ip', ['-n', name, 'link', 'set', 'lo', 'up'], env);
+  let child: ChildProcess | undefined;
+
+  function process_(): ChildProcess {
+    child ??= fork(fileURLToPath(new URL('driver.ts', import.meta.url)), [], {
+      execPath: 'ip',
+      execArgv: ['netns', 'exec', name, process.execPath, '--disable-warning=ExperimentalWarning'],
+      env,
+      serialization: 'advanced',
+    });
+    return child;
+  }
+
+  /** undefined: the process died before it answered. */
+  function call(message: Call): Promise<Answer | undefined> {
+    const target = process_();
+    return new Promise((resolve, reject) => {
+      target.once('error', reject);
+      target.once('message', (answer) => {
+        target.removeAllListeners();
+        resolve(answer as Answer);
+      });
+      target.once('exit', () => {
+        child = undefined;
+        resolve(undefined);
+      });
+      target.send(message);
+    });
+  }
+
+  async function callForResult(message: Call): Promise<Extract<Answer, { result: unknown }>> {
+    const answer = await call(message);
+    if (!answer) throw new Error('the host process died');
+    if ('error' in answer) throw new HostRefused(answer.error);
+    return answer;
+  }
+
+  async function restart(): Promise<void> {
+    const running = child;
+    if (!running) return;
+    child = undefined;
+    const ended = new Promise((resolve) => running.once('exit', resolve));
+    running.kill('SIGKILL');
+    await ended;
+  }
+
+  return {
+    name,
+    sh: (command) => exec('ip', ['netns', 'exec', name, 'sh', '-ec', command], env),
+    async apply(state, phase) {
+      const { result, commands, logs } = await callForResult({ call: 'apply', state, phase });
+      return { ...(result as { changes: readonly string[] }), commands, logs };
+    },
+    async applyAndDie(state, phase, dieAt) {
+      return (await call({ call: 'apply', state, phase, dieAt })) === undefined;
+    },
+    async find(selection) {
+      return (await callForResult({ call: 'find', selection })).result as ExternalInterface;
+    },
+    restart,
+    async close() {
+      await restart();
+      await exec('ip', ['netns', 'delete', name], env);
+      await rm(folder, { recursive: true });
+    },
+  };
+}
+
+/** A state with rules for the recorded network, and nothing else; `changes` on top. */
+export function stateWith(rules: Partial<HostState['rules']>, more: Partial<HostState> = {}): HostState {
+  return {
+    forwarding: [],
+    bridge: undefined,
+    blackholeRoutes: [],
+    ...more,
+    rules: {
+      renderer: 'iptables',
+      masquerade: { randomFully: true, nonMasqueradeCidrs: [] },
+      forward: true,
+      families: { 4: { network: cidr('10.5.0.0/16'), subnet: cidr('10.5.42.0/24') } },
+      ...rules,
+    },
+  };
+}
+
+export const dualStack: HostState['rules']['families'] = {
+  4: { network: cidr('10.5.0.0/16'), subnet: cidr('10.5.42.0/24') },
+  6: { network: cidr('fd42::/48'), subnet: cidr('fd42:0:0:7::/64') },
+};
+
+export function cidr(text: string): Cidr {
+  const parsed = parseCidr(text);
+  if (!parsed) throw new Error(`not a CIDR: ${text}`);
+  return parsed;
+}
+
+export function address(text: string): NonNullable<ReturnType<typeof parseInterfaceAddress>> {
+  const parsed = parseInterfaceAddress(text);
+  if (!parsed) throw new Error(`not an address with a length: ${text}`);
+  return parsed;
+}
+
+/** What a save holds but comments and counters. */
+export function withoutCounters(save: string): string {
+  return save.replace(/^#.*\n/gm, '').replace(/\[\d+:\d+\]/g, '[0:0]');
+}
+
+function exec(program: string, args: readonly string[], env: NodeJS.ProcessEnv): Promise<string> {
+  return new Promise((resolve, reject) => {
+    execFile(program, args, { env }, (error, stdout, stderr) => {
+      if (error) reject(new Error(`${args.join(' ')}: ${stderr || error.message}`));
+      else resolve(stdout);
+    });
+  });
+}
