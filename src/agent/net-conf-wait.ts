@@ -12,6 +12,8 @@ import { createRepeatGate } from '../repeats.ts';
 
 /** Pause between two looks, as flannel's. One small read of one key. */
 const pollMs = 1_000;
+/** After this long without any answer the log says what is waited for; a person may be watching. */
+const silenceMs = 2_000;
 
 export interface NetConfWaitOptions {
   readonly store: LeaseStore;
@@ -28,8 +30,14 @@ export interface NetConfWaitOptions {
  */
 export async function waitForNetConf(options: NetConfWaitOptions, signal: AbortSignal): Promise<NetConf> {
   const gate = createRepeatGate(options);
+  const watching = new AbortController();
+  options.clock.sleep(silenceMs, AbortSignal.any([signal, watching.signal])).then(
+    () => options.logger.warn('no answer from the lease store yet; still trying', { store: options.store.description }),
+    () => {},
+  );
   for (;;) {
     const found = await readOnce(options.store, signal);
+    watching.abort();
     if (found.kind === 'usable') {
       for (const warning of found.warnings) options.logger.warn('net-conf', { warning });
       gate.recovered('net-conf is usable now');
