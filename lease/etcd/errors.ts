@@ -90,7 +90,11 @@ function hintForUnavailable(reason: string): string | undefined {
   }
   if (/ECONNREFUSED|EHOSTUNREACH|ENETUNREACH|ENOTFOUND|name resolution/i.test(reason))
     return 'Check --etcd-endpoints, and that etcd is running.';
-  if (/wrong version number|packet length|protocol error|ECONNRESET|socket hang up|bad record/i.test(reason)) {
+  if (
+    /wrong version number|packet length|protocol error|ECONNRESET|hang up|bad record|Failed to connect|before secure TLS/i.test(
+      reason,
+    )
+  ) {
     return 'Check whether the endpoint speaks http or https.';
   }
   return undefined;
@@ -98,13 +102,17 @@ function hintForUnavailable(reason: string): string | undefined {
 
 /** The reason without the library's wrapping (`GRPCUnavailableError: 14 UNAVAILABLE: ... Resolution note: undefined`). */
 function plainReason(error: unknown): string {
-  return errorMessage(error)
-    .replace(/^\w+Error: /, '')
-    .replace(/^\d+ [A-Z_]+: /, '')
-    .replace(/^No connection established\. Last error: /, '')
-    .replace(/^Error: /, '')
-    .replace(/\.? ?Resolution note:.*$/, '')
-    .trim();
+  return (
+    errorMessage(error)
+      .replace(/^\w+Error: /, '')
+      .replace(/^\d+ [A-Z_]+: /, '')
+      .replace(/^No connection established\. Last error: /, '')
+      .replace(/^Error: /, '')
+      .replace(/\.? ?Resolution note:.*$/, '')
+      // The time of the last try: with it no two messages of one outage would be equal.
+      .replace(/ \(\d{4}-\d\d-\d\dT[\d:.]+Z\)$/, '')
+      .trim()
+  );
 }
 
 /** True for the translated error of a put under an etcd lease that has ended. */

@@ -4,7 +4,7 @@ import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 export interface TcpProxy {
   /** Where to connect instead of to the server. */
   readonly port: number;
-  /** Connections made so far. */
+  /** Connections made so far, refused ones included. */
   readonly connections: number;
   /** Ends all connections, and refuses new ones until `mend`. */
   cut(): void;
@@ -21,11 +21,11 @@ export async function startTcpProxy(targetPort: number): Promise<TcpProxy> {
   const sockets = new Set<Socket>();
 
   const server = createServer((client) => {
+    connections += 1;
     if (state === 'cut') {
       client.destroy();
       return;
     }
-    connections += 1;
     const upstream = connect(targetPort, '127.0.0.1');
     for (const [from, to] of [
       [client, upstream],

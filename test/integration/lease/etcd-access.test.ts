@@ -1,0 +1,161 @@
+/** Certificates, users and rights, on a real etcd that asks for them. */
+
+import { writeFile } from 'node:fs/promises';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { createEtcdStores, type EtcdStoreOptions } from '../../../lease/etcd/stores.ts';
+import type { FlannelVpcError } from '../../../src/core/errors.ts';
+import { type EtcdServer, startEtcd } from '../../fabric/etcd.ts';
+import type { EtcdCertificates } from '../../fabric/etcd-certificates.ts';
+import { never, reader, request } from './fixtures.ts';
+
+const prefix = '/coreos.com/network';
+
+/** Joins, watches and leaves; the watch sees the lease. */
+async function useStore(options: EtcdStoreOptions): Promise<void> {
+  const { leases, close } = createEtcdStores(options);
+  try {
+    const lease = await leases.acquire(request('192.0.2.1'), never);
+    const events = reader(leases.watch(never));
+    expect(await events.next()).toMatchObject({ kind: 'snapshot', list: { leases: [{ subnets: lease.subnets }] } });
+    expect((await leases.renew(lease, never)).how).toBe('kept');
+    await leases.release(lease.subnets, never);
+    expect(await events.next()).toMatchObject({ kind: 'changes' });
+  } finally {
+    await close();
+  }
+}
+
+async function failureOf(options: EtcdStoreOptions): Promise<FlannelVpcError> {
+  const { leases, close } = createEtcdStores({ deadlineMs: 2_000, ...options });
+  try {
+    return await leases.acquire(request('192.0.2.1'), never).then(
+      () => Promise.reject(new Error('it worked')),
+      (error: FlannelVpcError) => error,
+    );
+  } finally {
+    await close();
+  }
+}
+
+describe('an etcd that asks for client certificates', () => {
+  let etcd: EtcdServer;
+  let stranger: EtcdServer;
+  let files: EtcdCertificates;
+  let base: EtcdStoreOptions;
+  beforeAll(async () => {
+    etcd = await startEtcd({ tls: { clientAuth: true } });
+    stranger = await startEtcd({ tls: { clientAuth: false } });
+    if (!etcd.certificates) throw new Error('no certificates');
+    files = etcd.certificates;
+    base = {
+      endpoints: [etcd.endpoint],
+      prefix,
+      caFile: files.caFile,
+      certFile: files.clientCertFile,
+      keyFile: files.clientKeyFile,
+    };
+  });
+  afterAll(async () => {
+    await Promise.all([etcd?.stop(), stranger?.stop()]);
+  });
+
+  it('takes ours', async () => {
+    await useStore(base);
+  });
+
+  it('is told apart from one whose authority is not ours', async () => {
+    const error = await failureOf({ ...base, caFile: stranger.certificates?.caFile });
+    expect(error).toMatchObject({ code: 'STORE_UNAVAILABLE', hint: expect.stringContaining('--etcd-cafile') });
+  });
+
+  it('is not trusted by the system’s authorities', async () => {
+    const error = await failureOf({ ...base, caFile: '' });
+    expect(error).toMatchObject({ code: 'STORE_UNAVAILABLE', hint: expect.stringContaining('--etcd-cafile') });
+  });
+
+  it('refuses a missing certificate, and that is said', async () => {
+    const error = await failureOf({ ...base, certFile: undefined, keyFile: undefined });
+    expect(error).toMatchObject({
+      code: 'STORE_DENIED',
+      retry: 'slow',
+      hint: expect.stringContaining('--etcd-certfile'),
+    });
+  });
+
+  it('refuses a certificate of another authority', async () => {
+    const { clientCertFile, clientKeyFile } = stranger.certificates ?? files;
+    const error = await failureOf({ ...base, certFile: clientCertFile, keyFile: clientKeyFile });
+    expect(error).toMatchObject({ code: 'STORE_DENIED', hint: expect.stringContaining('--etcd-certfile') });
+  });
+
+  it('is not reached by plain http, and the hint says so', async () => {
+    const error = await failureOf({ endpoints: [etcd.endpoint.replace('https', 'http')], prefix });
+    expect(error).toMatchObject({ code: 'STORE_UNAVAILABLE', hint: expect.stringContaining('http or https') });
+  });
+
+  it('can be used with an authority alone where it asks for no client certificate', async () => {
+    await useStore({ endpoints: [stranger.endpoint], prefix, caFile: stranger.certificates?.caFile });
+  });
+
+  it('is never asked when a file can not be read or is none', async () => {
+    const notPem = `${files.caFile}.txt`;
+    await writeFile(notPem, 'hello');
+    const wrong: Partial<EtcdStoreOptions>[] = [
+      { caFile: '/nonexistent/ca.pem' },
+      { caFile: notPem },
+      { keyFile: '' },
+      { certFile: undefined },
+      { keyFile: '/nonexistent/key.pem' },
+    ];
+    for (const more of wrong) {
+      expect(() => createEtcdStores({ ...base, ...more })).toThrow(expect.objectContaining({ code: 'CONFIG_INVALID' }));
+    }
+  });
+});
+
+describe('an etcd with users', () => {
+  const user = { name: 'flannel', password: 'p:ss word&', prefix };
+  let etcd: EtcdServer;
+  let base: EtcdStoreOptions;
+  beforeAll(async () => {
+    etcd = await startEtcd({ user });
+    base = { endpoints: [etcd.endpoint], prefix, username: user.name, password: user.password };
+  });
+  afterAll(async () => {
+    await etcd?.stop();
+  });
+
+  it('lets in a user who may read and write below the prefix only', async () => {
+    await useStore(base);
+  });
+
+  it.each<[string, Partial<EtcdStoreOptions>, string]>([
+    ['a wrong password', { password: 'secret-guess' }, '--etcd-username'],
+    ['an unknown user', { username: 'nobody', password: 'secret-guess' }, '--etcd-username'],
+    ['no user', { username: '', password: '' }, '--etcd-username'],
+    ['a prefix without rights', { prefix: '/elsewhere' }, 'prefix'],
+  ])('refuses %s clearly, at once, and without repeating a secret', async (_, more, hint) => {
+    const error = await failureOf({ ...base, ...more, deadlineMs: 60_000 });
+    expect(error).toMatchObject({ code: 'STORE_DENIED', retry: 'slow', hint: expect.stringContaining(hint) });
+    expect(`${error.message} ${error.hint} ${JSON.stringify(error.details)}`).not.toMatch(/secret-guess|p:ss word/);
+  });
+
+  it('that forgot our login, since it restarted, is logged in to again', async () => {
+    const { leases, close } = createEtcdStores(base);
+    const lease = await leases.acquire(request('192.0.2.7'), never);
+    const events = reader(leases.watch(never));
+    await events.next();
+    await etcd.kill();
+    await etcd.restart();
+    expect((await leases.renew(lease, never)).how).toBe('kept');
+    await leases.release(lease.subnets, never);
+    expect(await events.next()).toMatchObject({ kind: 'changes', removed: [expect.anything()] });
+    await close();
+  });
+});
+
+it('an etcd without users is used all the same by a client that has a password', async () => {
+  const etcd = await startEtcd();
+  await useStore({ endpoints: [etcd.endpoint], prefix, username: 'flannel', password: 'x' });
+  await etcd.stop();
+});
