@@ -12,6 +12,7 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { build, type Metafile, type Plugin } from 'esbuild';
+import { writeOutAwsKeys } from './aws-schemas.ts';
 
 const run = promisify(execFile);
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
@@ -102,7 +103,7 @@ async function bundle(target: string): Promise<void> {
     minifyWhitespace: true,
     legalComments: 'linked',
     banner: { js: commonJsNames },
-    plugins: [inlineEtcdProtos],
+    plugins: [inlineEtcdProtos, writeOutAwsKeys],
     metafile: true,
     logLevel: 'warning',
   });
