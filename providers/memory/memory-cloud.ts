@@ -4,7 +4,8 @@
  */
 import { type Clock, systemClock } from '../../src/core/clock.ts';
 import { FlannelVpcError } from '../../src/core/errors.ts';
-import type { CloudProvider, ProviderCapabilities, RouteChange, RouteEntry } from '../provider.ts';
+import type { CloudProvider, ProviderCapabilities, RouteEntry } from '../provider.ts';
+import type { MemoryChange } from './memory-change.ts';
 import { MemoryProvider } from './memory-provider.ts';
 import { routeState } from './route-state.ts';
 import {
@@ -78,10 +79,6 @@ export interface MemoryCloud {
   count(...actions: readonly MemoryAction[]): number;
   resetCalls(): void;
 }
-
-export type MemoryChange =
-  | { readonly kind: 'route'; readonly change: RouteChange }
-  | { readonly kind: 'forwards'; readonly nicId: string };
 
 const awsLike: ProviderCapabilities = {
   families: [4, 6],

@@ -14,7 +14,7 @@ import type {
   RouteTarget,
   TableSelector,
 } from '../provider.ts';
-import type { MemoryChange } from './memory-cloud.ts';
+import type { MemoryChange } from './memory-change.ts';
 import { routeState } from './route-state.ts';
 import type { Traffic } from './traffic.ts';
 import type { Nic, StoredRoute, Table, World } from './world.ts';

@@ -28,6 +28,8 @@ export interface Process {
   /** Sends a signal (SIGTERM by default) and waits for the end. Resolves at once when it has ended already. */
   kill(signal?: NodeJS.Signals): Promise<number | string>;
   signal(signal: NodeJS.Signals): void;
+  /** Text for its standard input, which is open until the end. */
+  write(text: string): void;
   /** Waits until the log matches. @throws Error with the log when it does not in time or the program ends before. */
   waitForLog(pattern: RegExp, timeoutMs?: number): Promise<RegExpExecArray>;
 }
@@ -75,8 +77,10 @@ export function start(argv: readonly string[], env: Readonly<Record<string, stri
   const [program = '', ...rest] = argv;
   const child: ChildProcess = spawn(program, rest, {
     env: { ...process.env, ...env },
-    stdio: ['ignore', 'pipe', 'pipe'],
+    stdio: ['pipe', 'pipe', 'pipe'],
   });
+  // A program that does not read its input is no failure of ours.
+  child.stdin?.on('error', () => {});
   let log = '';
   let stdout = '';
   const changed = new Set<() => void>();
@@ -109,6 +113,9 @@ export function start(argv: readonly string[], env: Readonly<Record<string, stri
     lines: () => stdout.split('\n').slice(0, -1),
     signal(signal) {
       child.kill(signal);
+    },
+    write(text) {
+      child.stdin?.write(text);
     },
     async kill(signal = 'SIGTERM') {
       child.kill(signal);
