@@ -20,7 +20,7 @@ const maxBodyBytes = 1024 * 1024;
 export class MetadataServer {
   readonly #endpoint: URL;
   readonly #timeoutMs: number;
-  readonly #agent = new Agent({ keepAlive: true, maxSockets: 8 });
+  readonly #agent = new Agent({ keepAlive: true, maxSockets: 16 });
   #token = '';
 
   private constructor(endpoint: URL, timeoutMs: number) {

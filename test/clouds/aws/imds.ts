@@ -54,6 +54,8 @@ export interface MetadataServer {
   readonly url: string;
   /** Every request as `METHOD path`, in order. */
   readonly requests: readonly string[];
+  /** Most requests that waited for their answers at one time. */
+  readonly mostAtOnce: number;
   setMetadata(metadata: InstanceMetadata): void;
   /** Those given; the others stay as they are. */
   setFaults(faults: MetadataFaults): void;
@@ -73,9 +75,16 @@ export async function startMetadataServer(options: MetadataServerOptions): Promi
   let faults = options.faults ?? {};
   const tokens = new Set<string>();
   const requests: string[] = [];
+  let waiting = 0;
+  let mostAtOnce = 0;
 
   const server = createServer((request, response) => {
     requests.push(`${request.method} ${request.url}`);
+    waiting += 1;
+    mostAtOnce = Math.max(mostAtOnce, waiting);
+    response.once('close', () => {
+      waiting -= 1;
+    });
     if (faults.silent) return;
     setTimeout(() => answer(request, response), faults.delayMs ?? 0);
   });
@@ -113,6 +122,9 @@ export async function startMetadataServer(options: MetadataServerOptions): Promi
   return {
     url: `http://${address}:${port}`,
     requests,
+    get mostAtOnce() {
+      return mostAtOnce;
+    },
     setMetadata: (changed) => void (metadata = changed),
     setFaults: (changed) => void (faults = { ...faults, ...changed }),
     async stop() {
