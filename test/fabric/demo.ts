@@ -1,0 +1,127 @@
+/**
+ * `make demo`: three nodes lease subnets, a VPC route table fills, and pods reach each other through it. Everything lives in
+ * the namespaces that enter.sh made and ends with this process.
+ */
+import { parseArgs } from 'node:util';
+import { bridge, type Cluster, type ClusterNode, createCluster, podNetwork } from './cluster.ts';
+import { matrixText, pingMatrix } from './matrix.ts';
+import { assertInRig } from './rig.ts';
+import { countAnswers, openFlows, startEcho } from './traffic.ts';
+
+const started = performance.now();
+
+function say(text: string): void {
+  process.stdout.write(`${text}\n`);
+}
+
+function step(text: string): void {
+  say(`[${((performance.now() - started) / 1000).toFixed(1).padStart(5)} s] ${text}`);
+}
+
+const places = [
+  { name: 'node-1', subnet: 'explicit', address: '10.0.1.11', rpFilter: 1 },
+  { name: 'node-2', subnet: 'explicit', address: '10.0.1.12', rpFilter: 2 },
+  { name: 'node-3', subnet: 'main', address: '10.0.2.13', rpFilter: 2 },
+] as const;
+
+async function demo(keep: boolean, ended: Promise<unknown>): Promise<boolean> {
+  say(`flannel-vpc demo: pod network ${podNetwork}, real etcd, EC2 by LocalStack, a VPC made of network namespaces.`);
+  say('Nothing of this machine’s own network is touched.\n');
+  const cluster = await createCluster({ progress: step });
+  const nodes: ClusterNode[] = [];
+  for (const place of places) {
+    const added = await cluster.addNode(place);
+    nodes.push(added);
+    step(`${place.name}: instance ${added.instance.id}, ${place.address} in ${added.instance.subnet.id}, ${added.instance.nicId}`);
+  }
+  cluster.world.proxy.resetLog();
+  step('starting flannel-vpc agent on each node');
+  for (const each of nodes) each.start();
+  for (const each of nodes) {
+    await each.agent.ready();
+    const lease = await each.podSubnet();
+    step(`${each.node.name} leased ${lease}; its route stands, subnet.env is written`);
+  }
+  step(`EC2 calls of the three nodes: ${callText(cluster)}`);
+  const pods = [];
+  for (const each of nodes) pods.push(await each.addPod('pod'));
+  step(`a pod on each node's bridge ${bridge}: ${pods.map((pod) => pod.address).join(', ')}`);
+
+  await showTables(cluster);
+  await showLeases(cluster);
+
+  step('every pod and node pings every other one (answered/sent)');
+  const reached = await pingMatrix([...pods, ...nodes.map(({ node }) => node)]);
+  say(`\n${matrixText(reached)}\n`);
+  const [first, second] = pods;
+  if (!first || !second) throw new Error('no pods');
+  const large = await countAnswers({ from: first, to: second, packetBytes: cluster.vpc.mtu }, 5);
+  step(`packets of ${cluster.vpc.mtu} bytes that may not be fragmented, pod to pod: ${large}/5 answered`);
+  await startEcho({ ...cluster.vpc.outside });
+  const [flow] = await openFlows({ from: first, to: cluster.vpc.outside }, 2);
+  step(`a pod talks to ${cluster.vpc.outside.address} outside; it is seen there as ${flow?.seen} (masqueraded to its node)`);
+  const whole = reached.every(({ sent, answered }) => sent === answered) && large === 5 && flow?.seen === nodes[0]?.node.address;
+  step(whole ? 'all of it works' : 'NOT all of it works');
+  if (keep) {
+    howToLookAround(nodes);
+    await ended;
+  }
+  step('cleaning up');
+  await cluster.stop();
+  return whole;
+}
+
+function callText({ world }: Cluster): string {
+  return Object.entries(world.proxy.counts())
+    .map(([action, count]) => `${action} ${count}`)
+    .join(', ');
+}
+
+async function showTables({ world }: Cluster): Promise<void> {
+  for (const tableId of [world.explicitTableId, world.mainTableId]) {
+    step(`route table ${tableId}`);
+    for (const [destination, target] of Object.entries(await world.staticRoutes(tableId))) {
+      say(`           ${destination.padEnd(18)} ${target}`);
+    }
+  }
+}
+
+async function showLeases({ etcd }: Cluster): Promise<void> {
+  step('leases in etcd');
+  for (const { key, value } of await etcd.keys('/coreos.com/network/subnets/')) {
+    const { PublicIP, FlannelVPC } = JSON.parse(value) as { PublicIP: string; FlannelVPC?: { instanceId?: string } };
+    say(`           ${key.split('/').at(-1)?.padEnd(18)} ${PublicIP} ${FlannelVPC?.instanceId ?? ''}`);
+  }
+}
+
+function howToLookAround(nodes: readonly ClusterNode[]): void {
+  say(`
+It goes on running; Ctrl-C ends it and cleans up. In another terminal, as root:
+
+  nsenter --target ${process.pid === 1 ? 1 : '$(pgrep -f test/fabric/demo.ts | tail -1)'} --net --mount bash   # inside the demo
+  ip netns                                              # routers, nodes and pods
+  ip netns exec node-1-pod ping -c 3 ${nodes[1] ? '<address of another pod>' : ''}
+  ip netns exec vpc-router ip rule                      # one route table per subnet, as in the VPC
+  ip netns exec node-1 iptables-save                    # flannel's chains
+  ip netns exec node-1 curl -s localhost:8081/metrics   # the agent of node-1
+`);
+}
+
+const { values } = parseArgs({ options: { keep: { type: 'boolean', default: false }, help: { type: 'boolean', default: false } } });
+if (values.help) {
+  say('make demo [ARGS=--keep]: with --keep it stays until Ctrl-C.');
+  process.exit(0);
+}
+assertInRig();
+const interrupted = Promise.withResolvers<void>();
+for (const name of ['SIGINT', 'SIGTERM'] as const) {
+  process.on(name, () => {
+    interrupted.resolve();
+    if (values.keep) return;
+    // Ending the process ends its namespaces, and with them all that was made.
+    say('\nended by a signal; everything the demo made goes with it');
+    process.exit(130);
+  });
+}
+const whole = await demo(values.keep, interrupted.promise);
+process.exit(whole ? 0 : 1);
