@@ -1,7 +1,8 @@
 /** The connection to EC2: loaded and opened at the first call, one attempt a call, every failure in our own words. */
 import type { EC2Client, EC2ClientConfig } from '@aws-sdk/client-ec2';
 import type { Logger } from '../../src/core/log.ts';
-import { type CallContext, translateError } from './errors.ts';
+import { type CallContext, isNoCredentials, noCredentials, translateError } from './errors.ts';
+import { readRoleName } from './imds.ts';
 
 type Sdk = typeof import('./sdk.ts');
 
@@ -49,7 +50,25 @@ export class Ec2 {
       this.#client ??= new sdk.EC2Client(clientConfig(this.#options));
       return await run(this.#client, sdk, { abortSignal: signal });
     } catch (error) {
+      if (isNoCredentials(error) && !signal.aborted) throw await this.#explainNoCredentials(error, context, signal);
       throw translateError(error, context, signal);
+    }
+  }
+
+  /**
+   * The SDK says only that no source had credentials. On an instance the difference matters: a metadata server that does not
+   * answer may do so in a moment, a missing role takes a person.
+   */
+  async #explainNoCredentials(cause: unknown, context: CallContext, signal: AbortSignal): Promise<Error> {
+    if (this.#options.environment['AWS_EC2_METADATA_DISABLED']?.toLowerCase() === 'true') {
+      return noCredentials(cause, context, 'no source has credentials, and AWS_EC2_METADATA_DISABLED hides the role');
+    }
+    try {
+      const role = await readRoleName(this.#options, signal);
+      const why = role === undefined ? 'no role is attached to this instance' : `the role ${role} gave no credentials`;
+      return noCredentials(cause, context, `no source has credentials; ${why}`);
+    } catch (error) {
+      return translateError(error, context, signal);
     }
   }
 

@@ -120,9 +120,7 @@ function translateOther(error: unknown, context: CallContext): FlannelVpcError {
       hint: 'set AWS_REGION; on an instance the metadata server tells it',
     });
   }
-  if (/^(CredentialsProviderError|TokenProviderError|ProviderError|InstanceMetadataV1FallbackError)$/.test(name)) {
-    return noCredentials(error, message, context);
-  }
+  if (isNoCredentials(error)) return noCredentials(error, context, message);
   const certificate = /certificate|self.signed|UNABLE_TO_VERIFY/i.test(`${message} ${systemCode(error) ?? ''}`);
   return failure('TRANSIENT', context, name === 'TimeoutError' ? `timed out (${message})` : message, {
     cause: error,
@@ -133,18 +131,18 @@ function translateOther(error: unknown, context: CallContext): FlannelVpcError {
   });
 }
 
-function noCredentials(error: unknown, message: string, context: CallContext): FlannelVpcError {
-  // The metadata server may be back in a moment; a missing role takes a person.
-  if (/Unable to connect|TimeoutError|Error response received/i.test(message)) {
-    return failure('METADATA_UNAVAILABLE', context, `credentials: ${message}`, {
-      cause: error,
-      hint: 'attach a role to the instance and let this program reach 169.254.169.254 (hop limit 2 inside a container), or set AWS_ACCESS_KEY_ID',
-    });
-  }
-  return failure('PERMISSION_DENIED', context, message, {
-    cause: error,
+/** True when the SDK's chain found no credentials. */
+export function isNoCredentials(error: unknown): boolean {
+  return /^(CredentialsProviderError|TokenProviderError|ProviderError|InstanceMetadataV1FallbackError)$/.test(
+    nameOf(error),
+  );
+}
+
+/** The error for want of credentials; `why` is all that is known of the reason. */
+export function noCredentials(cause: unknown, context: CallContext, why: string): FlannelVpcError {
+  return failure('PERMISSION_DENIED', context, why, {
+    cause,
     hint: 'attach a role with the policy in providers/aws-vpc/README.md to the instance, or give credentials in the environment',
-    details: { action: context.action },
   });
 }
 

@@ -29,6 +29,16 @@ export async function readIdentity(options: MetadataOptions, signal: AbortSignal
   }
 }
 
+/** Name of the role attached to this instance, undefined when there is none. @throws METADATA_UNAVAILABLE with advice; an AbortError. */
+export async function readRoleName(options: MetadataOptions, signal: AbortSignal): Promise<string | undefined> {
+  const server = await MetadataServer.open(options, signal);
+  try {
+    return lines(await server.get('/latest/meta-data/iam/security-credentials/', signal))[0];
+  } finally {
+    server.close();
+  }
+}
+
 async function readNic(server: MetadataServer, mac: string, signal: AbortSignal): Promise<MachineNic> {
   const read = (leaf: string) => server.get(`${macsPath}${mac}/${leaf}`, signal);
   const [nicId, subnetId, networkId, ipv4s, ipv6s] = await Promise.all(
