@@ -40,19 +40,33 @@ export function planStart(
       const chain = listed.get(kind.name);
       const rules = wanted[kind.kind] ?? [];
       return (
-        chain !== undefined &&
         isBound(chain, kind) &&
         chain.rules.length === rules.length &&
         rules.every((rule, index) => isRule(family, rule, chain.rules[index], forms))
       );
     });
   if (same) return inPlace;
-  // `add` first: `delete` refuses a table that is not there.
-  const path = tablePath(family);
   return {
-    script: `add table ${path}\ndelete table ${path}\n${tableText(family, wanted)}`,
+    script: listed ? rewriteScript(family, listed, wanted) : tableText(family, wanted),
     changes: [`nft ${tableNames[family]}: ${listed ? 'written anew' : 'written'}`],
   };
+}
+
+/** The table and the hooks that are right stay; all rules go and the wanted ones come. */
+function rewriteScript(family: Family, listed: ListedTable, wanted: FamilyRules): string {
+  const path = tablePath(family);
+  const kinds = chainKinds.filter((kind) => wanted[kind.kind]);
+  const kept = kinds.filter((kind) => isBound(listed.get(kind.name), kind));
+  const lines = [`flush table ${path}`];
+  for (const name of listed.keys()) {
+    if (!kept.some((kind) => kind.name === name)) lines.push(`delete chain ${path} ${name}`);
+  }
+  for (const kind of kinds) {
+    const rules = wanted[kind.kind] ?? [];
+    if (!kept.includes(kind)) lines.push(`table ${path} {\n${chainText(family, kind, rules)}}`);
+    else lines.push(...rules.map((rule) => `add rule ${path} ${kind.name} ${ruleText(family, rule)}`));
+  }
+  return `${lines.join('\n')}\n`;
 }
 
 /** Repairs what is missing and leaves what others put into the table. */
@@ -70,7 +84,7 @@ export function planResync(
     const rules = wanted[kind.kind];
     if (!rules) continue;
     const chain = listed.get(kind.name);
-    if (!chain || !isBound(chain, kind)) {
+    if (!isBound(chain, kind)) {
       if (chain) lines.push(`flush chain ${path} ${kind.name}`, `delete chain ${path} ${kind.name}`);
       lines.push(`table ${path} {\n${chainText(family, kind, rules)}}`);
       changes.push(`nft ${tableNames[family]} ${kind.name}: missing chain restored`);
@@ -105,8 +119,9 @@ function isRule(family: Family, rule: Rule, listed: ListedRule | undefined, form
   return listed.expr === ruleJson(family, rule) || listed.expr === forms.get(ruleText(family, rule));
 }
 
-function isBound(chain: ListedChain, kind: (typeof chainKinds)[number]): boolean {
+function isBound(chain: ListedChain | undefined, kind: (typeof chainKinds)[number]): chain is ListedChain {
   return (
+    chain !== undefined &&
     chain.type === kind.type &&
     chain.hook === kind.hook &&
     chain.priority === kind.priority &&
