@@ -19,6 +19,11 @@ export function networkFull(ranges: LeaseRequest['ranges'], family: Family): Fla
   );
 }
 
+/** The ranges of a request are those of an older net-conf. */
+export function netConfChanged(): FlannelVpcError {
+  return new FlannelVpcError('CONFLICT', 'net-conf has changed since it was read; a subnet is chosen by the new one');
+}
+
 /** Somebody else holds our subnet, or one that overlaps it. `lease` is undefined where the holder's value can't be read. */
 export function leaseLost(
   ours: PerFamily<Cidr>,

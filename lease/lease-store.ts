@@ -27,6 +27,11 @@ export interface LeaseRequest {
    * lease with our address but another instance id belongs to a machine that is gone.
    */
   readonly publicIpConfirmed: boolean;
+  /**
+   * `NetConfDocument.revision` of the net-conf that the ranges come from, where it is in the store. A new subnet is claimed only
+   * while it stands: nodes that act on net-confs with different subnet lengths could else claim overlapping subnets at one moment.
+   */
+  readonly netConfRevision?: string | undefined;
   /** How long an unrenewed lease lives, seconds. flannel: 86400. */
   readonly ttlSeconds: number;
 }
@@ -69,7 +74,8 @@ export interface LeaseStore {
    * Gets this node a lease by flannel's rules (kept, previous, or a free one), claimed by compare-and-swap. Lost races
    * are retried inside with jitter. Safe when killed at any point: at worst an etcd lease without a key runs out.
    *
-   * @throws NETWORK_FULL when no subnet is free (the caller waits and tries again).
+   * @throws NETWORK_FULL when no subnet is free (the caller waits, reads net-conf again, and tries again).
+   * @throws CONFLICT when net-conf is no longer the one the ranges come from: read it again.
    */
   acquire(request: LeaseRequest, signal: AbortSignal): Promise<OwnedLease>;
 

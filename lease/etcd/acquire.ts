@@ -77,7 +77,7 @@ function keep(
 }
 
 export interface NewLease {
-  readonly request: Pick<LeaseRequest, 'attributes' | 'ttlSeconds'>;
+  readonly request: Pick<LeaseRequest, 'attributes' | 'ttlSeconds' | 'netConfRevision'>;
   readonly candidates: readonly (Pick<Candidate, 'subnets'> & Pick<OwnedLease, 'how'>)[];
   readonly removes: readonly LeaseEntry[];
   readonly list: EntryList;
@@ -89,12 +89,12 @@ export async function claim(
   wanted: NewLease,
   signal: AbortSignal,
 ): Promise<{ readonly lease: OwnedLease } | { readonly list: EntryList }> {
-  const { attributes, ttlSeconds } = wanted.request;
+  const { attributes, ttlSeconds, netConfRevision } = wanted.request;
   const etcdLease = await parts.grants.take(ttlSeconds, signal);
   const expiresAt = parts.clock.now() + ttlSeconds * 1_000;
   const value = encodeLeaseValue(attributes);
   try {
-    const outcome = await claimSubnets(parts, { ...wanted, value, etcdLease }, signal);
+    const outcome = await claimSubnets(parts, { ...wanted, value, etcdLease, netConfRevision }, signal);
     if (outcome.kind === 'lost') return { list: outcome.list };
     parts.grants.used(etcdLease);
     const { key, revision, candidate } = outcome;

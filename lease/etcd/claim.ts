@@ -11,6 +11,7 @@
  */
 import type { ICompare, IRequestOp, ITxnRequest, ITxnResponse } from 'etcd3';
 import { type Cidr, cidrOf, formatIp, networkAddress, type PerFamily } from '../../src/core/ip.ts';
+import { netConfChanged } from '../failures.ts';
 import { subnetsOf } from '../lease-key.ts';
 import type { EntryList, LeaseEntry } from './entries.ts';
 import { cidrKeyPart, type EtcdKeys, leaseKeyOf, subnetKeyPart } from './keys.ts';
@@ -18,6 +19,7 @@ import {
   deleteOp,
   ifNothingNew,
   ifNothingPut,
+  ifUnchanged,
   type KeyRange,
   oneKey,
   prefixRange,
@@ -37,6 +39,8 @@ export interface ClaimRequest<C extends { readonly subnets: PerFamily<Cidr> }> {
   readonly list: EntryList;
   /** Leases to delete in the same step. */
   readonly removes: readonly LeaseEntry[];
+  /** See `LeaseRequest`. */
+  readonly netConfRevision?: string | undefined;
 }
 
 export type ClaimOutcome<C> =
@@ -44,7 +48,7 @@ export type ClaimOutcome<C> =
   /** Nothing was written. The list is what stands there now, read in the same transaction. */
   | { readonly kind: 'lost'; readonly list: EntryList };
 
-/** Tries to make the lease. Sent twice it claims once. */
+/** Tries to make the lease. Sent twice it claims once. Throws CONFLICT when net-conf has changed. */
 export async function claimSubnets<C extends { readonly subnets: PerFamily<Cidr> }>(
   parts: Pick<EtcdParts, 'client' | 'keys' | 'reader'>,
   request: ClaimRequest<C>,
@@ -52,6 +56,10 @@ export async function claimSubnets<C extends { readonly subnets: PerFamily<Cidr>
 ): Promise<ClaimOutcome<C>> {
   const { client, keys, reader } = parts;
   const answer = await client.txn(claimTransaction(keys, request), 'claim a subnet', signal);
+  const netConf = answer.responses[1]?.response_range?.kvs[0];
+  if (!answer.succeeded && request.netConfRevision !== undefined && netConf?.mod_revision !== request.netConfRevision) {
+    throw netConfChanged();
+  }
   // Walks down the else-branches to the candidate that was put, or to the list.
   let branch: ITxnResponse = answer;
   for (const candidate of request.candidates) {
@@ -68,7 +76,7 @@ export async function claimSubnets<C extends { readonly subnets: PerFamily<Cidr>
 }
 
 function claimTransaction(keys: EtcdKeys, request: ClaimRequest<{ readonly subnets: PerFamily<Cidr> }>): ITxnRequest {
-  const { candidates, value, etcdLease, list, removes } = request;
+  const { candidates, value, etcdLease, list, removes, netConfRevision } = request;
   const elseRead = [readOp(prefixRange(keys.subnets))];
   const tries = candidates.reduceRight<IRequestOp[]>((otherwise, { subnets }) => {
     const key = leaseKeyOf(keys, subnets);
@@ -84,9 +92,10 @@ function claimTransaction(keys: EtcdKeys, request: ClaimRequest<{ readonly subne
       // A copy of this very transaction may have been carried out before, its answer lost.
       ...candidates.map(({ subnets }) => unlessOn(leaseKeyOf(keys, subnets), etcdLease)),
       ...removes.map((entry) => ifNothingPut(oneKey(entry.key), list.revision)),
+      ...(netConfRevision === undefined ? [] : [ifUnchanged(keys.config, netConfRevision)]),
     ],
     success: tries,
-    failure: elseRead,
+    failure: [...elseRead, readOp(oneKey(keys.config))],
   };
 }
 

@@ -1,7 +1,7 @@
 /** Leases in memory, with every promise of the seam: one process is one transaction. */
 import { isDeepStrictEqual } from 'node:util';
 import type { Cidr, PerFamily } from '../../src/core/ip.ts';
-import { leaseLost, networkFull } from '../failures.ts';
+import { leaseLost, netConfChanged, networkFull } from '../failures.ts';
 import { kinship } from '../identity.ts';
 import type { Lease, LeaseAttributes, LeaseKey, LeaseList } from '../lease.ts';
 import { leaseKey, subnetsOverlap } from '../lease-key.ts';
@@ -73,6 +73,8 @@ export function createMemoryLeaseStore(world: MemoryWorld): LeaseStore {
           selection.takenOver ? 'taken-over' : 'rewritten',
         );
       }
+      const { netConfRevision } = request;
+      if (netConfRevision !== undefined && netConfRevision !== world.netConf()?.revision) throw netConfChanged();
       const [best] = selection.candidates;
       if (!best) throw new Error('a claim without a candidate');
       for (const { subnets } of selection.removes) world.deleteLease(subnets);

@@ -185,6 +185,26 @@ export function describeLeaseStore(name: string, make: () => Promise<LeaseWorld>
         ).rejects.toMatchObject({ code: 'NETWORK_FULL' });
       });
 
+      it('claims nothing by a net-conf that has changed, and keeps what it has all the same', async () => {
+        const readRevision = async (): Promise<string | undefined> => (await store.readNetConf(never))?.revision;
+        await world.setNetConf('{"Network":"10.5.0.0/16"}');
+        const first = await readRevision();
+        const lease = await store.acquire(request('192.0.2.1', { netConfRevision: first }), never);
+        await world.setNetConf('{"Network":"10.5.0.0/16","SubnetLen":26}');
+        await expect(
+          world.store().acquire(request('192.0.2.2', { netConfRevision: first }), never),
+        ).rejects.toMatchObject({
+          code: 'CONFLICT',
+          retry: 'now',
+        });
+        expect(await restarted().acquire(request('192.0.2.1', { netConfRevision: first }), never)).toMatchObject({
+          subnets: lease.subnets,
+          how: 'kept',
+        });
+        const next = request('192.0.2.2', { netConfRevision: await readRevision() });
+        expect((await world.store().acquire(next, never)).how).toBe('allocated');
+      });
+
       it('leases in both families, and keeps the halves when IPv6 is switched on', async () => {
         const v4 = await store.acquire(request('192.0.2.1', { ranges: ranges(four) }), never);
         const both = request(['192.0.2.1', 'fd00::1'], { ranges: ranges(four, four6) });
