@@ -71,6 +71,9 @@ export function parseSave(text: string): Saved {
         chain: line.slice(3, end < 0 ? undefined : end),
         text: end < 0 ? '' : line.slice(end + 1).trimEnd(),
       });
+    } else {
+      const name = /^# Table [`'](\S+)' is incompatible/.exec(line)?.[1];
+      if (name !== undefined) incompatible.add(name);
     }
   }
   return { tables, incompatible, ...parseVersion(text.slice(0, 200)) };
