@@ -15,7 +15,7 @@ type Edge = readonly [from: string, to: string, rule?: string];
 async function refused(edges: readonly Edge[]): Promise<readonly Edge[]> {
   const folder = await mkdtemp(join(tmpdir(), 'import-rules-'));
   try {
-    for (const path of new Set(edges.map(([from, to]) => [from, to]).flat())) {
+    for (const path of new Set([...edges.map(([from]) => from), ...edges.map(([, to]) => to)])) {
       await mkdir(dirname(join(folder, path)), { recursive: true });
       const up = '../'.repeat(path.split('/').length - 1);
       const lines = edges
