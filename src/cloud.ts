@@ -1,10 +1,11 @@
 /** Opens the cloud that net-conf chose: its provider, loaded only now, inside its budget. */
-import type { Clock, Random } from './core/clock.ts';
-import { FlannelVpcError } from './core/errors.ts';
-import type { Logger } from './core/log.ts';
+
 import { withBudget } from '../providers/budget.ts';
 import { backendTypes } from '../providers/catalog.ts';
 import type { CloudProvider } from '../providers/provider.ts';
+import type { Clock, Random } from './core/clock.ts';
+import { FlannelVpcError } from './core/errors.ts';
+import type { Logger } from './core/log.ts';
 import type { NetConf } from './netconf/net-conf.ts';
 
 export interface OpenCloud {
@@ -24,7 +25,8 @@ export interface OpenCloudOptions {
 export async function openCloud(netConf: NetConf, options: OpenCloudOptions): Promise<OpenCloud | undefined> {
   const { type: name, config } = netConf.backend;
   const type = backendTypes.find((candidate) => candidate.name === name);
-  if (!type) throw new FlannelVpcError('INTERNAL', `backend ${name} passed net-conf's checks and is not in the catalog`);
+  if (!type)
+    throw new FlannelVpcError('INTERNAL', `backend ${name} passed net-conf's checks and is not in the catalog`);
   if (!type.load) return undefined;
   const provider = withBudget(await type.load({ ...options, config }), options);
   return { provider, tableIds: type.routeTableIds?.(config) ?? [] };

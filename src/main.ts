@@ -43,7 +43,8 @@ function fail(error: unknown): number {
     process.stderr.write(`flannel-vpc: ${error instanceof Error ? error.stack : errorMessage(error)}\n`);
     return exitCodes.failure;
   }
-  const hint = error.code === 'USAGE' ? 'See "flannel-vpc help", or "flannel-vpc help agent" for the flags.' : error.hint;
+  const hint =
+    error.code === 'USAGE' ? 'See "flannel-vpc help", or "flannel-vpc help agent" for the flags.' : error.hint;
   process.stderr.write(`flannel-vpc: ${error.message}${hint === undefined ? '' : `\n${hint}`}\n`);
   return error.code === 'USAGE' ? exitCodes.usage : exitCodes.failure;
 }

@@ -3,14 +3,15 @@
  *
  * subnet.env is written last: a container runtime that sees it may start pods at once, and they must reach each other.
  */
-import type { AgentOptions } from '../cli/agent-options.ts';
-import type { Clock, Random } from '../core/clock.ts';
-import { formatIp } from '../core/ip.ts';
-import type { Logger } from '../core/log.ts';
+
 import type { ExternalInterface, Host, SubnetFile } from '../../host/host.ts';
 import type { LeaseStore, OwnedLease } from '../../lease/lease-store.ts';
 import type { OwnershipStore } from '../../lease/ownership-store.ts';
+import type { AgentOptions } from '../cli/agent-options.ts';
 import type { OpenCloud } from '../cloud.ts';
+import type { Clock, Random } from '../core/clock.ts';
+import { formatIp } from '../core/ip.ts';
+import type { Logger } from '../core/log.ts';
 import type { Readiness } from '../health/status.ts';
 import type { AgentMetrics } from '../metrics.ts';
 import type { NetConf } from '../netconf/net-conf.ts';
@@ -53,7 +54,10 @@ export const initialReadiness = {
 export async function runAgent(options: AgentOptions, parts: AgentParts, signal: AbortSignal): Promise<never> {
   const { host, logger, readiness } = parts;
   const [netConf, earlier] = await Promise.all([
-    waitForNetConf({ ...parts, store: parts.leases, onWaiting: (reason) => readiness.missing('lease', reason) }, signal),
+    waitForNetConf(
+      { ...parts, store: parts.leases, onWaiting: (reason) => readiness.missing('lease', reason) },
+      signal,
+    ),
     host.readSubnetFile(options.subnetFile),
   ]);
   // Loading a cloud's SDK takes as long as finding the interface; both at once.
@@ -154,7 +158,11 @@ async function openCloudNode(
   signal: AbortSignal,
 ): Promise<CloudNode> {
   parts.readiness.missing('cloud', 'the metadata server has not been asked yet');
-  const identity = await identifyMachine({ ...parts, provider }, (reason) => parts.readiness.missing('cloud', reason), signal);
+  const identity = await identifyMachine(
+    { ...parts, provider },
+    (reason) => parts.readiness.missing('cloud', reason),
+    signal,
+  );
   parts.readiness.reached('cloud');
   const { instanceId, zone } = identity;
   const node = createCloudNode({ ...parts, provider, networks: netConf.ranges, tableIds }, identity, external);
@@ -167,8 +175,14 @@ function keeperOptions(parts: AgentParts) {
 }
 
 function describeInterface(external: ExternalInterface): Readonly<Record<string, unknown>> {
-  const text = (ips: ExternalInterface['addresses']): string => [ips[4], ips[6]].flatMap((ip) => (ip ? [formatIp(ip)] : [])).join(',');
-  return { interface: external.name, address: text(external.addresses), publicIp: text(external.publicIps), mtu: external.mtu };
+  const text = (ips: ExternalInterface['addresses']): string =>
+    [ips[4], ips[6]].flatMap((ip) => (ip ? [formatIp(ip)] : [])).join(',');
+  return {
+    interface: external.name,
+    address: text(external.addresses),
+    publicIp: text(external.publicIps),
+    mtu: external.mtu,
+  };
 }
 
 /** Runs loops side by side until the signal fires or one of them fails, which ends the others too. */

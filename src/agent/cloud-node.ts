@@ -1,13 +1,14 @@
 /** This machine in its cloud: who it is, which NIC carries its lease, which tables serve it, and its own routes in them. */
-import { backoffMs, type Clock, type Random } from '../core/clock.ts';
-import { errorMessage, FlannelVpcError, isFlannelVpcError } from '../core/errors.ts';
-import { families, formatIp, type Ip, type PerFamily, sameIp } from '../core/ip.ts';
-import type { Logger } from '../core/log.ts';
+
 import type { ExternalInterface } from '../../host/host.ts';
 import type { Lease } from '../../lease/lease.ts';
 import type { LeaseStore } from '../../lease/lease-store.ts';
 import type { OwnershipStore } from '../../lease/ownership-store.ts';
 import type { CloudProvider, MachineIdentity, NextHop, RouteTable, TableSelector } from '../../providers/provider.ts';
+import { backoffMs, type Clock, type Random } from '../core/clock.ts';
+import { errorMessage, FlannelVpcError, isFlannelVpcError } from '../core/errors.ts';
+import { families, formatIp, type Ip, type PerFamily, sameIp } from '../core/ip.ts';
+import type { Logger } from '../core/log.ts';
 import { createRepeatGate } from '../repeats.ts';
 import { holderName, ownRoutes } from '../routing/desired.ts';
 import type { RouteNetworks } from '../routing/networks.ts';
@@ -75,7 +76,11 @@ export async function identifyMachine(
 }
 
 /** Joins what the metadata server and the kernel say. Asks nobody. */
-export function createCloudNode(options: CloudNodeOptions, identity: MachineIdentity, external: ExternalInterface): CloudNode {
+export function createCloudNode(
+  options: CloudNodeOptions,
+  identity: MachineIdentity,
+  external: ExternalInterface,
+): CloudNode {
   const { provider } = options;
   const address = claimedAddress(identity, external);
   const nic = identity.nics.find((candidate) => candidate.addresses.some((ip) => sameIp(ip, address)));
@@ -83,17 +88,25 @@ export function createCloudNode(options: CloudNodeOptions, identity: MachineIden
   // Configured or known from metadata: then the tables can be read without waiting for the NIC.
   const selector: TableSelector | undefined =
     options.tableIds.length > 0 || nic?.subnetId !== undefined
-      ? { tableIds: options.tableIds, networkId: nic?.networkId, subnetIds: nic?.subnetId === undefined ? [] : [nic.subnetId] }
+      ? {
+          tableIds: options.tableIds,
+          networkId: nic?.networkId,
+          subnetIds: nic?.subnetId === undefined ? [] : [nic.subnetId],
+        }
       : undefined;
   let reconciler: { readonly nicId: string; readonly routes: RouteReconciler } | undefined;
 
   async function resolve(signal: AbortSignal): Promise<NextHop> {
     const [resolution] = await provider.resolve([claim], signal);
     if (resolution?.kind === 'resolved') return checkOwner(resolution.nextHop, identity, address);
-    throw new FlannelVpcError('NOT_FOUND', `no network interface of ${identity.instanceId} has the address ${formatIp(address)}`, {
-      hint: 'Choose the interface with --iface, or give one of its private addresses with --public-ip.',
-      details: { reason: resolution?.reason },
-    });
+    throw new FlannelVpcError(
+      'NOT_FOUND',
+      `no network interface of ${identity.instanceId} has the address ${formatIp(address)}`,
+      {
+        hint: 'Choose the interface with --iface, or give one of its private addresses with --public-ip.',
+        details: { reason: resolution?.reason },
+      },
+    );
   }
 
   async function look(signal: AbortSignal): Promise<CloudView> {
@@ -107,7 +120,11 @@ export function createCloudNode(options: CloudNodeOptions, identity: MachineIden
 
   function selectorOf(nextHop: NextHop): TableSelector {
     if (selector) return selector;
-    return { tableIds: [], networkId: nextHop.networkId, subnetIds: nextHop.subnetId === undefined ? [] : [nextHop.subnetId] };
+    return {
+      tableIds: [],
+      networkId: nextHop.networkId,
+      subnetIds: nextHop.subnetId === undefined ? [] : [nextHop.subnetId],
+    };
   }
 
   /** One reconciler for the process: it remembers what it wrote. Another NIC is another writer. */
@@ -171,8 +188,12 @@ function firstAddress(addresses: PerFamily<Ip>): Ip | undefined {
 /** A route to another machine's NIC is never written, whatever flags say. */
 function checkOwner(nextHop: NextHop, identity: MachineIdentity, address: Ip): NextHop {
   if (nextHop.instanceId === undefined || nextHop.instanceId === identity.instanceId) return nextHop;
-  throw new FlannelVpcError('NOT_FOUND', `the address ${formatIp(address)} belongs to ${nextHop.instanceId}, not to this machine`, {
-    hint: 'Correct --public-ip or --iface: the address must be one of this instance.',
-    details: { instanceId: identity.instanceId, nicId: nextHop.nicId },
-  });
+  throw new FlannelVpcError(
+    'NOT_FOUND',
+    `the address ${formatIp(address)} belongs to ${nextHop.instanceId}, not to this machine`,
+    {
+      hint: 'Correct --public-ip or --iface: the address must be one of this instance.',
+      details: { instanceId: identity.instanceId, nicId: nextHop.nicId },
+    },
+  );
 }

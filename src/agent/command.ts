@@ -1,13 +1,14 @@
 /** `flannel-vpc agent`: wires the agent to the real store, kernel, cloud and clock, and runs it until a signal. */
+
+import { createLinuxHost } from '../../host/linux-host.ts';
+import { systemdNotify } from '../../host/systemd-notify.ts';
+import { createEtcdStores } from '../../lease/etcd/stores.ts';
 import { type AgentOptions, parseAgentOptions } from '../cli/agent-options.ts';
 import { agentUsage } from '../cli/usage.ts';
 import { openCloud } from '../cloud.ts';
 import { systemClock } from '../core/clock.ts';
 import { isAbortError } from '../core/errors.ts';
 import type { Logger } from '../core/log.ts';
-import { createLinuxHost } from '../../host/linux-host.ts';
-import { systemdNotify } from '../../host/systemd-notify.ts';
-import { createEtcdStores } from '../../lease/etcd/stores.ts';
 import { startHealthServer } from '../health/server.ts';
 import { createReadiness, type Readiness } from '../health/status.ts';
 import { createLogger } from '../logging.ts';
@@ -57,7 +58,12 @@ export async function agentCommand(argv: readonly string[], environment: NodeJS.
   return 0;
 }
 
-async function serve(options: AgentOptions, logger: Logger, environment: NodeJS.ProcessEnv, signal: AbortSignal): Promise<void> {
+async function serve(
+  options: AgentOptions,
+  logger: Logger,
+  environment: NodeJS.ProcessEnv,
+  signal: AbortSignal,
+): Promise<void> {
   const base = { logger, clock: systemClock, random: Math.random };
   const stores = createEtcdStores({ ...base, ...options.etcd, password: options.etcd.password.reveal() });
   const host = createLinuxHost(base);

@@ -1,8 +1,9 @@
 /** This node's kernel state and files: put in place at the start, then compared and repaired. */
+
+import type { Host, HostState, SubnetFile } from '../../host/host.ts';
 import { backoffMs, type Clock, type Random } from '../core/clock.ts';
 import { errorMessage } from '../core/errors.ts';
 import type { Logger } from '../core/log.ts';
-import type { Host, HostState, SubnetFile } from '../../host/host.ts';
 import type { Readiness } from '../health/status.ts';
 import type { AgentMetrics } from '../metrics.ts';
 import { createRepeatGate } from '../repeats.ts';
@@ -34,7 +35,9 @@ export async function publishSubnetFile(
   file: SubnetFile,
   signal: AbortSignal,
 ): Promise<void> {
-  await untilItWorks(options, 'subnet-file', `cannot write ${path}`, signal, () => options.host.writeSubnetFile(path, file));
+  await untilItWorks(options, 'subnet-file', `cannot write ${path}`, signal, () =>
+    options.host.writeSubnetFile(path, file),
+  );
 }
 
 /** Compares and repairs every `resyncMs` until the signal fires. Returns at once where there is nothing to look after. */

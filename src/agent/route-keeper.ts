@@ -1,8 +1,9 @@
 /** This node's routes: getting them in place, and looking after them from then on. */
+
+import type { Lease } from '../../lease/lease.ts';
 import { backoffMs, type Clock, jitter, type Random } from '../core/clock.ts';
 import { errorMessage, isFlannelVpcError } from '../core/errors.ts';
 import type { Logger } from '../core/log.ts';
-import type { Lease } from '../../lease/lease.ts';
 import type { Readiness } from '../health/status.ts';
 import type { AgentMetrics } from '../metrics.ts';
 import { createRepeatGate, errorFields, type RepeatGate } from '../repeats.ts';
@@ -50,7 +51,13 @@ export async function establishRoutes(
 ): Promise<void> {
   const gate = createRepeatGate(options);
   for (let attempt = 0; ; attempt++) {
-    const outcome = await attemptPass(options, lease(), { view: attempt === 0 ? view : undefined, resync: false }, gate, signal);
+    const outcome = await attemptPass(
+      options,
+      lease(),
+      { view: attempt === 0 ? view : undefined, resync: false },
+      gate,
+      signal,
+    );
     if (outcome === undefined) return;
     await options.clock.sleep(pauseAfter(outcome, attempt, options), signal);
   }
@@ -97,7 +104,8 @@ async function attemptPass(
   }
   for (const step of result.done) metrics?.routeWrites.inc({ action: step.action });
   for (const held of result.held) {
-    if (held.action === 'delete') logger.debug('a stale route is left for now', { table: held.tableId, reason: held.reason });
+    if (held.action === 'delete')
+      logger.debug('a stale route is left for now', { table: held.tableId, reason: held.reason });
   }
   metrics?.routePasses.inc({ state: result.inSync ? 'in-sync' : 'not-in-sync' });
   const [first, ...others] = result.problems;

@@ -37,7 +37,9 @@ async function lossesWhile(work: () => Promise<void>): Promise<Losses> {
   const seen = await flows.stop();
   return {
     pingsLost: reports.reduce((sum, { lost }) => sum + lost, 0),
-    wrongFlows: seen.map((flow) => flow.seen ?? flow.problem ?? '').filter((source) => source !== all.nodes[0].node.address),
+    wrongFlows: seen
+      .map((flow) => flow.seen ?? flow.problem ?? '')
+      .filter((source) => source !== all.nodes[0].node.address),
   };
 }
 

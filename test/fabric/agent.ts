@@ -4,7 +4,8 @@ import type { Node } from './node.ts';
 import type { Process } from './process.ts';
 
 /** What `make build` made. */
-export const program = process.env['FLANNEL_VPC_PROGRAM'] ?? fileURLToPath(new URL('../../bin/flannel-vpc', import.meta.url));
+export const program =
+  process.env['FLANNEL_VPC_PROGRAM'] ?? fileURLToPath(new URL('../../bin/flannel-vpc', import.meta.url));
 
 export interface AgentStart {
   readonly args: readonly string[];

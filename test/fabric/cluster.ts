@@ -113,12 +113,16 @@ export async function createCluster(options: ClusterOptions = {}): Promise<Clust
   }
 
   async function show(tableId: string, routes: ReadonlyMap<string, VpcRoute['target']>): Promise<void> {
-    await vpc.setRoutes(tableId, [...routes].map(([destination, target]) => ({ destination, target })));
+    await vpc.setRoutes(
+      tableId,
+      [...routes].map(([destination, target]) => ({ destination, target })),
+    );
   }
 
   await sync();
   world.proxy.onChange(async (change) => {
-    if (change.kind === 'source-dest-check') return await vpc.setSourceDestCheck(change.nicId, change.enabled).catch(unplugged);
+    if (change.kind === 'source-dest-check')
+      return await vpc.setSourceDestCheck(change.nicId, change.enabled).catch(unplugged);
     if (change.kind !== 'route' || change.destination.includes(':')) return;
     const routes = tables.get(change.tableId);
     if (!routes) return;

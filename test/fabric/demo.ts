@@ -32,7 +32,9 @@ async function demo(keep: boolean, ended: Promise<unknown>): Promise<boolean> {
   for (const place of places) {
     const added = await cluster.addNode(place);
     nodes.push(added);
-    step(`${place.name}: instance ${added.instance.id}, ${place.address} in ${added.instance.subnet.id}, ${added.instance.nicId}`);
+    step(
+      `${place.name}: instance ${added.instance.id}, ${place.address} in ${added.instance.subnet.id}, ${added.instance.nicId}`,
+    );
   }
   cluster.world.proxy.resetLog();
   step('starting flannel-vpc agent on each node');
@@ -59,8 +61,11 @@ async function demo(keep: boolean, ended: Promise<unknown>): Promise<boolean> {
   step(`packets of ${cluster.vpc.mtu} bytes that may not be fragmented, pod to pod: ${large}/5 answered`);
   await startEcho({ ...cluster.vpc.outside });
   const [flow] = await openFlows({ from: first, to: cluster.vpc.outside }, 2);
-  step(`a pod talks to ${cluster.vpc.outside.address} outside; it is seen there as ${flow?.seen} (masqueraded to its node)`);
-  const whole = reached.every(({ sent, answered }) => sent === answered) && large === 5 && flow?.seen === nodes[0]?.node.address;
+  step(
+    `a pod talks to ${cluster.vpc.outside.address} outside; it is seen there as ${flow?.seen} (masqueraded to its node)`,
+  );
+  const whole =
+    reached.every(({ sent, answered }) => sent === answered) && large === 5 && flow?.seen === nodes[0]?.node.address;
   step(whole ? 'all of it works' : 'NOT all of it works');
   if (keep) {
     howToLookAround(nodes);
@@ -107,7 +112,9 @@ It goes on running; Ctrl-C ends it and cleans up. In another terminal, as root:
 `);
 }
 
-const { values } = parseArgs({ options: { keep: { type: 'boolean', default: false }, help: { type: 'boolean', default: false } } });
+const { values } = parseArgs({
+  options: { keep: { type: 'boolean', default: false }, help: { type: 'boolean', default: false } },
+});
 if (values.help) {
   say('make demo [ARGS=--keep]: with --keep it stays until Ctrl-C.');
   process.exit(0);

@@ -37,5 +37,13 @@ export function matrixText(reached: readonly Reach[]): string {
   };
   const line = (head: string, cells: readonly string[]): string =>
     `  ${head.padEnd(width)}${cells.map((text) => text.padEnd(width)).join('')}`.trimEnd();
-  return [line('', names), ...names.map((from) => line(from, names.map((to) => cell(from, to))))].join('\n');
+  return [
+    line('', names),
+    ...names.map((from) =>
+      line(
+        from,
+        names.map((to) => cell(from, to)),
+      ),
+    ),
+  ].join('\n');
 }

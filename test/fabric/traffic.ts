@@ -124,7 +124,7 @@ function sizeOf(packetBytes: number | undefined): readonly string[] {
 
 /** A short series of pings. @returns how many of them were answered. */
 export async function countAnswers({ from, to, packetBytes }: PingOptions, packets = 10): Promise<number> {
-  const count = ['-c', String(packets), '-i', '0.02', '-W', '0.5'];
+  const count = ['-c', String(packets), '-i', '0.02', '-W', '2'];
   const argv = ['ping', '-n', '-q', ...count, ...sizeOf(packetBytes), to.address];
   const { stdout, stderr } = await from.tryExec(argv);
   const received = /(\d+) received/.exec(stdout)?.[1];
