@@ -110,6 +110,16 @@ describe.each(['nft', 'legacy'] as const)('iptables (%s)', (variant) => {
     expect(await node.sh('nft -a list ruleset')).toBe(before);
   });
 
+  test('leaves no process behind when it is killed', async () => {
+    await node.apply(stateWith({}), 'start');
+    await node.apply(stateWith({}), 'resync');
+    expect(await node.sh('pgrep -fc "^sh -c input="')).not.toBe('0\n');
+
+    await node.restart();
+
+    await node.sh('for i in $(seq 100); do pgrep -f "^sh -c input=" >/dev/null || exit 0; sleep 0.02; done; exit 1');
+  });
+
   test('leaves the rules of others as they are, in their order, and puts its jumps last', async () => {
     await node.sh(`iptables-restore --noflush <<'END'\n${foreignRules}END`);
     const before = await save();
