@@ -94,14 +94,9 @@ async function runNode(context: NodeContext, signal: AbortSignal): Promise<never
   logger.info('lease acquired', { subnet: leaseText(lease), how: lease.how });
 
   const state = hostState(netConf, options.host, lease, external);
-  await Promise.all([
-    establishHost(parts, state, signal),
-    routes && establishRoutes(routes, () => lease, view, signal),
-  ]);
-  await publishSubnetFile(parts, options.subnetFile, subnetFile(netConf, options.host, lease, external), signal);
-  logger.info('ready', { subnet: leaseText(lease), file: options.subnetFile });
-  await parts.onReady();
-
+  const hostStands = Promise.withResolvers<void>();
+  const routesStand = Promise.withResolvers<void>();
+  // Lease and rules are looked after from here on, however long the cloud keeps the rest waiting.
   return await allUntilOneFails(signal, [
     (inner) =>
       keepLease(
@@ -116,9 +111,21 @@ async function runNode(context: NodeContext, signal: AbortSignal): Promise<never
         },
         inner,
       ),
-    (inner) => keepHost(parts, state, options.host.resyncMs, inner),
     async (inner) => {
+      await establishHost(parts, state, inner);
+      hostStands.resolve();
+      await keepHost(parts, state, options.host.resyncMs, inner);
+    },
+    async (inner) => {
+      if (routes) await establishRoutes(routes, () => lease, view, inner);
+      routesStand.resolve();
       if (routes) await keepRoutes(routes, () => lease, inner);
+    },
+    async (inner) => {
+      await unlessAborted(Promise.all([hostStands.promise, routesStand.promise]), inner);
+      await publishSubnetFile(parts, options.subnetFile, subnetFile(netConf, options.host, lease, external), inner);
+      logger.info('ready', { subnet: leaseText(lease), file: options.subnetFile });
+      await parts.onReady();
     },
   ]);
 }
@@ -183,6 +190,19 @@ function describeInterface(external: ExternalInterface): Readonly<Record<string,
     publicIp: text(external.publicIps),
     mtu: external.mtu,
   };
+}
+
+/** Waits for a promise that knows no signal. */
+async function unlessAborted(promise: Promise<unknown>, signal: AbortSignal): Promise<void> {
+  signal.throwIfAborted();
+  const aborted = Promise.withResolvers<never>();
+  const abort = (): void => aborted.reject(signal.reason);
+  signal.addEventListener('abort', abort, { once: true });
+  try {
+    await Promise.race([promise, aborted.promise]);
+  } finally {
+    signal.removeEventListener('abort', abort);
+  }
 }
 
 /** Runs loops side by side until the signal fires or one of them fails, which ends the others too. */

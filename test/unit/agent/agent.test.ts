@@ -1,0 +1,322 @@
+/** The agent on a memory store, a memory cloud and a host that only writes down what it is told. */
+import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import type { ExternalInterface, Host, HostState, SubnetFile } from '../../../host/host.ts';
+import type { LeaseStore } from '../../../lease/lease-store.ts';
+import { createMemoryLeaseStore } from '../../../lease/memory/lease-store.ts';
+import { createMemoryOwnershipStore } from '../../../lease/memory/ownership-store.ts';
+import { createMemoryWorld, type MemoryWorld } from '../../../lease/memory/world.ts';
+import { createMemoryCloud, type MemoryCloud } from '../../../providers/memory/memory-cloud.ts';
+import { initialReadiness, runAgent } from '../../../src/agent/agent.ts';
+import { type AgentOptions, parseAgentOptions } from '../../../src/cli/agent-options.ts';
+import { FlannelVpcError } from '../../../src/core/errors.ts';
+import { formatCidr, formatIp, type Ip, parseIp } from '../../../src/core/ip.ts';
+import type { LogFields } from '../../../src/core/log.ts';
+import { createReadiness, type Readiness } from '../../../src/health/status.ts';
+import { createTestClock, type TestClock } from '../../support/test-clock.ts';
+
+const netConf = JSON.stringify({
+  Network: '10.244.0.0/16',
+  Backend: { Type: 'aws-vpc', RouteTableID: 'rtb-00000001' },
+});
+const subnetPattern = /^10\.244\.\d+\.0\/24$/;
+
+function ip(text: string): Ip {
+  const parsed = parseIp(text);
+  if (!parsed) throw new Error(text);
+  return parsed;
+}
+
+/** What happened, in order: `file`, `host start`, … */
+interface FakeHost extends Host {
+  readonly applied: HostState[];
+  file: SubnetFile | undefined;
+  failure: Error | undefined;
+}
+
+function createFakeHost(events: string[]): FakeHost {
+  const external: ExternalInterface = {
+    name: 'eth0',
+    index: 2,
+    mtu: 9001,
+    addresses: { 4: ip('10.0.1.11') },
+    publicIps: { 4: ip('10.0.1.11') },
+  };
+  const host: FakeHost = {
+    applied: [],
+    file: undefined,
+    failure: undefined,
+    findExternalInterface: async () => external,
+    async apply(state, phase) {
+      if (host.failure) throw host.failure;
+      events.push(`host ${phase}`);
+      host.applied.push(state);
+      return { changes: [] };
+    },
+    readSubnetFile: async () => host.file,
+    async writeSubnetFile(_, file) {
+      events.push('file');
+      host.file = file;
+    },
+  };
+  return host;
+}
+
+let clock: TestClock;
+let world: MemoryWorld;
+let cloud: MemoryCloud;
+let events: string[];
+let host: FakeHost;
+let leases: LeaseStore;
+let readiness: Readiness;
+let lines: { readonly level: string; readonly message: string; readonly fields: LogFields }[];
+let ending: AbortController;
+let running: Promise<unknown>;
+
+beforeEach(() => {
+  clock = createTestClock();
+  world = createMemoryWorld(clock);
+  world.setNetConf(netConf);
+  events = [];
+  cloud = createMemoryCloud({
+    clock,
+    networks: [{ id: 'vpc-1', cidrs: ['10.0.0.0/16'], subnets: [{ id: 'subnet-1', cidr: '10.0.1.0/24' }] }],
+    tables: [{ id: 'rtb-00000001', networkId: 'vpc-1', main: true }],
+    instances: [{ id: 'i-1', nics: [{ id: 'eni-1', subnetId: 'subnet-1', addresses: ['10.0.1.11'] }] }],
+  });
+  cloud.onChange((change) => void events.push(change.kind === 'route' ? `route ${change.change.action}` : 'check off'));
+  host = createFakeHost(events);
+  leases = createMemoryLeaseStore(world);
+  lines = [];
+});
+
+afterEach(async () => {
+  ending.abort(new DOMException('the test ends', 'AbortError'));
+  await running;
+});
+
+/** Starts the agent; `outcome` of it is what it threw. */
+function start(argv: readonly string[] = []): { readonly outcome: () => unknown } {
+  const command = parseAgentOptions({ argv: ['--ip-masq', ...argv], environment: {} });
+  if (command.kind !== 'run') throw new Error(command.kind);
+  const options: AgentOptions = command.options;
+  readiness = createReadiness(initialReadiness);
+  ending = new AbortController();
+  const say =
+    (level: string) =>
+    (message: string, fields: LogFields = {}) =>
+      void lines.push({ level, message, fields });
+  const parts = {
+    leases,
+    ownership: createMemoryOwnershipStore(world),
+    host,
+    openCloud: async () => ({ provider: cloud.provider('i-1'), tableIds: ['rtb-00000001'] }),
+    logger: { debug: say('debug'), info: say('info'), warn: say('warn'), error: say('error') },
+    clock,
+    random: () => 0.5,
+    readiness,
+    metrics: undefined,
+    onReady: async () => void events.push('ready'),
+  };
+  let outcome: unknown;
+  running = runAgent(options, parts, ending.signal).catch((error: unknown) => {
+    outcome = error;
+  });
+  return { outcome: () => outcome };
+}
+
+function leasedSubnets(): readonly string[] {
+  return world.leases().map(({ lease }) => (lease.subnets[4] ? formatCidr(lease.subnets[4]) : ''));
+}
+
+const errors = (): readonly string[] => lines.filter(({ level }) => level === 'error').map(({ message }) => message);
+
+describe('a first start', () => {
+  test('sets the node up in order, the file last, and leaves a lease and a route', async () => {
+    start();
+    await clock.advance(1);
+    expect(events.slice(-2)).toEqual(['file', 'ready']);
+    expect([...events.slice(0, -2)].sort()).toEqual(['check off', 'host start', 'route create']);
+    const [subnet = ''] = leasedSubnets();
+    expect(subnet).toMatch(subnetPattern);
+    expect(cloud.staticRoutes('rtb-00000001')).toEqual({ [subnet]: 'eni-1' });
+    expect(readiness.reasons()).toEqual({});
+    expect(world.leases()[0]?.lease.attributes.node).toMatchObject({ instanceId: 'i-1', nicId: 'eni-1' });
+  });
+
+  test('takes no lease while the tables can’t be read, and goes on when they can', async () => {
+    cloud.inject({
+      action: 'tables',
+      times: 2,
+      error: new FlannelVpcError('PERMISSION_DENIED', 'no right to read tables'),
+    });
+    start();
+    await clock.advance(1);
+    expect(leasedSubnets()).toEqual([]);
+    expect(readiness.reasons()['route']).toBe('no right to read tables');
+    await clock.advance(10_000);
+    expect(leasedSubnets()).toHaveLength(1);
+    expect(readiness.isReady()).toBe(true);
+    expect(errors()).toEqual(['cannot write routes yet; no lease is taken until this is mended']);
+  });
+
+  test('writes no file while the route is refused, and says so once', async () => {
+    const refusal = new FlannelVpcError('QUOTA_EXCEEDED', 'the table is full');
+    cloud.inject({ action: 'create', times: 5, error: refusal });
+    start();
+    await clock.advance(5_000);
+    expect(host.file).toBeUndefined();
+    expect(readiness.reasons()).toMatchObject({
+      route: 'the table is full',
+      'subnet-file': initialReadiness['subnet-file'],
+    });
+    await clock.advance(300_000);
+    expect(host.file).toBeDefined();
+    expect(errors()).toEqual(['routes are not in place']);
+  });
+
+  test('keeps trying while the host can’t be set up', async () => {
+    host.failure = new FlannelVpcError('HOST_COMMAND_FAILED', 'iptables: command not found');
+    start();
+    await clock.advance(20_000);
+    expect(readiness.reasons()['host']).toBe('iptables: command not found');
+    expect(host.file).toBeUndefined();
+    host.failure = undefined;
+    await clock.advance(60_000);
+    expect(readiness.isReady()).toBe(true);
+  });
+});
+
+describe('a restart', () => {
+  async function restart(): Promise<void> {
+    ending.abort(new DOMException('killed', 'AbortError'));
+    await running;
+    cloud.resetCalls();
+    events.length = 0;
+    leases = createMemoryLeaseStore(world);
+    start();
+  }
+
+  test('with nothing changed makes two reads and no write', async () => {
+    start();
+    await clock.advance(1);
+    const revision = world.revision;
+    await restart();
+    await clock.advance(1);
+    expect(cloud.calls.map(({ action }) => action).sort()).toEqual(['identify', 'resolve', 'tables']);
+    expect(world.revision).toBe(revision);
+    expect(events).toEqual(['host start', 'file', 'ready']);
+  });
+
+  test('goes on with lease and rules while the cloud is away, and keeps the old file', async () => {
+    start();
+    await clock.advance(1);
+    const file = host.file;
+    cloud.inject({ action: 'tables', times: 6, error: new FlannelVpcError('TRANSIENT', 'EC2 is away') });
+    await restart();
+    await clock.advance(1);
+    expect(events).toEqual(['host start']);
+    expect(host.file).toBe(file);
+    await clock.advance(120_000);
+    // Rules were looked after all the while.
+    expect(events.slice(0, 2)).toEqual(['host start', 'host resync']);
+    expect(events).toEqual(expect.arrayContaining(['file', 'ready']));
+  });
+});
+
+describe('a running agent', () => {
+  test('checks its routes every interval and repairs them', async () => {
+    start();
+    await clock.advance(1);
+    const [subnet = ''] = leasedSubnets();
+    cloud.removeRoute('rtb-00000001', subnet);
+    await clock.advance(299_000);
+    expect(cloud.staticRoutes('rtb-00000001')).toEqual({});
+    await clock.advance(2_000);
+    expect(cloud.staticRoutes('rtb-00000001')).toEqual({ [subnet]: 'eni-1' });
+  });
+
+  test('stays ready while the cloud can’t be read, and says so once', async () => {
+    start();
+    await clock.advance(1);
+    cloud.inject({ action: 'tables', times: 1_000, error: new FlannelVpcError('THROTTLED', 'slow down') });
+    await clock.advance(304_000);
+    expect(readiness.isReady()).toBe(true);
+    expect(errors()).toEqual(['cannot check routes; what stands is left as it is']);
+  });
+
+  test('is no longer ready when a gateway’s route stands in its place, and touches it never', async () => {
+    start();
+    await clock.advance(1);
+    const [subnet = ''] = leasedSubnets();
+    cloud.putRoute('rtb-00000001', { destination: subnet, target: { kind: 'gateway', id: 'vgw-1' } });
+    await clock.advance(400_000);
+    expect(readiness.reasons()['route']).toContain('never touches');
+    expect(cloud.staticRoutes('rtb-00000001')).toEqual({ [subnet]: 'vgw-1' });
+  });
+
+  test('renews its lease an hour before it ends, without rewriting it', async () => {
+    start();
+    await clock.advance(1);
+    const before = world.leases()[0]?.expiresAt ?? 0;
+    const revision = world.revision;
+    await clock.advance(23 * 3_600_000 + 60_000);
+    expect(world.leases()[0]?.expiresAt).toBeGreaterThan(before);
+    expect(world.revision).toBe(revision);
+  });
+
+  test('creates its lease again when it vanishes', async () => {
+    start();
+    await clock.advance(1);
+    const before = leasedSubnets();
+    const [first] = world.leases();
+    if (first) world.deleteLease(first.lease.subnets);
+    await clock.advance(1);
+    expect(leasedSubnets()).toEqual(before);
+  });
+
+  test('ends when another host takes its subnet, and leaves route and file', async () => {
+    const agent = start();
+    await clock.advance(1);
+    const [first] = world.leases();
+    if (!first) throw new Error('no lease');
+    world.putLease(
+      first.lease.subnets,
+      { ...first.lease.attributes, publicIps: { 4: ip('10.0.1.99') }, node: undefined },
+      600,
+    );
+    await clock.advance(1);
+    expect(agent.outcome()).toMatchObject({ code: 'LEASE_LOST' });
+    expect(Object.keys(cloud.staticRoutes('rtb-00000001'))).toEqual(leasedSubnets());
+    expect(host.file?.subnets[4] && formatIp(host.file.subnets[4].ip)).toMatch(/^10\.244\.\d+\.1$/);
+  });
+
+  test('compares the host’s state every five seconds', async () => {
+    start();
+    await clock.advance(1);
+    await clock.advance(15_000);
+    expect(events.filter((event) => event === 'host resync')).toHaveLength(3);
+  });
+});
+
+describe('net-conf', () => {
+  test('that is wrong is waited for; the reason is said once and shown', async () => {
+    world.setNetConf('{"Network":"x","Backend":{"Type":"aws-vpc"}}');
+    start();
+    await clock.advance(30_000);
+    expect(errors()).toEqual(["Couldn't fetch network config"]);
+    expect(readiness.reasons()['lease']).toContain('invalid CIDR address');
+    world.setNetConf(netConf);
+    await clock.advance(2_000);
+    expect(readiness.isReady()).toBe(true);
+  });
+
+  test('that asks for an unknown backend ends the agent', async () => {
+    world.setNetConf('{"Network":"10.244.0.0/16","Backend":{"Type":"nope"}}');
+    const agent = start();
+    await clock.advance(1);
+    expect(agent.outcome()).toMatchObject({
+      code: 'CONFIG_INVALID',
+      message: expect.stringContaining('unknown backend type'),
+    });
+  });
+});
