@@ -61,7 +61,7 @@ function writtenPort(text: string): string {
 }
 
 /**
- * Reads the TLS files, if an endpoint needs them. TLS 1.2 is the oldest version spoken: Node's default, and flannel's.
+ * Reads the TLS files. TLS 1.2 is the oldest version spoken: Node's default, and flannel's.
  *
  * @returns undefined when every endpoint is plain http (certificates are then not used, as in flannel).
  */
