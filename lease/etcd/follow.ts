@@ -100,7 +100,9 @@ async function* watchOnce(options: FollowOptions, known: string, signal: AbortSi
     const answers = options.client.watch(
       {
         ...options.range,
-        start_revision: (BigInt(known) + 1n).toString(),
+        // From the last revision seen and not from the one after it: a compaction at the very revision of a deletion drops the
+        // deletion, and a watch from there would be served without it (seen with etcd 3.4). From here it is refused.
+        start_revision: known,
         progress_notify: true,
       },
       stop,
@@ -126,7 +128,7 @@ async function* watchOnce(options: FollowOptions, known: string, signal: AbortSi
           `etcd is at revision ${answer.header.revision}, behind ${known} seen before`,
         );
       }
-      yield stepOf(answer);
+      yield stepOf(answer, known);
     }
   } catch (error) {
     signal.throwIfAborted();
@@ -142,8 +144,9 @@ async function* watchOnce(options: FollowOptions, known: string, signal: AbortSi
  * its events in batches whose headers are all at the present already. Without events (a progress report) the header counts;
  * the answer that says "created" reports nothing yet.
  */
-function stepOf(answer: IWatchResponse): WatchStep {
-  const last = answer.events.at(-1);
-  if (last) return { kind: 'events', events: answer.events, revision: last.kv.mod_revision };
+function stepOf(answer: IWatchResponse, known: string): WatchStep {
+  const events = answer.events.filter((event) => BigInt(event.kv.mod_revision) > BigInt(known));
+  const last = events.at(-1);
+  if (last) return { kind: 'events', events, revision: last.kv.mod_revision };
   return { kind: 'alive', revision: answer.created ? undefined : answer.header.revision };
 }
