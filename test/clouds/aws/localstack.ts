@@ -3,13 +3,13 @@
  * and in memory. It starts in seconds, so a test file shares one.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { cp, mkdir, mkdtemp, readdir, rename, rm } from 'node:fs/promises';
 import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { assertInRig } from '../../fabric/rig.ts';
-import { localstackPython } from '../../fabric/tools.ts';
+import { cacheFolder, localstackPython } from '../../fabric/tools.ts';
 
 export interface LocalStack {
   /** Such as `http://127.0.0.1:4566`. */
@@ -34,6 +34,7 @@ export async function startLocalStack(options: LocalStackOptions = {}): Promise<
   const { address = '127.0.0.1' } = options;
   const port = options.port ?? (await freePort(address));
   const folder = await mkdtemp(join(tmpdir(), 'flannel-vpc-localstack-'));
+  await bringCatalog(folder);
   const child = spawn(await localstackPython(), ['-m', 'localstack.runtime.main'], {
     cwd: folder,
     env: environment(folder, `${address}:${port}`),
@@ -52,6 +53,7 @@ export async function startLocalStack(options: LocalStackOptions = {}): Promise<
   const url = `http://${address}:${port}`;
   try {
     await untilAnswering(url, child);
+    await keepCatalog(folder);
   } catch (error) {
     await stop();
     throw new Error(`LocalStack did not start: ${String(error)}\n${output}`);
@@ -76,6 +78,41 @@ function environment(folder: string, listen: string): NodeJS.ProcessEnv {
     // A thousand images of no use here take seconds to load.
     MOTO_EC2_LOAD_DEFAULT_AMIS: 'false',
   };
+}
+
+/**
+ * LocalStack reads the descriptions of all of AWS's services to make an index of them, which is half of its start. It is the same
+ * each time, so it is kept beside LocalStack in the cache folder; its name holds the versions it was made from.
+ */
+async function bringCatalog(folder: string): Promise<void> {
+  const target = join(folder, catalogPath);
+  await mkdir(target, { recursive: true });
+  for (const name of await catalogsIn(keptCatalogs())) {
+    await cp(join(keptCatalogs(), name), join(target, name));
+  }
+}
+
+async function keepCatalog(folder: string): Promise<void> {
+  const kept = await catalogsIn(keptCatalogs());
+  await mkdir(keptCatalogs(), { recursive: true });
+  for (const name of await catalogsIn(join(folder, catalogPath))) {
+    if (kept.includes(name)) continue;
+    const part = join(keptCatalogs(), `${name}.part-${process.pid}`);
+    await cp(join(folder, catalogPath, name), part);
+    await rename(part, join(keptCatalogs(), name));
+  }
+}
+
+/** Below FILESYSTEM_ROOT. */
+const catalogPath = 'var/lib/localstack/cache';
+
+function keptCatalogs(): string {
+  return join(cacheFolder(), 'localstack-catalogs');
+}
+
+async function catalogsIn(folder: string): Promise<readonly string[]> {
+  const names = await readdir(folder).catch(() => []);
+  return names.filter((name) => /^service-catalog-.*\.dill$/.test(name));
 }
 
 async function untilAnswering(url: string, child: ChildProcess): Promise<void> {
