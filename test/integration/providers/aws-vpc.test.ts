@@ -1,4 +1,6 @@
 /** aws-vpc on LocalStack behind the EC2 proxy: every call it makes, and every answer it may get. */
+
+import { AllocateAddressCommand, AssociateAddressCommand } from '@aws-sdk/client-ec2';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import { createProvider } from '../../../providers/aws-vpc/aws-vpc.ts';
 import type { CloudProvider, NextHop, RouteChange, RouteTable } from '../../../providers/provider.ts';
@@ -111,6 +113,47 @@ describe('the calls aws-vpc makes', () => {
       kind: 'resolved',
       nextHop: { nicId: node.metadata.nics[1]?.nicId, instanceId: node.id, subnetId: world.explicitSubnet.id },
     });
+  });
+
+  it('resolves a public address only by the NIC that the lease names, in one more request', async () => {
+    const { AllocationId, PublicIp = '' } = await world.admin.send(new AllocateAddressCommand({ Domain: 'vpc' }));
+    await world.admin.send(new AssociateAddressCommand({ AllocationId, NetworkInterfaceId: nodes[1].nicId }));
+    const claim = { address: ip(PublicIp), networkId: world.vpcId };
+
+    const resolutions = await provider.resolve(
+      [claim, { ...claim, nicId: nodes[1].nicId }, { ...claim, nicId: nodes[0].nicId }],
+      signal(),
+    );
+
+    expect(resolutions).toMatchObject([
+      { kind: 'resolved', nextHop: { nicId: nodes[1].nicId } },
+      { kind: 'resolved', nextHop: { nicId: nodes[1].nicId } },
+      { kind: 'resolved', nextHop: { nicId: nodes[1].nicId } },
+    ]);
+    expect(world.proxy.counts()).toEqual({ DescribeNetworkInterfaces: 2 });
+    world.proxy.resetLog();
+    expect(await provider.resolve([claim], signal())).toMatchObject([{ kind: 'unresolved' }]);
+    expect(world.proxy.counts()).toEqual({ DescribeNetworkInterfaces: 1 });
+  });
+
+  it('does not choose between two VPCs with the same address unless the lease tells', async () => {
+    const twin = await createAwsWorld({ localstack });
+    const other = await twin.runInstance(twin.explicitSubnet, nodes[0].address);
+    // Somebody else's proxy made it; ours looks again after a change of its own.
+    await world.addTable();
+    const address = ip(nodes[0].address);
+
+    const resolutions = await provider.resolve(
+      [{ address }, { address, nicId: other.nicId }, { address, networkId: world.vpcId }],
+      signal(),
+    );
+
+    expect(resolutions).toMatchObject([
+      { kind: 'unresolved', reason: expect.stringContaining('several network interfaces have the address 10.0.1.10') },
+      { kind: 'resolved', nextHop: { nicId: other.nicId } },
+      { kind: 'resolved', nextHop: { nicId: nodes[0].nicId } },
+    ]);
+    await twin.stop();
   });
 
   it('reads all pages of tables and NICs', async () => {
