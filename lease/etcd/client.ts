@@ -21,7 +21,7 @@ import type {
 } from 'etcd3';
 import { backoffMs, type Clock, type Random } from '../../src/core/clock.ts';
 import { connectEtcd } from './connection.ts';
-import { classifyEtcdError, translateEtcdError } from './errors.ts';
+import { classifyEtcdError, isTimeout, translateEtcdError } from './errors.ts';
 import { credentialsOf, type EtcdConnectionOptions, type EtcdEndpoint, parseEndpoints, readTls } from './options.ts';
 import { type EtcdCallOptions, readOneAnswer, streamAnswers, withSignal } from './streams.ts';
 
@@ -47,8 +47,6 @@ export interface EtcdClient {
   grant(ttlSeconds: number, signal: AbortSignal): Promise<string>;
   /** Renews an etcd lease. Its TTL as granted, in seconds; undefined when it has ended. */
   keepAlive(leaseId: string, signal: AbortSignal): Promise<number | undefined>;
-  /** Ends an etcd lease and its keys; no matter whether it still existed. */
-  revoke(leaseId: string, signal: AbortSignal): Promise<void>;
   /**
    * One watch on one endpoint: what the server sends until the signal fires or the stream breaks, which throws. The next one
    * goes to the next endpoint when this one broke.
@@ -115,6 +113,7 @@ export function createEtcdClient(options: EtcdClientOptions): EtcdClient {
   ): Promise<T> {
     const signal = AbortSignal.any([callerSignal, closing.signal]);
     const end = clock.monotonic() + deadlineMs;
+    let failure: { readonly error: unknown; readonly url: string } | undefined;
     for (let tries = 0; ; tries++) {
       signal.throwIfAborted();
       const used = connect();
@@ -123,11 +122,13 @@ export function createEtcdClient(options: EtcdClientOptions): EtcdClient {
         return await withSignal(signal, Math.min(left, attemptMs), (call) => attempt(used.etcd, call));
       } catch (error) {
         signal.throwIfAborted();
+        // The last try has little time left: that it ran out of it says less than what failed before.
+        if (!failure || !isTimeout(error)) failure = { error, url: used.endpoint.url };
         const again = recover(used, error);
         // A whole round of endpoints goes without a pause: most of the time just one of them is dead.
         const pause = (tries + 1) % endpoints.length === 0 ? backoffMs(tries, retryBaseMs, retryMaxMs, random) : 0;
         if (!again || clock.monotonic() + pause >= end)
-          throw translateEtcdError(error, `${doing} at ${used.endpoint.url}`);
+          throw translateEtcdError(failure.error, `${doing} at ${failure.url}`);
         await clock.sleep(pause, signal);
       }
     }
@@ -150,15 +151,6 @@ export function createEtcdClient(options: EtcdClientOptions): EtcdClient {
       );
       const ttl = Number(answer.TTL);
       return ttl > 0 ? ttl : undefined;
-    },
-    async revoke(leaseId, signal) {
-      await call('revoke the etcd lease', signal, async (etcd, options) => {
-        try {
-          await etcd.leaseClient.leaseRevoke({ ID: leaseId }, options);
-        } catch (error) {
-          if (classifyEtcdError(error) !== 'lease-gone') throw error;
-        }
-      });
     },
     async *watch(request, callerSignal) {
       const signal = AbortSignal.any([callerSignal, closing.signal]);

@@ -4,6 +4,7 @@ import {
   EtcdInvalidAuthTokenError,
   EtcdLeaseInvalidError,
   EtcdPermissionDeniedError,
+  GRPCDeadlineExceededError,
   GRPCFailedPreconditionError,
   GRPCInvalidArgumentError,
   GRPCNotImplementedError,
@@ -88,7 +89,7 @@ function hintForUnavailable(reason: string): string | undefined {
   if (/certificate|issuer|altnames/i.test(reason)) {
     return 'The certificate of etcd is not trusted: check --etcd-cafile, and that the certificate names this address.';
   }
-  if (/ECONNREFUSED|EHOSTUNREACH|ENETUNREACH|ENOTFOUND|name resolution/i.test(reason))
+  if (/ECONNREFUSED|EHOSTUNREACH|ENETUNREACH|ENOTFOUND|Name resolution failed/i.test(reason))
     return 'Check --etcd-endpoints, and that etcd is running.';
   if (
     /wrong version number|packet length|protocol error|ECONNRESET|hang up|bad record|Failed to connect|before secure TLS/i.test(
@@ -109,10 +110,16 @@ function plainReason(error: unknown): string {
       .replace(/^No connection established\. Last error: /, '')
       .replace(/^Error: /, '')
       .replace(/\.? ?Resolution note:.*$/, '')
+      .replace(/^Deadline exceeded.*$/, 'no answer in time')
       // The time of the last try: with it no two messages of one outage would be equal.
       .replace(/ \(\d{4}-\d\d-\d\dT[\d:.]+Z\)$/, '')
       .trim()
   );
+}
+
+/** True when a call had no answer in its time; it may have been carried out. */
+export function isTimeout(error: unknown): boolean {
+  return error instanceof GRPCDeadlineExceededError;
 }
 
 /** True for the translated error of a put under an etcd lease that has ended. */

@@ -195,7 +195,7 @@ describe('what is no lease', () => {
   });
 });
 
-describe('a transaction whose answer is lost', () => {
+describe('under our hands', () => {
   function parts(): EtcdParts {
     const keys = createEtcdKeys(prefix);
     const client = createEtcdClient({ endpoints: [etcd.endpoint], clock: systemClock, random: Math.random });
@@ -209,7 +209,7 @@ describe('a transaction whose answer is lost', () => {
     };
   }
 
-  it('claims once although it is sent twice', async () => {
+  it('a claim sent twice claims once', async () => {
     const shared = parts();
     const list = shared.reader.readAll(await shared.client.range(prefixRange(shared.keys.subnets), 'list', never));
     const candidates = ['10.5.1.0/24', '10.5.2.0/24', '10.5.3.0/24'].map((text) => ({ subnets: subnets(text) }));
@@ -224,7 +224,7 @@ describe('a transaction whose answer is lost', () => {
     shared.client.close();
   });
 
-  it('is found by the next call, which keeps what was claimed', async () => {
+  it('a claim whose answer is lost is found by the next call', async () => {
     const shared = parts();
     let losses = 1;
     const client = {
@@ -240,5 +240,56 @@ describe('a transaction whose answer is lost', () => {
     expect(await leases.acquire(request('192.0.2.1'), never)).toMatchObject({ how: 'kept' });
     expect(await etcd.keys(`${prefix}/subnets/`)).toHaveLength(1);
     shared.client.close();
+  });
+
+  it('an etcd lease that ends before it is used is replaced by another', async () => {
+    const shared = parts();
+    let ended = 0;
+    const client = {
+      ...shared.client,
+      async grant(...args: Parameters<typeof shared.client.grant>) {
+        const id = await shared.client.grant(...args);
+        if (ended++ === 0) await etcd.revoke(id);
+        return id;
+      },
+    };
+    const leases = createEtcdLeaseStore({ ...shared, client }, { relistMs: 60_000 });
+    expect(await leases.acquire(request('192.0.2.1'), never)).toMatchObject({ how: 'allocated' });
+    expect(ended).toBe(2);
+    shared.client.close();
+  });
+
+  it('our lease may end, or change, between the list and the keepalive', async () => {
+    const shared = parts();
+    const first = await open().leases.acquire(request('192.0.2.1'), never);
+    const changes = [
+      async () => etcd.revoke((await onlyKey('subnets/')).lease),
+      async () => etcd.delete((await onlyKey('subnets/')).key),
+    ];
+    const client = {
+      ...shared.client,
+      async keepAlive(...args: Parameters<typeof shared.client.keepAlive>) {
+        await changes.pop()?.();
+        return await shared.client.keepAlive(...args);
+      },
+    };
+    const leases = createEtcdLeaseStore({ ...shared, client }, { relistMs: 60_000 });
+    const mine = attributes('192.0.2.1', { instanceId: 'i-1' });
+    const again = await leases.acquire(request('192.0.2.1', { attributes: mine, previous: first.subnets }), never);
+    expect(again).toMatchObject({ subnets: first.subnets, how: 'previous' });
+    expect(await leases.renew(again, never)).toMatchObject({ subnets: first.subnets, how: 'restored' });
+    expect(changes).toEqual([]);
+    shared.client.close();
+  });
+
+  it('a lease acquired by another process can be renewed and watched', async () => {
+    const lease = await open().leases.acquire(request('192.0.2.1'), never);
+    const { leases } = open();
+    expect(await leases.renew(lease, never)).toMatchObject({ how: 'kept' });
+    const events = reader(open().leases.watchOwn(lease, never));
+    expect(await events.next()).toMatchObject({ kind: 'held', lease: { subnets: lease.subnets } });
+    await leases.release(lease.subnets, never);
+    expect(await events.next()).toEqual({ kind: 'gone' });
+    await expect(open().leases.renew(lease, never)).resolves.toMatchObject({ how: 'restored' });
   });
 });

@@ -61,7 +61,7 @@ describe('what etcd says', () => {
     const translated = translateEtcdError(error, 'list leases at http://a:1');
     expect(translated).toMatchObject({ code, cause: error, ...(hint ? { hint: expect.stringContaining(hint) } : {}) });
     expect(translated.message).toMatch(/^can't list leases at http:\/\/a:1: /);
-    expect(translated.message).not.toMatch(/GRPC|UNAVAILABLE|INVALID_ARGUMENT|Resolution note/);
+    expect(translated.message).not.toMatch(/GRPC|UNAVAILABLE|INVALID_ARGUMENT|Resolution note|Deadline/);
   });
 
   it('says the same words each time, without the time of the last try', () => {
