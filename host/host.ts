@@ -5,6 +5,7 @@
  * Throws HOST_COMMAND_FAILED (details: argv, exit code, first lines of stderr; a missing program has its own hint),
  * INTERFACE_NOT_FOUND, CONFIG_INVALID, or an AbortError.
  */
+import type { GatewayRoute } from '../src/core/gateway-route.ts';
 import type { Cidr, Ip, PerFamily } from '../src/core/ip.ts';
 
 /** flannel's interface flags; see `docs` of flannel's configuration, section interface selection. */
@@ -57,6 +58,15 @@ export interface HostState {
   readonly blackholeRoutes: readonly Cidr[];
 }
 
+/** Routes to peers, for backends that need no cloud. */
+export interface GatewayRouteState {
+  /** The interface they go by. */
+  readonly device: string;
+  /** The fence: only routes to subnets of these networks are ever removed. */
+  readonly networks: PerFamily<{ readonly network: Cidr; readonly subnetLength: number }>;
+  readonly routes: readonly GatewayRoute[];
+}
+
 /** What `apply` changed, as short lines for the log; empty when all was in place. */
 export interface HostReport {
   readonly changes: readonly string[];
@@ -79,6 +89,12 @@ export interface Host {
    * wholly; `resync` repairs what is missing.
    */
   apply(state: HostState, phase: 'start' | 'resync', signal: AbortSignal): Promise<HostReport>;
+
+  /** Brings the routes to peers in place, and takes out those of former peers. `refused` says what the kernel would not have. */
+  applyGatewayRoutes(
+    state: GatewayRouteState,
+    signal: AbortSignal,
+  ): Promise<HostReport & { readonly refused: readonly string[] }>;
 
   /** What subnet.env says, or undefined (absent, or not parsable: logged, never fatal). */
   readSubnetFile(path: string): Promise<SubnetFile | undefined>;

@@ -30,6 +30,7 @@ const routeSchema = z.object({
   protocol: z.string().optional(),
   metric: z.number().optional(),
   prefsrc: z.string().optional(),
+  gateway: z.string().optional(),
   nexthops: z.array(z.object({ dev: z.string().optional() })).optional(),
 });
 
@@ -52,9 +53,19 @@ export function readRoutes(
   return readJson(run, ['ip', `-${family}`, '-j', 'route', ...args], z.array(routeSchema), signal);
 }
 
-/** Runs `ip -batch`: one process for all the commands, each without the leading `ip`. Stops at the first that fails. */
-export async function runBatch(run: Run, commands: readonly string[], signal: AbortSignal): Promise<void> {
-  if (commands.length > 0) await run(['ip', '-batch', '-'], { input: `${commands.join('\n')}\n`, signal });
+/**
+ * Runs `ip -batch`: one process for all the commands, each without the leading `ip`. Stops at the first that fails, or with
+ * `keepGoing` tries them all; either way a failure throws HOST_COMMAND_FAILED.
+ */
+export async function runBatch(
+  run: Run,
+  commands: readonly string[],
+  signal: AbortSignal,
+  options: { readonly keepGoing?: boolean } = {},
+): Promise<void> {
+  if (commands.length === 0) return;
+  const force = options.keepGoing ? ['-force'] : [];
+  await run(['ip', ...force, '-batch', '-'], { input: `${commands.join('\n')}\n`, signal });
 }
 
 async function readJson<T>(

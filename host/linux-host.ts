@@ -5,6 +5,7 @@ import type { Logger } from '../src/core/log.ts';
 import { ensureBlackholes } from './blackhole.ts';
 import { ensureBridge } from './bridge.ts';
 import { createPrograms, type Programs } from './exec.ts';
+import { ensureGatewayRoutes } from './gateway-routes.ts';
 import type { Host, HostState } from './host.ts';
 import { chooseInterface } from './interface-choice.ts';
 import { readNetworkFacts } from './interface-reader.ts';
@@ -12,7 +13,7 @@ import { createIptables } from './iptables.ts';
 import { createNftables } from './nftables.ts';
 import { rulesOf } from './rules.ts';
 import { readSubnetFile, writeSubnetFile } from './subnet-file.ts';
-import { enableForwarding } from './sysctls.ts';
+import { enableForwarding, missingBridgeNetfilter } from './sysctls.ts';
 
 export interface LinuxHostOptions {
   readonly logger: Logger;
@@ -50,12 +51,22 @@ export function createLinuxHost(options: LinuxHostOptions): Host {
     return (await Promise.all([written, cleaned])).flat();
   }
 
+  async function warnWithoutBridgeNetfilter(state: HostState): Promise<void> {
+    const missing = await missingBridgeNetfilter(state.forwarding);
+    if (missing.length === 0) return;
+    logger.warn('br_netfilter is not loaded: packets between pods of one bridge pass by iptables', {
+      missing,
+      hint: 'Run "modprobe br_netfilter", or set EnableNFTables.',
+    });
+  }
+
   return {
     async findExternalInterface(selection, signal) {
       return chooseInterface(selection, await readNetworkFacts(run, selection, signal));
     },
 
     async apply(state, phase, signal) {
+      if (phase === 'start' && state.rules.renderer === 'iptables') await warnWithoutBridgeNetfilter(state);
       const parts = await Promise.all([
         enableForwarding(run, state.forwarding, signal),
         state.bridge ? ensureBridge(run, state.bridge, signal) : [],
@@ -65,6 +76,8 @@ export function createLinuxHost(options: LinuxHostOptions): Host {
       const blackholes = phase === 'resync' ? await ensureBlackholes(run, state.blackholeRoutes, signal) : [];
       return { changes: [...parts.flat(), ...blackholes] };
     },
+
+    applyGatewayRoutes: (state, signal) => ensureGatewayRoutes(run, state, signal),
 
     readSubnetFile: (path) => readSubnetFile(path, logger),
     writeSubnetFile,

@@ -4,6 +4,8 @@
  */
 import * as z from 'zod';
 import { type AwsVpcConfig, awsVpcSchema } from './aws-vpc/config.ts';
+import type { HostBackend } from './host-backend.ts';
+import { hostGw } from './host-gw/host-gw.ts';
 import type { CloudProvider, ProviderOptions } from './provider.ts';
 
 /** A backend type that can be chosen. */
@@ -15,6 +17,8 @@ export interface BackendType {
   readonly schema: z.ZodType<unknown>;
   /** Route tables named in its configuration; empty: those that serve the node. */
   readonly routeTableIds?: (config: unknown) => readonly string[];
+  /** What it does without a cloud. Absent for cloud backends, and for those that need no peers. */
+  readonly host?: HostBackend;
   /** Makes its provider. Absent for backends that use no cloud. */
   readonly load?: (options: ProviderOptions<unknown>) => Promise<CloudProvider>;
 }
@@ -32,10 +36,11 @@ export const backendTypes: readonly BackendType[] = [
     },
   },
   { name: 'alloc', members: [], schema: z.object({}) },
+  { name: 'host-gw', members: [], schema: z.object({}), host: hostGw },
 ];
 
 /** Types of flannel's or of ours that are meant to come, and are not built yet. */
-export const plannedTypes: readonly string[] = ['gce', 'ali-vpc', 'azure-vnet', 'host-gw', 'vxlan', 'extension'];
+export const plannedTypes: readonly string[] = ['gce', 'ali-vpc', 'azure-vnet', 'vxlan', 'extension'];
 
 /** flannel's types that this program will not have, with what to use in their place. */
 export const refusedTypes: Readonly<Record<string, string>> = {

@@ -7,6 +7,8 @@
 import type { ExternalInterface, Host, SubnetFile } from '../../host/host.ts';
 import type { LeaseStore, OwnedLease } from '../../lease/lease-store.ts';
 import type { OwnershipStore } from '../../lease/ownership-store.ts';
+import { backendTypes } from '../../providers/catalog.ts';
+import type { HostBackend } from '../../providers/host-backend.ts';
 import type { AgentOptions } from '../cli/agent-options.ts';
 import type { OpenCloud } from '../cloud.ts';
 import type { Clock, Random } from '../core/clock.ts';
@@ -20,6 +22,7 @@ import { establishHost, keepHost, publishSubnetFile } from './host-keeper.ts';
 import { acquireLease, keepLease, leaseText, leaseTtlSeconds } from './lease-keeper.ts';
 import { waitForNetConf } from './net-conf-wait.ts';
 import { hostState, leaseRequest, nodeIdentity, previousSubnets, subnetFile } from './node-state.ts';
+import { keepPeers } from './peer-keeper.ts';
 import { establishRoutes, keepRoutes, lookUntilItWorks, type RouteKeeperOptions } from './route-keeper.ts';
 
 /** Everything the agent acts on, passed in. */
@@ -67,6 +70,7 @@ export async function runAgent(options: AgentOptions, parts: AgentParts, signal:
   ]);
   logger.info('using interface', describeInterface(external));
   try {
+    backendOf(netConf)?.check(external);
     const node = cloud && (await openCloudNode(cloud, netConf, external, parts, signal));
     return await runNode({ options, parts, netConf, external, node, earlier }, signal);
   } finally {
@@ -118,7 +122,13 @@ async function runNode(context: NodeContext, signal: AbortSignal): Promise<never
     },
     async (inner) => {
       if (routes) await establishRoutes(routes, () => lease, view, inner);
-      routesStand.resolve();
+      const backend = backendOf(netConf);
+      if (!backend) routesStand.resolve();
+      if (backend)
+        await keepPeers(
+          { ...parts, backend, netConf, external, own: lease, onEstablished: routesStand.resolve },
+          inner,
+        );
       if (routes) await keepRoutes(routes, () => lease, inner);
     },
     async (inner) => {
@@ -140,7 +150,8 @@ async function getLease(
   signal: AbortSignal,
 ): Promise<{ readonly lease: OwnedLease; readonly view: CloudView | undefined }> {
   const identity = node && nodeIdentity(node.identity, node.nicId);
-  const request = leaseRequest(netConf, external, previousSubnets(earlier), identity, leaseTtlSeconds);
+  const backend = { type: backendOf(netConf)?.leaseType ?? '', node: identity };
+  const request = leaseRequest(netConf, external, previousSubnets(earlier), backend, leaseTtlSeconds);
   const acquire = (): Promise<OwnedLease> => acquireLease(keeperOptions(parts), request, signal);
   if (!routes) return { lease: await acquire(), view: undefined };
   parts.readiness.missing('route', 'not checked yet');
@@ -175,6 +186,11 @@ async function openCloudNode(
   const node = createCloudNode({ ...parts, provider, networks: netConf.ranges, tableIds }, identity, external);
   parts.logger.info('this machine', { instance: instanceId, zone, nic: node.nicId });
   return node;
+}
+
+/** What the backend does in this node's kernel; undefined for clouds and alloc. */
+function backendOf(netConf: NetConf): HostBackend | undefined {
+  return backendTypes.find(({ name }) => name === netConf.backend.type)?.host;
 }
 
 function keeperOptions(parts: AgentParts) {

@@ -79,17 +79,30 @@ export function subnetFile(
   };
 }
 
+/** What the backend adds to a lease. */
+export interface LeaseBackend {
+  /** flannel's `BackendType`; `''` for alloc and the clouds. */
+  readonly type: string;
+  /** Who this is in the cloud, if there is one. */
+  readonly node: NodeIdentity | undefined;
+}
+
 /** What to ask the store for. Identity goes into the lease only where a cloud told it. */
 export function leaseRequest(
   netConf: NetConf,
   external: ExternalInterface,
   previous: PerFamily<Cidr>,
-  node: NodeIdentity | undefined,
+  backend: LeaseBackend,
   ttlSeconds: number,
 ): LeaseRequest {
   return {
     ranges: netConf.ranges,
-    attributes: { publicIps: publicIpsOf(external, node), backendType: '', backendData: {}, node },
+    attributes: {
+      publicIps: publicIpsOf(external, backend),
+      backendType: backend.type,
+      backendData: {},
+      node: backend.node,
+    },
     previous,
     publicIpConfirmed: families.every((family) => {
       const claimed = external.publicIps[family];
@@ -97,16 +110,16 @@ export function leaseRequest(
       const onInterface = external.addresses[family];
       return (
         (onInterface !== undefined && sameIp(onInterface, claimed)) ||
-        (node?.addresses?.includes(formatIp(claimed)) ?? false)
+        (backend.node?.addresses?.includes(formatIp(claimed)) ?? false)
       );
     }),
     ttlSeconds,
   };
 }
 
-/** flannel's backends without a cloud write one address, the IPv4 one where there is one; their values stay equal to flannel's. */
-function publicIpsOf({ publicIps }: ExternalInterface, node: NodeIdentity | undefined): PerFamily<Ip> {
-  return node === undefined && publicIps[4] ? { 4: publicIps[4] } : publicIps;
+/** flannel's alloc writes one address, the IPv4 one where there is one, and its values stay equal to flannel's. */
+function publicIpsOf({ publicIps }: ExternalInterface, { type, node }: LeaseBackend): PerFamily<Ip> {
+  return type === '' && node === undefined && publicIps[4] ? { 4: publicIps[4] } : publicIps;
 }
 
 /** The lease's `FlannelVPC` member for this machine; `nicId` is the NIC that carries the lease's address. */

@@ -1,7 +1,7 @@
 /** A Linux host in a process of its own, so that it can live in a namespace and be killed. Speaks IPC with node.ts. */
 
 import { createPrograms, type Programs } from '../../../host/exec.ts';
-import type { HostState, InterfaceSelection } from '../../../host/host.ts';
+import type { GatewayRouteState, HostState, InterfaceSelection } from '../../../host/host.ts';
 import { createLinuxHost } from '../../../host/linux-host.ts';
 import type { Clock } from '../../../src/core/clock.ts';
 import { systemClock } from '../../../src/core/clock.ts';
@@ -10,7 +10,8 @@ import type { Logger } from '../../../src/core/log.ts';
 
 export type Call =
   | { readonly call: 'apply'; readonly state: HostState; readonly phase: 'start' | 'resync'; readonly dieAt?: number }
-  | { readonly call: 'find'; readonly selection: InterfaceSelection };
+  | { readonly call: 'find'; readonly selection: InterfaceSelection }
+  | { readonly call: 'gateway-routes'; readonly routes: GatewayRouteState };
 
 export type Answer =
   | { readonly result: unknown; readonly commands: readonly string[]; readonly logs: readonly string[] }
@@ -68,11 +69,7 @@ async function answer(message: Call): Promise<Answer> {
   dieAt = message.call === 'apply' ? (message.dieAt ?? -1) : -1;
   const signal = AbortSignal.timeout(60_000);
   try {
-    const result =
-      message.call === 'apply'
-        ? await host.apply(message.state, message.phase, signal)
-        : await host.findExternalInterface(message.selection, signal);
-    return { result, commands, logs };
+    return { result: await carryOut(message, signal), commands, logs };
   } catch (error) {
     if (error instanceof FlannelVpcError) {
       return { error: { code: error.code, message: error.message, hint: error.hint } };
@@ -81,4 +78,10 @@ async function answer(message: Call): Promise<Answer> {
       error: { code: 'not ours', message: error instanceof Error ? `${error.stack}` : String(error), hint: '' },
     };
   }
+}
+
+function carryOut(message: Call, signal: AbortSignal): Promise<unknown> {
+  if (message.call === 'apply') return host.apply(message.state, message.phase, signal);
+  if (message.call === 'find') return host.findExternalInterface(message.selection, signal);
+  return host.applyGatewayRoutes(message.routes, signal);
 }

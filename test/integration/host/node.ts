@@ -4,7 +4,7 @@ import { mkdtemp, rm, symlink } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import type { ExternalInterface, HostState, InterfaceSelection } from '../../../host/host.ts';
+import type { ExternalInterface, GatewayRouteState, HostState, InterfaceSelection } from '../../../host/host.ts';
 import { type Cidr, parseCidr, parseInterfaceAddress } from '../../../src/core/ip.ts';
 import type { Answer, Call } from './driver.ts';
 
@@ -30,6 +30,8 @@ export interface TestNode {
   /** Starts an apply that is killed (SIGKILL) as its program number `at` is started; false when it ended before that. */
   applyAndDie(state: HostState, phase: 'start' | 'resync', at: number): Promise<boolean>;
   find(selection: InterfaceSelection): Promise<ExternalInterface>;
+  /** Brings routes to peers in place. */
+  gatewayRoutes(routes: GatewayRouteState): Promise<Applied & { readonly refused: readonly string[] }>;
   /** Ends the host's process; the next call starts a new one, as a restart does. */
   restart(): Promise<void>;
   close(): Promise<void>;
@@ -119,6 +121,10 @@ export async function createNode(options: NodeOptions = {}): Promise<TestNode> {
     },
     async find(selection) {
       return (await callForResult({ call: 'find', selection })).result as ExternalInterface;
+    },
+    async gatewayRoutes(routes) {
+      const { result, commands, logs } = await callForResult({ call: 'gateway-routes', routes });
+      return { ...(result as { changes: readonly string[]; refused: readonly string[] }), commands, logs };
     },
     restart,
     async close() {

@@ -52,6 +52,7 @@ function createFakeHost(events: string[]): FakeHost {
       host.applied.push(state);
       return { changes: [] };
     },
+    applyGatewayRoutes: async () => ({ changes: [], refused: [] }),
     readSubnetFile: async () => host.file,
     async writeSubnetFile(_, file) {
       events.push('file');

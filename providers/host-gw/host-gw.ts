@@ -1,0 +1,43 @@
+/** flannel's host-gw: each peer's subnet by that peer's own address, for nodes that share a link. */
+
+import { leaseKey } from '../../lease/lease-key.ts';
+import { FlannelVpcError } from '../../src/core/errors.ts';
+import type { GatewayRoute } from '../../src/core/gateway-route.ts';
+import { compareCidrs, families, formatIp, sameIp } from '../../src/core/ip.ts';
+import type { HostBackend } from '../host-backend.ts';
+
+export const hostGw: HostBackend = {
+  leaseType: 'host-gw',
+
+  check({ addresses, publicIps }) {
+    for (const family of families) {
+      const own = addresses[family];
+      const told = publicIps[family];
+      if (!own || !told || sameIp(own, told)) continue;
+      throw new FlannelVpcError(
+        'CONFIG_INVALID',
+        "your PublicIP differs from interface IP, meaning that probably you're on a NAT, which is not supported by host-gw backend",
+        {
+          hint: 'Leave --public-ip out, or use a backend that needs no shared link.',
+          details: { publicIp: formatIp(told), interfaceIp: formatIp(own) },
+        },
+      );
+    }
+  },
+
+  routes(leases, own, { name, publicIps }) {
+    const routes: GatewayRoute[] = [];
+    for (const lease of leases) {
+      if (lease.attributes.backendType !== 'host-gw' || leaseKey(lease.subnets) === leaseKey(own.subnets)) continue;
+      for (const family of families) {
+        const destination = lease.subnets[family];
+        const gateway = lease.attributes.publicIps[family];
+        const mine = publicIps[family];
+        // A peer that claims our own address would lead its packets back to us.
+        if (destination && gateway && mine && !sameIp(gateway, mine))
+          routes.push({ destination, gateway, device: name });
+      }
+    }
+    return routes.sort((a, b) => compareCidrs(a.destination, b.destination));
+  },
+};

@@ -1,0 +1,83 @@
+import { describe, expect, test } from '@jest/globals';
+import { planGatewayRoutes } from '../../../host/gateway-routes.ts';
+import type { GatewayRouteState } from '../../../host/host.ts';
+import type { IpRoute } from '../../../host/ip-json.ts';
+import { type Cidr, type Ip, parseCidr, parseIp } from '../../../src/core/ip.ts';
+
+const cidr = (text: string): Cidr => parseCidr(text) ?? fail(text);
+const ip = (text: string): Ip => parseIp(text) ?? fail(text);
+
+function fail(text: string): never {
+  throw new Error(text);
+}
+
+function state(...routes: readonly (readonly [string, string])[]): GatewayRouteState {
+  return {
+    device: 'eth0',
+    networks: {
+      4: { network: cidr('10.5.0.0/16'), subnetLength: 24 },
+      6: { network: cidr('fd42::/48'), subnetLength: 64 },
+    },
+    routes: routes.map(([destination, gateway]) => ({
+      destination: cidr(destination),
+      gateway: ip(gateway),
+      device: 'eth0',
+    })),
+  };
+}
+
+const via = (dst: string, gateway: string, more: Partial<IpRoute> = {}): IpRoute => ({
+  dst,
+  gateway,
+  dev: 'eth0',
+  ...(dst.includes(':') ? { metric: 1024 } : {}),
+  ...more,
+});
+
+test('adds what is missing, in both families', () => {
+  expect(planGatewayRoutes(state(['10.5.1.0/24', '192.168.0.2'], ['fd42:0:0:1::/64', 'fd77::2']), {})).toEqual([
+    'route replace 10.5.1.0/24 via 192.168.0.2 dev eth0',
+    'route replace fd42:0:0:1::/64 via fd77::2 dev eth0',
+  ]);
+});
+
+test('leaves what stands', () => {
+  const wanted = state(['10.5.1.0/24', '192.168.0.2'], ['fd42:0:0:1::/64', 'fd77::2']);
+  const actual = { 4: [via('10.5.1.0/24', '192.168.0.2')], 6: [via('fd42:0:0:1::/64', 'fd77::2')] };
+  expect(planGatewayRoutes(wanted, actual)).toEqual([]);
+});
+
+test('replaces a wrong gateway in place', () => {
+  const actual = { 4: [via('10.5.1.0/24', '192.168.0.9')] };
+  expect(planGatewayRoutes(state(['10.5.1.0/24', '192.168.0.2']), actual)).toEqual([
+    'route replace 10.5.1.0/24 via 192.168.0.2 dev eth0',
+  ]);
+});
+
+test('takes out a former peer’s', () => {
+  const actual = { 4: [via('10.5.7.0/24', '192.168.0.7')] };
+  expect(planGatewayRoutes(state(), actual)).toEqual(['route del 10.5.7.0/24 via 192.168.0.7 dev eth0']);
+});
+
+describe('never takes out', () => {
+  test.each([
+    ['the default route', via('default', '192.168.0.1')],
+    ['what lies outside the network', via('10.6.7.0/24', '192.168.0.7')],
+    ['another length', via('10.5.7.0/25', '192.168.0.7')],
+    ['another device’s', via('10.5.7.0/24', '192.168.0.7', { dev: 'eth1' })],
+    ['a route without a gateway', { dst: '10.5.7.0/24', dev: 'eth0' }],
+    ['a routing daemon’s', via('10.5.7.0/24', '192.168.0.7', { protocol: 'bird' })],
+    ['one with a metric of its own', via('10.5.7.0/24', '192.168.0.7', { metric: 50 })],
+    ['a blackhole', { type: 'blackhole', dst: '10.5.7.0/24' }],
+  ])('%s', (_, route) => {
+    expect(planGatewayRoutes(state(), { 4: [route] })).toEqual([]);
+  });
+});
+
+test('carrying the plan out leaves nothing to do', () => {
+  const wanted = state(['10.5.1.0/24', '192.168.0.2'], ['10.5.2.0/24', '192.168.0.3']);
+  const before = [via('10.5.2.0/24', '192.168.0.9'), via('10.5.7.0/24', '192.168.0.7')];
+  expect(planGatewayRoutes(wanted, { 4: before })).toHaveLength(3);
+  const after = [via('10.5.1.0/24', '192.168.0.2'), via('10.5.2.0/24', '192.168.0.3')];
+  expect(planGatewayRoutes(wanted, { 4: after })).toEqual([]);
+});

@@ -1,0 +1,50 @@
+import { expect, test } from '@jest/globals';
+import type { Lease } from '../../../lease/lease.ts';
+import type { BackendInterface } from '../../../providers/host-backend.ts';
+import { hostGw } from '../../../providers/host-gw/host-gw.ts';
+import { formatCidr, formatIp, parseCidr, parseIp } from '../../../src/core/ip.ts';
+
+function lease(subnet: string, address: string, backendType = 'host-gw'): Lease {
+  const cidr = parseCidr(subnet);
+  const ip = parseIp(address);
+  if (!cidr || !ip) throw new Error(subnet);
+  return {
+    subnets: { [cidr.family]: cidr },
+    attributes: { publicIps: { [ip.family]: ip }, backendType, backendData: {} },
+    reserved: false,
+    revision: '1',
+  };
+}
+
+const own = lease('10.5.42.0/24', '192.168.0.11');
+const external: BackendInterface = {
+  name: 'eth0',
+  addresses: own.attributes.publicIps,
+  publicIps: own.attributes.publicIps,
+};
+
+function routes(...leases: readonly Lease[]): readonly string[] {
+  return hostGw
+    .routes(leases, own, external)
+    .map(({ destination, gateway, device }) => `${formatCidr(destination)} ${formatIp(gateway)} ${device}`);
+}
+
+test('one route for each peer, in order', () => {
+  expect(routes(lease('10.5.13.0/24', '192.168.0.13'), own, lease('10.5.12.0/24', '192.168.0.12'))).toEqual([
+    '10.5.12.0/24 192.168.0.12 eth0',
+    '10.5.13.0/24 192.168.0.13 eth0',
+  ]);
+});
+
+test('none for peers of another backend, for our own address, or across families', () => {
+  const strange = lease('10.5.14.0/24', '192.168.0.14', 'vxlan');
+  const ours = lease('10.5.15.0/24', '192.168.0.11');
+  const crossed: Lease = { ...lease('10.5.16.0/24', 'fd77::16') };
+  expect(routes(strange, ours, crossed)).toEqual([]);
+});
+
+test('refuses a public address that is not the interface’s', () => {
+  const nat = { ...external, publicIps: { 4: parseIp('203.0.113.9') ?? { family: 4 as const, value: 0n } } };
+  expect(() => hostGw.check(external)).not.toThrow();
+  expect(() => hostGw.check(nat)).toThrow(/your PublicIP differs from interface IP/);
+});
