@@ -24,6 +24,8 @@ export type MetadataPlace = 'node' | 'rig';
 export async function connectToRig(node: Namespace, metadata: MetadataPlace): Promise<string> {
   prepared ??= prepareRig();
   await prepared;
+  // Only where it is asked for: on the rig's loopback it hides every other server at that address.
+  if (metadata === 'rig') await run(['ip', 'addr', 'replace', `${metadataAddress}/32`, 'dev', 'lo']);
   const number = ++count;
   if (number > 250) throw new Error('no management address is left');
   const address = `172.31.255.${number + 2}`;
@@ -47,6 +49,6 @@ async function prepareRig(): Promise<void> {
   assertInRig();
   await run(['sysctl', '-q', '-p', '-'], { input: 'net/ipv4/ip_forward=0\nnet/ipv4/conf/all/rp_filter=0\n' });
   await run(['ip', '-batch', '-'], {
-    input: `addr replace ${rigAddress}/32 dev lo\naddr replace ${metadataAddress}/32 dev lo\n`,
+    input: `addr replace ${rigAddress}/32 dev lo\n`,
   });
 }
