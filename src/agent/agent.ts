@@ -20,7 +20,7 @@ import type { NetConf } from '../netconf/net-conf.ts';
 import { type CloudNode, type CloudView, createCloudNode, identifyMachine } from './cloud-node.ts';
 import { establishHost, keepHost, publishSubnetFile } from './host-keeper.ts';
 import { acquireLease, keepLease, leaseText, leaseTtlSeconds } from './lease-keeper.ts';
-import { waitForNetConf } from './net-conf-wait.ts';
+import { assertNetConfStands, NetConfChanged, type StoredNetConf, waitForNetConf } from './net-conf-wait.ts';
 import { hostState, leaseRequest, nodeIdentity, previousSubnets, subnetFile } from './node-state.ts';
 import { keepPeers } from './peer-keeper.ts';
 import { establishRoutes, keepRoutes, lookUntilItWorks, type RouteKeeperOptions } from './route-keeper.ts';
@@ -55,14 +55,26 @@ export const initialReadiness = {
  * the subnet. An abort ends it with an AbortError.
  */
 export async function runAgent(options: AgentOptions, parts: AgentParts, signal: AbortSignal): Promise<never> {
+  for (;;) {
+    try {
+      return await runWithNetConf(options, parts, signal);
+    } catch (error) {
+      if (!(error instanceof NetConfChanged)) throw error;
+      parts.logger.info('net-conf changed while this node waited; starting over with the new one');
+    }
+  }
+}
+
+async function runWithNetConf(options: AgentOptions, parts: AgentParts, signal: AbortSignal): Promise<never> {
   const { host, logger, readiness } = parts;
-  const [netConf, earlier] = await Promise.all([
+  const [stored, earlier] = await Promise.all([
     waitForNetConf(
       { ...parts, store: parts.leases, onWaiting: (reason) => readiness.missing('lease', reason) },
       signal,
     ),
     host.readSubnetFile(options.subnetFile),
   ]);
+  const { netConf } = stored;
   // Loading a cloud's SDK takes as long as finding the interface; both at once.
   const [external, cloud] = await Promise.all([
     host.findExternalInterface({ ...options.interfaces, families: netConf.families }, signal),
@@ -72,16 +84,15 @@ export async function runAgent(options: AgentOptions, parts: AgentParts, signal:
   try {
     backendOf(netConf)?.check(external);
     const node = cloud && (await openCloudNode(cloud, netConf, external, parts, signal));
-    return await runNode({ options, parts, netConf, external, node, earlier }, signal);
+    return await runNode({ ...stored, options, parts, external, node, earlier }, signal);
   } finally {
     await cloud?.provider.close();
   }
 }
 
-interface NodeContext {
+interface NodeContext extends StoredNetConf {
   readonly options: AgentOptions;
   readonly parts: AgentParts;
-  readonly netConf: NetConf;
   readonly external: ExternalInterface;
   readonly node: CloudNode | undefined;
   readonly earlier: SubnetFile | undefined;
@@ -145,18 +156,19 @@ async function runNode(context: NodeContext, signal: AbortSignal): Promise<never
  * tables it would hold a subnet it can't use. One that has been here before goes on with what it had, whatever the cloud says.
  */
 async function getLease(
-  { parts, netConf, external, node, earlier }: NodeContext,
+  { parts, netConf, revision, external, node, earlier }: NodeContext,
   routes: RouteKeeperOptions | undefined,
   signal: AbortSignal,
 ): Promise<{ readonly lease: OwnedLease; readonly view: CloudView | undefined }> {
   const identity = node && nodeIdentity(node.identity, node.nicId);
   const backend = { type: backendOf(netConf)?.leaseType ?? '', node: identity };
-  const request = leaseRequest(netConf, external, previousSubnets(earlier), backend, leaseTtlSeconds);
-  const acquire = (): Promise<OwnedLease> => acquireLease(keeperOptions(parts), request, signal);
+  const request = leaseRequest(netConf, external, previousSubnets(earlier), backend, leaseTtlSeconds, revision);
+  const beforeRetry = (both: AbortSignal): Promise<void> => assertNetConfStands(parts.leases, revision, both);
+  const acquire = (): Promise<OwnedLease> => acquireLease({ ...keeperOptions(parts), beforeRetry }, request, signal);
   if (!routes) return { lease: await acquire(), view: undefined };
   parts.readiness.missing('route', 'not checked yet');
   if (!earlier) {
-    const view = await lookUntilItWorks(routes, signal);
+    const view = await lookUntilItWorks({ ...routes, beforeRetry }, signal);
     return { lease: await acquire(), view };
   }
   const [lease, view] = await Promise.all([

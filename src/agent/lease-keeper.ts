@@ -23,9 +23,12 @@ export interface LeaseKeeperOptions {
   readonly onWaiting: (reason: string) => void;
 }
 
-/** Gets a lease, waiting as long as the network is full or the store is away. Throws only what waiting can't mend. */
+/**
+ * Gets a lease, waiting as long as the network is full or the store is away. `beforeRetry` runs between two tries and may end
+ * them by throwing. Throws else only what waiting can't mend.
+ */
 export async function acquireLease(
-  options: LeaseKeeperOptions,
+  options: LeaseKeeperOptions & { readonly beforeRetry: (signal: AbortSignal) => Promise<void> },
   request: LeaseRequest,
   signal: AbortSignal,
 ): Promise<OwnedLease> {
@@ -39,6 +42,7 @@ export async function acquireLease(
       gate.failed('error', 'failed to acquire lease', error);
       options.onWaiting(errorMessage(error));
       await options.clock.sleep(backoffMs(attempt, 1_000, fullRetryMaxMs, options.random), signal);
+      await options.beforeRetry(signal);
     }
   }
 }

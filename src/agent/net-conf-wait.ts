@@ -3,7 +3,7 @@
  * what a retry can't mend (an unknown backend type, both families off) ends the agent.
  */
 
-import type { LeaseStore } from '../../lease/lease-store.ts';
+import type { LeaseStore, NetConfDocument } from '../../lease/lease-store.ts';
 import type { Clock } from '../core/clock.ts';
 import { errorMessage, FlannelVpcError, isFlannelVpcError } from '../core/errors.ts';
 import type { Logger } from '../core/log.ts';
@@ -24,11 +24,11 @@ export interface NetConfWaitOptions {
 }
 
 /**
- * The first valid net-conf the store has. Says what is wrong when it changes and every five minutes.
+ * The first valid net-conf the store has, with the store's revision of it. Says what is wrong when it changes and every five minutes.
  *
  * @throws CONFIG_INVALID for problems that waiting can't mend.
  */
-export async function waitForNetConf(options: NetConfWaitOptions, signal: AbortSignal): Promise<NetConf> {
+export async function waitForNetConf(options: NetConfWaitOptions, signal: AbortSignal): Promise<StoredNetConf> {
   const gate = createRepeatGate(options);
   const watching = new AbortController();
   options.clock.sleep(silenceMs, AbortSignal.any([signal, watching.signal])).then(
@@ -41,7 +41,7 @@ export async function waitForNetConf(options: NetConfWaitOptions, signal: AbortS
     if (found.kind === 'usable') {
       for (const warning of found.warnings) options.logger.warn('net-conf', { warning });
       gate.recovered('net-conf is usable now');
-      return found.netConf;
+      return found;
     }
     if (found.kind === 'fatal') throw found.error;
     gate.failed('error', "Couldn't fetch network config", found.error);
@@ -50,15 +50,37 @@ export async function waitForNetConf(options: NetConfWaitOptions, signal: AbortS
   }
 }
 
+/** A net-conf as it stood in the store. */
+export interface StoredNetConf {
+  readonly netConf: NetConf;
+  readonly revision: string;
+}
+
+/** Somebody stored another net-conf while this one was waited on: start over with that. */
+export class NetConfChanged extends Error {
+  override readonly name = 'NetConfChanged';
+}
+
+/**
+ * Between two tries of what net-conf may be the reason for: a mended one is taken up.
+ *
+ * @throws NetConfChanged. A store that can't be read counts as unchanged.
+ */
+export async function assertNetConfStands(store: LeaseStore, revision: string, signal: AbortSignal): Promise<void> {
+  const document = await store.readNetConf(signal).catch(() => undefined);
+  signal.throwIfAborted();
+  if (document && document.revision !== revision) throw new NetConfChanged('net-conf changed');
+}
+
 type Found =
-  | { readonly kind: 'usable'; readonly netConf: NetConf; readonly warnings: readonly string[] }
+  | ({ readonly kind: 'usable'; readonly warnings: readonly string[] } & StoredNetConf)
   | { readonly kind: 'wait'; readonly error: unknown }
   | { readonly kind: 'fatal'; readonly error: FlannelVpcError };
 
 async function readOnce(store: LeaseStore, signal: AbortSignal): Promise<Found> {
-  let text: string;
+  let document: NetConfDocument | undefined;
   try {
-    const document = await store.readNetConf(signal);
+    document = await store.readNetConf(signal);
     if (!document) {
       return {
         kind: 'wait',
@@ -69,15 +91,16 @@ async function readOnce(store: LeaseStore, signal: AbortSignal): Promise<Found> 
         ),
       };
     }
-    text = document.text;
   } catch (error) {
     signal.throwIfAborted();
     // As flannel does: a user or certificate that etcd refuses is a mistake in the flags.
     if (isFlannelVpcError(error, 'STORE_DENIED')) return { kind: 'fatal', error };
     return { kind: 'wait', error };
   }
-  const parsed = parseNetConf(text);
-  if (parsed.ok) return { kind: 'usable', netConf: parsed.netConf, warnings: parsed.warnings };
+  const parsed = parseNetConf(document.text);
+  if (parsed.ok) {
+    return { kind: 'usable', netConf: parsed.netConf, revision: document.revision, warnings: parsed.warnings };
+  }
   // As in flannel: a net-conf that is refused is waited for, and only a sound one that asks for the impossible ends the agent.
   const fatal = parsed.problems.every((problem) => problem.severity === 'exit');
   const error = new FlannelVpcError('CONFIG_INVALID', parsed.problems.map((problem) => problem.message).join('; '), {

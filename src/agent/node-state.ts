@@ -94,6 +94,7 @@ export function leaseRequest(
   previous: PerFamily<Cidr>,
   backend: LeaseBackend,
   ttlSeconds: number,
+  netConfRevision: string,
 ): LeaseRequest {
   return {
     ranges: netConf.ranges,
@@ -114,6 +115,7 @@ export function leaseRequest(
       );
     }),
     ttlSeconds,
+    netConfRevision,
   };
 }
 

@@ -25,8 +25,11 @@ export interface RouteKeeperOptions {
 const retryMs = { base: 2_000, max: 60_000 };
 const readinessPart = 'route';
 
-/** A first look at the cloud, before anything is leased or written: repeated until it succeeds. */
-export async function lookUntilItWorks(options: RouteKeeperOptions, signal: AbortSignal): Promise<CloudView> {
+/** A first look at the cloud, before anything is leased or written: repeated until it succeeds, or `beforeRetry` throws. */
+export async function lookUntilItWorks(
+  options: RouteKeeperOptions & { readonly beforeRetry: (signal: AbortSignal) => Promise<void> },
+  signal: AbortSignal,
+): Promise<CloudView> {
   const gate = createRepeatGate(options);
   for (let attempt = 0; ; attempt++) {
     try {
@@ -38,6 +41,7 @@ export async function lookUntilItWorks(options: RouteKeeperOptions, signal: Abor
       gate.failed('error', 'cannot write routes yet; no lease is taken until this is mended', error);
       options.readiness.missing(readinessPart, errorMessage(error));
       await options.clock.sleep(pauseAfter(error, attempt, options), signal);
+      await options.beforeRetry(signal);
     }
   }
 }

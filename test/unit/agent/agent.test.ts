@@ -9,7 +9,7 @@ import { createMemoryCloud, type MemoryCloud } from '../../../providers/memory/m
 import { initialReadiness, runAgent } from '../../../src/agent/agent.ts';
 import { type AgentOptions, parseAgentOptions } from '../../../src/cli/agent-options.ts';
 import { FlannelVpcError } from '../../../src/core/errors.ts';
-import { formatCidr, formatIp, type Ip, parseIp } from '../../../src/core/ip.ts';
+import { cidrOf, formatCidr, formatIp, type Ip, parseIp } from '../../../src/core/ip.ts';
 import type { LogFields } from '../../../src/core/log.ts';
 import { createReadiness, type Readiness } from '../../../src/health/status.ts';
 import { createTestClock, type TestClock } from '../../support/test-clock.ts';
@@ -309,6 +309,38 @@ describe('net-conf', () => {
     world.setNetConf(netConf);
     await clock.advance(2_000);
     expect(readiness.isReady()).toBe(true);
+  });
+
+  test('that is mended while the node waits is taken up', async () => {
+    world.setNetConf(
+      '{"Network":"10.244.0.0/16","SubnetMin":"10.244.1.0","SubnetMax":"10.244.1.0","Backend":{"Type":"aws-vpc"}}',
+    );
+    world.putLease(
+      { 4: cidrOf(ip('10.244.1.0'), 24) },
+      { publicIps: { 4: ip('10.0.1.9') }, backendType: '', backendData: {} },
+      600,
+    );
+    start();
+    await clock.advance(10_000);
+    expect(readiness.reasons()['lease']).toBeDefined();
+    world.setNetConf(netConf);
+    await clock.advance(40_000);
+    expect(readiness.isReady()).toBe(true);
+    expect(leasedSubnets()).toHaveLength(2);
+  });
+
+  test('with the wrong table is waited on, without a lease, and mended', async () => {
+    cloud.inject({ action: 'tables', times: Infinity, error: new FlannelVpcError('NOT_FOUND', 'no table rtb-2') });
+    start();
+    await clock.advance(10_000);
+    expect(leasedSubnets()).toEqual([]);
+    cloud.clearFaults();
+    world.setNetConf(`${netConf} `);
+    await clock.advance(60_000);
+    expect(readiness.isReady()).toBe(true);
+    expect(lines.map(({ message }) => message)).toContain(
+      'net-conf changed while this node waited; starting over with the new one',
+    );
   });
 
   test('that asks for an unknown backend ends the agent', async () => {
