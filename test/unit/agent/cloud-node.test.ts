@@ -1,0 +1,136 @@
+/** Which NIC carries the lease, and which tables serve it. */
+import { beforeEach, describe, expect, test } from '@jest/globals';
+import type { ExternalInterface } from '../../../host/host.ts';
+import { createMemoryLeaseStore } from '../../../lease/memory/lease-store.ts';
+import { createMemoryOwnershipStore } from '../../../lease/memory/ownership-store.ts';
+import { createMemoryWorld } from '../../../lease/memory/world.ts';
+import { createMemoryCloud, type MemoryCloud } from '../../../providers/memory/memory-cloud.ts';
+import { type CloudNode, createCloudNode } from '../../../src/agent/cloud-node.ts';
+import { type Cidr, type Ip, parseCidr, parseIp } from '../../../src/core/ip.ts';
+import { silentLogger } from '../../../src/core/log.ts';
+import { createTestClock } from '../../support/test-clock.ts';
+
+const signal = new AbortController().signal;
+let cloud: MemoryCloud;
+
+function ip(text: string): Ip {
+  const parsed = parseIp(text);
+  if (!parsed) throw new Error(text);
+  return parsed;
+}
+
+function cidr(text: string): Cidr {
+  const parsed = parseCidr(text);
+  if (!parsed) throw new Error(text);
+  return parsed;
+}
+
+beforeEach(() => {
+  cloud = createMemoryCloud({
+    clock: createTestClock(),
+    networks: [
+      {
+        id: 'vpc-1',
+        cidrs: ['10.0.0.0/16'],
+        subnets: [
+          { id: 'subnet-1', cidr: '10.0.1.0/24' },
+          { id: 'subnet-2', cidr: '10.0.2.0/24' },
+        ],
+      },
+      { id: 'vpc-2', cidrs: ['10.0.0.0/16'], subnets: [{ id: 'subnet-9', cidr: '10.0.2.0/24' }] },
+    ],
+    tables: [
+      { id: 'rtb-main', networkId: 'vpc-1', main: true },
+      { id: 'rtb-two', networkId: 'vpc-1', subnetIds: ['subnet-2'] },
+      { id: 'rtb-other', networkId: 'vpc-2', main: true },
+    ],
+    instances: [
+      {
+        id: 'i-1',
+        nics: [
+          { id: 'eni-1', subnetId: 'subnet-1', addresses: ['10.0.1.11'] },
+          { id: 'eni-2', subnetId: 'subnet-2', addresses: ['10.0.2.11', '10.0.2.12'] },
+        ],
+      },
+      { id: 'i-2', nics: [{ id: 'eni-3', subnetId: 'subnet-1', addresses: ['10.0.1.22'] }] },
+      { id: 'i-9', nics: [{ id: 'eni-9', subnetId: 'subnet-9', addresses: ['10.0.2.12'] }] },
+    ],
+  });
+});
+
+async function nodeWith(address: string, publicIp = address, tableIds: readonly string[] = []): Promise<CloudNode> {
+  const clock = createTestClock();
+  const world = createMemoryWorld(clock);
+  const provider = cloud.provider('i-1');
+  const external: ExternalInterface = {
+    name: 'eth0',
+    index: 2,
+    mtu: 9001,
+    addresses: { 4: ip(address) },
+    publicIps: { 4: ip(publicIp) },
+  };
+  return createCloudNode(
+    {
+      provider,
+      tableIds,
+      networks: { 4: { network: cidr('10.244.0.0/16'), subnetLength: 24 } },
+      leases: createMemoryLeaseStore(world),
+      ownership: createMemoryOwnershipStore(world),
+      logger: silentLogger,
+      clock,
+      random: () => 0.5,
+    },
+    await provider.identify(signal),
+    external,
+  );
+}
+
+describe('the NIC is that of the lease’s address', () => {
+  test.each([
+    ['10.0.1.11', 'eni-1', 'rtb-main'],
+    ['10.0.2.11', 'eni-2', 'rtb-two'],
+    // A secondary address, which another VPC has as well.
+    ['10.0.2.12', 'eni-2', 'rtb-two'],
+  ])('%s: %s, and the table is %s', async (address, nicId, tableId) => {
+    const node = await nodeWith(address);
+    const { nextHop, tables } = await node.look(signal);
+    expect([node.nicId, nextHop.nicId]).toEqual([nicId, nicId]);
+    expect(tables.map(({ id }) => id)).toEqual([tableId]);
+  });
+
+  test('behind a NAT, the interface’s address counts', async () => {
+    const { nextHop } = await (await nodeWith('10.0.2.11', '203.0.113.7')).look(signal);
+    expect(nextHop.nicId).toBe('eni-2');
+  });
+});
+
+test('an address of another machine is refused, and no route is written to it', async () => {
+  const node = await nodeWith('10.0.1.22');
+  await expect(
+    node.ensureRoutes({ subnets: { 4: cidr('10.244.7.0/24') } }, { resync: false }, signal),
+  ).rejects.toMatchObject({
+    code: 'NOT_FOUND',
+    message: expect.stringContaining('belongs to i-2, not to this machine'),
+  });
+  expect(cloud.count('create')).toBe(0);
+});
+
+test('an address that no machine has is refused with what to do', async () => {
+  await expect((await nodeWith('10.0.1.99')).look(signal)).rejects.toMatchObject({
+    code: 'NOT_FOUND',
+    hint: expect.stringContaining('--iface'),
+  });
+});
+
+test('configured tables are written, all of them, and no others', async () => {
+  const node = await nodeWith('10.0.1.11', '10.0.1.11', ['rtb-main', 'rtb-two']);
+  const result = await node.ensureRoutes({ subnets: { 4: cidr('10.244.7.0/24') } }, { resync: false }, signal);
+  expect(result).toMatchObject({ inSync: true, problems: [] });
+  expect([cloud.staticRoutes('rtb-main'), cloud.staticRoutes('rtb-two'), cloud.staticRoutes('rtb-other')]).toEqual([
+    { '10.244.7.0/24': 'eni-1' },
+    { '10.244.7.0/24': 'eni-1' },
+    {},
+  ]);
+  expect(cloud.forwards('eni-1')).toBe(true);
+  expect(cloud.forwards('eni-2')).toBe(false);
+});
