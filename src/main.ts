@@ -7,8 +7,8 @@ import { errorMessage, isFlannelVpcError } from './core/errors.ts';
 const exitCodes = { ok: 0, failure: 1, usage: 2 } as const;
 
 async function run(): Promise<number> {
-  const calledAs = process.env['FLANNEL_VPC_CALLED_AS'] ?? basename(process.argv[1] ?? '');
-  const command = resolveCommand(process.argv.slice(2), calledAs);
+  const name = process.env['FLANNEL_VPC_CALLED_AS'] ?? basename(process.argv[1] ?? '');
+  const command = resolveCommand(process.argv.slice(2), { name, env: process.env });
   switch (command.name) {
     case 'agent': {
       const { agentCommand } = await import('./agent/command.ts');

@@ -11,16 +11,27 @@ export interface Command {
   readonly argv: readonly string[];
 }
 
+/** How the program was started, besides its arguments. */
+export interface CalledBy {
+  /** Last part of the path: existing units and DaemonSets start `flanneld` with flags alone. */
+  readonly name: string;
+  readonly env: Readonly<Record<string, string | undefined>>;
+}
+
 /**
- * The command for these arguments. `calledAs` is the last part of the path the program was started by: existing units and
- * DaemonSets start `flanneld` with flags alone.
+ * The command for these arguments. With none, flanneld's own environment says that its successor is meant: all its settings
+ * can come from there.
  *
  * @throws USAGE for no command, or an unknown one.
  */
-export function resolveCommand(argv: readonly string[], calledAs: string): Command {
-  if (calledAs === 'flanneld') return { name: 'agent', argv };
+export function resolveCommand(argv: readonly string[], by: CalledBy): Command {
+  if (by.name === 'flanneld') return { name: 'agent', argv };
   const [first, ...rest] = argv;
-  if (first === undefined) throw new FlannelVpcError('USAGE', 'no command given');
+  if (first === undefined) {
+    if (Object.entries(by.env).some(([name, value]) => name.startsWith('FLANNELD_') && value))
+      return { name: 'agent', argv };
+    throw new FlannelVpcError('USAGE', 'no command given');
+  }
   if (argv.length === 1 && /^--?(help|h)$/.test(first)) return { name: 'help', argv: [] };
   if (first.startsWith('-')) return { name: 'agent', argv };
   const name = commandNames.find((command) => command === first);

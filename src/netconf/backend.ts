@@ -3,6 +3,7 @@ import * as z from 'zod';
 import { type BackendType, backendTypes, plannedTypes, refusedTypes } from '../../providers/catalog.ts';
 import { type Cidr, formatCidr, parseCidr } from '../core/ip.ts';
 import { nearest } from '../core/suggest.ts';
+import { goKind } from './json-syntax.ts';
 import { isObject, readMembers } from './members.ts';
 import { type NetConfProblem, problem } from './problems.ts';
 
@@ -46,17 +47,27 @@ const commonSchema = z.object({
 /** Checks `Backend`. `value` is whatever stands in net-conf, undefined when nothing does. */
 export function readBackend(value: unknown): BackendResult {
   if (value === undefined)
-    return failed(problem('Backend', undefined, noBackend('is missing'), `for example ${example}`, 'exit'));
-  if (value !== null && !isObject(value)) {
     return failed(
-      problem('Backend', value, 'error decoding Backend property of config: not an object', 'an object with a Type'),
+      problem(
+        'Backend',
+        undefined,
+        'is missing, which to flannel means udp, and that is not supported',
+        `for example ${example}`,
+        'exit',
+      ),
+    );
+  if (value !== null && !isObject(value)) {
+    const why = `json: cannot unmarshal ${goKind(value)} into Go value of type struct { Type string }`;
+    return failed(
+      problem('Backend', value, `error decoding Backend property of config: ${why}`, 'an object with a Type'),
     );
   }
   const object = value ?? {};
   const typeValue = readMembers(object, ['Type'], 'Backend.').values['Type'];
   if (typeValue !== undefined && typeValue !== null && typeof typeValue !== 'string') {
+    const why = `json: cannot unmarshal ${goKind(typeValue)} into Go struct field .Type of type string`;
     return failed(
-      problem('Backend.Type', typeValue, 'error decoding Backend property of config: Type is no text', allowedTypes),
+      problem('Backend.Type', typeValue, `error decoding Backend property of config: ${why}`, allowedTypes),
     );
   }
   const name = (typeValue ?? '').toLowerCase();
@@ -97,7 +108,13 @@ function issuesOf(error: z.ZodError | undefined, values: Readonly<Record<string,
 
 function unusable(name: string, value: string | undefined): NetConfProblem {
   if (name === '')
-    return problem('Backend.Type', value, noBackend('is empty'), `${allowedTypes}; for example ${example}`, 'exit');
+    return problem(
+      'Backend.Type',
+      value,
+      'unknown backend type: none is named',
+      `${allowedTypes}; for example ${example}`,
+      'exit',
+    );
   if (plannedTypes.includes(name))
     return problem('Backend.Type', value, `${name} is not built yet in this version`, allowedTypes, 'exit');
   const refused = refusedTypes[name];
@@ -113,10 +130,6 @@ function unusable(name: string, value: string | undefined): NetConfProblem {
   const meant = nearest(name, typeNames);
   const hint = meant === undefined ? '' : `, did you mean ${meant}?`;
   return problem('Backend.Type', value, `unknown backend type: ${name.slice(0, 64)}${hint}`, allowedTypes, 'exit');
-}
-
-function noBackend(what: string): string {
-  return `${what}, which to flannel means udp, and that is not supported`;
 }
 
 function failed(found: NetConfProblem): BackendResult {

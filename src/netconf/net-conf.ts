@@ -7,6 +7,7 @@ import type { SubnetRange } from '../../lease/lease.ts';
 import { errorMessage } from '../core/errors.ts';
 import { type Family, families, type PerFamily } from '../core/ip.ts';
 import { type BackendConf, readBackend } from './backend.ts';
+import { goKind, jsonSyntaxProblem } from './json-syntax.ts';
 import { isObject, readMembers } from './members.ts';
 import { type NetConfProblem, problem } from './problems.ts';
 import { readRange } from './ranges.ts';
@@ -44,15 +45,24 @@ export function parseNetConf(text: string): NetConfResult {
   try {
     json = JSON.parse(text);
   } catch (error) {
-    return refused([problem('', undefined, `net-conf is not JSON: ${errorMessage(error)}`, 'one JSON object')], []);
+    const why = jsonSyntaxProblem(text) ?? errorMessage(error);
+    return refused([problem('', undefined, `net-conf is not JSON: ${why}`, 'one JSON object')], []);
   }
-  if (!isObject(json)) return refused([problem('', json, 'net-conf is no JSON object', 'one JSON object')], []);
-  const { values, warnings } = readMembers(json, netConfMembers, '');
+  // null is an object without members, as it is to flannel.
+  const object = json ?? {};
+  if (!isObject(object)) {
+    const why = `net-conf is no JSON object: json: cannot unmarshal ${goKind(object)} into Go value of type subnet.Config`;
+    return refused([problem('', object, why, 'one JSON object')], []);
+  }
+  const { values, warnings } = readMembers(object, netConfMembers, '');
   const problems: NetConfProblem[] = [];
   const enabled: Record<string, boolean> = {};
   for (const [name, byDefault] of switches) {
     const parsed = switchSchema.safeParse(values[name]);
-    if (!parsed.success) problems.push(problem(name, values[name], 'is no boolean', 'true or false'));
+    if (!parsed.success) {
+      const why = `json: cannot unmarshal ${goKind(values[name])} into Go struct field Config.${name} of type bool`;
+      problems.push(problem(name, values[name], why, 'true or false'));
+    }
     enabled[name] = parsed.data ?? byDefault;
   }
   const inUse = families.filter((family) => enabled[`EnableIPv${family}`]);

@@ -16,6 +16,7 @@ import {
   parseIp,
   sameIp,
 } from '../core/ip.ts';
+import { goKind } from './json-syntax.ts';
 import { type NetConfProblem, problem } from './problems.ts';
 
 /** Member names and limits of one family. */
@@ -59,7 +60,11 @@ export function readRange(family: Family, members: Readonly<Record<string, unkno
   };
   if (range.subnetMax.value < range.subnetMin.value) {
     // flannel starts with this and then says "out of subnets".
-    report(`${rules.prefix}SubnetMax`, 'lies below the first subnet', `${formatIp(range.subnetMin)} or above`);
+    report(
+      `${rules.prefix}SubnetMax`,
+      'out of subnets: it lies below the first one',
+      `${formatIp(range.subnetMin)} or above`,
+    );
     return { range: undefined, problems };
   }
   return { range, problems };
@@ -76,12 +81,7 @@ function readNetwork(family: Family, rules: FamilyRules, members: RawMembers, re
     return report(name, `please define a correct ${name} parameter in the flannel config`, allowed);
   }
   const cidr = typeof value === 'string' ? parseCidr(value) : undefined;
-  if (!cidr)
-    return report(
-      name,
-      `invalid CIDR address: ${typeof value === 'string' ? value.slice(0, 64) : typeof value}`,
-      allowed,
-    );
+  if (!cidr) return report(name, `invalid CIDR address: ${textOf(value)}`, allowed);
   if (cidr.family !== family) return report(name, `invalid IPv${family} CIDR format`, allowed);
   if (cidr.address === 0n) {
     return report(name, `please define a correct ${name} parameter in the flannel config`, allowed);
@@ -99,8 +99,10 @@ function readLength(
   const value = members[name] ?? 0;
   const lowest = (network?.length ?? 0) + 2;
   const allowed = `a whole number from ${lowest} to ${rules.longestSubnet}, or 0 for the default`;
-  if (typeof value !== 'number' || !Number.isInteger(value) || value < 0)
-    return report(name, 'is no whole number', allowed);
+  if (typeof value !== 'number' || !Number.isInteger(value) || value < 0) {
+    const found = goKind(value, 'whole');
+    return report(name, `json: cannot unmarshal ${found} into Go struct field Config.${name} of type uint`, allowed);
+  }
   if (value > rules.longestSubnet)
     return report(name, `SubnetLen must be less than /${rules.longestSubnet + 1}`, allowed);
   if (!network) return undefined;
@@ -131,7 +133,8 @@ function readBound(
   const ip = typeof value === 'string' ? parseIp(value) : undefined;
   const inside = network ? `in ${formatCidr(network)}` : 'of the network';
   const allowed = `the address of a subnet ${inside}`;
-  if (ip?.family !== family) return report(name, `is no IPv${family} address`, allowed);
+  if (!ip) return report(name, 'invalid IP address format', allowed);
+  if (ip.family !== family) return report(name, `invalid IPv${family} address format`, allowed);
   // flannel treats 0.0.0.0 and :: as not given.
   if (ip.value === 0n || !network) return undefined;
   if (!cidrContainsIp(network, ip)) {
@@ -145,4 +148,8 @@ function readBound(
     );
   }
   return ip;
+}
+
+function textOf(value: unknown): string {
+  return (typeof value === 'string' ? value : JSON.stringify(value)).slice(0, 64);
 }

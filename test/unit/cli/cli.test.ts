@@ -152,14 +152,22 @@ describe('commands', () => {
     [['--help'], 'flannel-vpc', 'help', []],
     [['netconf', 'check', 'x'], 'flannel-vpc', 'netconf', ['check', 'x']],
   ])('%j as %s', (argv, calledAs, name, rest) => {
-    expect(resolveCommand(argv, calledAs)).toEqual({ name, argv: rest });
+    expect(resolveCommand(argv, { name: calledAs, env: {} })).toEqual({ name, argv: rest });
   });
 
   test('unknown ones', () => {
-    expect(() => resolveCommand(['agnet'], 'flannel-vpc')).toThrow(
+    expect(() => resolveCommand(['agnet'], { name: 'flannel-vpc', env: {} })).toThrow(
       usage(/unknown command "agnet"; did you mean agent\?/),
     );
-    expect(() => resolveCommand([], 'flannel-vpc')).toThrow(usage(/no command given/));
+    expect(() => resolveCommand([], { name: 'flannel-vpc', env: { FLANNELD_IP_MASQ: '' } })).toThrow(
+      usage(/no command given/),
+    );
+  });
+
+  test("no argument at all is the agent where flanneld's environment is", () => {
+    const env = { FLANNELD_ETCD_ENDPOINTS: 'http://192.0.2.1:2379' };
+    expect(resolveCommand([], { name: 'flannel-vpc', env })).toEqual({ name: 'agent', argv: [] });
+    expect(resolveCommand(['version'], { name: 'flannel-vpc', env })).toEqual({ name: 'version', argv: [] });
   });
 });
 

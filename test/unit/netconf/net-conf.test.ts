@@ -64,7 +64,7 @@ describe('refused with the text flannel has for it', () => {
     [{}, 'Network', 'please define a correct Network parameter in the flannel config'],
     [{ Network: 'fd42::/48' }, 'Network', 'invalid IPv4 CIDR format'],
     [{ Network: '10.5.0.0' }, 'Network', 'invalid CIDR address: 10.5.0.0'],
-    [{ Network: 5 }, 'Network', 'invalid CIDR address: number'],
+    [{ Network: 5 }, 'Network', 'invalid CIDR address: 5'],
     [{ Network: '10.5.0.0/16', SubnetLen: 31 }, 'SubnetLen', 'SubnetLen must be less than /31'],
     [
       { Network: '10.5.0.0/16', SubnetLen: 17 },
@@ -72,8 +72,21 @@ describe('refused with the text flannel has for it', () => {
       'network must be able to accommodate at least four subnets',
     ],
     [{ Network: '10.5.0.0/29' }, 'Network', 'network is too small. Minimum useful network prefix is /28'],
-    [{ Network: '10.5.0.0/16', SubnetLen: -1 }, 'SubnetLen', 'is no whole number'],
-    [{ Network: '10.5.0.0/16', SubnetLen: '24' }, 'SubnetLen', 'is no whole number'],
+    [
+      { Network: '10.5.0.0/16', SubnetLen: -1 },
+      'SubnetLen',
+      'json: cannot unmarshal number -1 into Go struct field Config.SubnetLen of type uint',
+    ],
+    [
+      { Network: '10.5.0.0/16', SubnetLen: 24.5 },
+      'SubnetLen',
+      'json: cannot unmarshal number 24.5 into Go struct field Config.SubnetLen of type uint',
+    ],
+    [
+      { Network: '10.5.0.0/16', SubnetLen: '24' },
+      'SubnetLen',
+      'json: cannot unmarshal string into Go struct field Config.SubnetLen of type uint',
+    ],
     [{ Network: '10.5.0.0/16', SubnetMin: '10.6.0.0' }, 'SubnetMin', 'SubnetMin is not in the range of the Network'],
     [{ Network: '10.5.0.0/16', SubnetMax: '10.6.0.0' }, 'SubnetMax', 'SubnetMax is not in the range of the Network'],
     [
@@ -81,11 +94,12 @@ describe('refused with the text flannel has for it', () => {
       'SubnetMin',
       'SubnetMin is not on a SubnetLen boundary: 10.5.1.1',
     ],
-    [{ Network: '10.5.0.0/16', SubnetMin: 'x' }, 'SubnetMin', 'is no IPv4 address'],
+    [{ Network: '10.5.0.0/16', SubnetMin: 'x' }, 'SubnetMin', 'invalid IP address format'],
+    [{ Network: '10.5.0.0/16', SubnetMin: 'fd42::' }, 'SubnetMin', 'invalid IPv4 address format'],
     [
       { Network: '10.5.0.0/16', SubnetMin: '10.5.9.0', SubnetMax: '10.5.3.0' },
       'SubnetMax',
-      'lies below the first subnet',
+      'out of subnets: it lies below the first one',
     ],
     [
       { Network: '10.5.0.0/16', EnableIPv6: true },
@@ -112,21 +126,47 @@ describe('refused with the text flannel has for it', () => {
       'IPv6SubnetMin',
       'IPv6SubnetMin is not in the range of the IPv6Network',
     ],
-    [{ Network: '10.5.0.0/16', EnableIPv4: 'yes' }, 'EnableIPv4', 'is no boolean'],
+    [
+      { Network: '10.5.0.0/16', EnableIPv4: 'yes' },
+      'EnableIPv4',
+      'json: cannot unmarshal string into Go struct field Config.EnableIPv4 of type bool',
+    ],
+    [
+      { Network: '10.5.0.0/16', Backend: 'alloc' },
+      'Backend',
+      'error decoding Backend property of config: json: cannot unmarshal string into Go value of type struct { Type string }',
+    ],
+    [
+      { Network: '10.5.0.0/16', Backend: { Type: 5 } },
+      'Backend.Type',
+      'error decoding Backend property of config: json: cannot unmarshal number into Go struct field .Type of type string',
+    ],
   ])('%j', (conf, field, text) => {
     const problems = refused(JSON.stringify({ ...alloc, ...conf }));
     expect(problems).toEqual([expect.objectContaining({ field, text, severity: 'wait' })]);
     expect(problems[0]?.message).toContain('; allowed: ');
   });
 
-  test.each(['', '{Network:', 'null', '[]', '{"Network":"10.5.0.0/16"} x', '"text"'])(
-    'not a JSON object: %j',
-    (text) => {
-      expect(refused(text)).toEqual([
-        expect.objectContaining({ field: '', severity: 'wait', allowed: 'one JSON object' }),
-      ]);
-    },
-  );
+  test.each([
+    ['', 'unexpected end of JSON input'],
+    ['{Network:', "invalid character 'N' looking for beginning of object key string (line 1, column 2)"],
+    ['[]', 'json: cannot unmarshal array into Go value of type subnet.Config'],
+    ['{"Network":"10.5.0.0/16"} x', "invalid character 'x' after top-level value (line 1, column 27)"],
+    ['"text"', 'json: cannot unmarshal string into Go value of type subnet.Config'],
+  ])('not a JSON object: %j', (text, why) => {
+    expect(refused(text)).toEqual([
+      expect.objectContaining({
+        ...{ field: '', severity: 'wait', allowed: 'one JSON object' },
+        text: expect.stringContaining(why),
+      }),
+    ]);
+  });
+
+  test('null is an object without members', () => {
+    expect(refused('null')).toContainEqual(
+      expect.objectContaining({ text: 'please define a correct Network parameter in the flannel config' }),
+    );
+  });
 });
 
 describe('Backend', () => {
@@ -134,8 +174,8 @@ describe('Backend', () => {
 
   test.each([
     [undefined, 'Backend', /which to flannel means udp.*for example \{"Network"/],
-    [{}, 'Backend.Type', /is empty.*"aws-vpc", "alloc"/],
-    [null, 'Backend.Type', /is empty/],
+    [{}, 'Backend.Type', /unknown backend type: none is named.*"aws-vpc", "alloc"/],
+    [null, 'Backend.Type', /none is named/],
     [{ Type: 'udp' }, 'Backend.Type', /udp is not supported: .* through user space/],
     [{ Type: 'WireGuard' }, 'Backend.Type', /wireguard is not supported/],
     [{ Type: 'gce' }, 'Backend.Type', /gce is not built yet/],
