@@ -10,6 +10,7 @@ import { leaseKey, subnetsOf } from '../../lease/lease-key.ts';
 import type { NextHop, NextHopClaim, Resolution } from '../../providers/provider.ts';
 import { type Cidr, cidrsOverlap, compareCidrs, families, formatCidr, formatIp, type PerFamily } from '../core/ip.ts';
 import { insideNetworks, isSubnetOf, type RouteNetworks } from './networks.ts';
+import { compareText } from './table-index.ts';
 
 /** One route that should stand in every table. */
 export interface DesiredRoute {
@@ -78,7 +79,7 @@ export function desiredRoutes(input: DesiredInput): DesiredRoutes {
   }
   rejected.sort(
     (a, b) =>
-      compareCidrs(a.destination, b.destination) || compareText(a.lease, b.lease) || compareText(a.code, b.code),
+      compareCidrs(a.destination, b.destination) || compareText(a.lease, b.lease) || compareText(a.reason, b.reason),
   );
   return { routes, rejected };
 }
@@ -171,8 +172,4 @@ function overlapReason(destination: Cidr, other: Cidr): string {
   return formatCidr(destination) === what
     ? 'another lease claims the same subnet; neither gets a route until one of them is gone'
     : `it overlaps the lease of ${what}; neither gets a route until one of them is gone`;
-}
-
-function compareText(a: string, b: string): number {
-  return a < b ? -1 : a > b ? 1 : 0;
 }

@@ -2,10 +2,12 @@
 
 import type { StoredOwnershipRecord } from '../../lease/ownership-store.ts';
 import type { RouteEntry, RouteTable } from '../../providers/provider.ts';
-import { cidrsOverlap, formatCidr } from '../core/ip.ts';
-import { cidrKey, insideNetworks } from './networks.ts';
-import { isMachine, targetName } from './plan-writes.ts';
+import { type Cidr, formatCidr } from '../core/ip.ts';
+import { type CidrSet, createCidrSet } from './cidr-set.ts';
+import { type CidrKey, cidrKey, insideNetworks } from './networks.ts';
+import { isBeingRemoved, isMachine, targetName } from './plan-writes.ts';
 import type { HeldRoute, HoldCode, OthersRoute, PlanInput, RemovalStep } from './route-plan.ts';
+import { indexTable, type RecordIndex, type TableIndex } from './table-index.ts';
 
 export interface RemovalVerdict {
   readonly steps: readonly RemovalStep[];
@@ -15,28 +17,37 @@ export interface RemovalVerdict {
 
 /** A route of the table that no lease asks for. */
 export interface Leftover {
-  readonly table: RouteTable;
+  readonly tableId: string;
+  readonly destination: Cidr;
+  readonly key: CidrKey;
   readonly entry: RouteEntry;
 }
 
 /** Routes inside the networks that nobody desires: the only ones removal is ever about. */
-export function leftovers(input: Pick<PlanInput, 'networks' | 'tables' | 'desired'>): readonly Leftover[] {
+export function leftovers(
+  input: Pick<PlanInput, 'networks' | 'tables' | 'desired'>,
+  indexOf: (table: RouteTable) => TableIndex = indexTable,
+): readonly Leftover[] {
   const wanted = new Set(input.desired.map((route) => cidrKey(route.destination)));
-  return input.tables.flatMap((table) =>
-    table.routes
-      .filter(
-        ({ destination }) =>
-          destination && insideNetworks(input.networks, destination) && !wanted.has(cidrKey(destination)),
-      )
-      .map((entry) => ({ table, entry })),
-  );
+  const found: Leftover[] = [];
+  for (const table of input.tables) {
+    for (const [key, entries] of indexOf(table)) {
+      if (wanted.has(key)) continue;
+      for (const entry of entries) {
+        const { destination, origin } = entry;
+        if (!destination || origin === 'local' || !insideNetworks(input.networks, destination)) continue;
+        found.push({ tableId: table.id, destination, key, entry });
+      }
+    }
+  }
+  return found;
 }
 
 /**
  * True for a leftover that this writer would remove if it proved to be ours: the cluster's one writer any, an agent only a
  * blackhole, or its own former route.
  */
-export function isCandidate(scope: PlanInput['scope'], { entry }: Leftover): boolean {
+export function isCandidate(scope: PlanInput['scope'], { entry }: Pick<Leftover, 'entry'>): boolean {
   if (entry.origin !== 'static' || !isMachine(entry.target)) return false;
   if (scope.kind === 'all' || entry.state === 'blackhole') return true;
   const { targets } = scope.identity;
@@ -46,67 +57,91 @@ export function isCandidate(scope: PlanInput['scope'], { entry }: Leftover): boo
   );
 }
 
-/** Plans removals; with records unread (`undefined`) nothing is ours, and so nothing goes. */
-export function planRemovals(input: PlanInput): RemovalVerdict {
-  const { records } = input;
+/** Plans removals; with records unread nothing is ours, and so nothing goes. */
+export function planRemovals(
+  input: PlanInput,
+  records: RecordIndex | undefined,
+  indexOf: (table: RouteTable) => TableIndex,
+): RemovalVerdict {
   if (!records) return { steps: [], held: [], foreign: [] };
-  const byRoute = new Map(records.map((record) => [routeKey(record.tableId, record.destination), record]));
+  const leased = createCidrSet([
+    ...(input.leases.kind === 'known' ? input.leases.live : []),
+    ...input.desired.map(({ destination }) => destination),
+  ]);
   const steps: RemovalStep[] = [];
   const held: HeldRoute[] = [];
   const foreign: OthersRoute[] = [];
-  for (const leftover of leftovers(input)) {
-    const { table, entry } = leftover;
-    const { destination, target } = entry;
-    if (!destination || entry.origin === 'local') continue;
-    const base = { tableId: table.id, destination };
-    const record = byRoute.get(routeKey(table.id, destination));
-    if (!isCandidate(input.scope, leftover)) {
-      if (!record && input.scope.kind === 'all')
-        foreign.push({ ...base, target, reason: 'no record says that it is ours' });
+  for (const leftover of leftovers(input, indexOf)) {
+    const { tableId, destination, key, entry } = leftover;
+    const { target } = entry;
+    const base = { tableId, destination };
+    const record = records.get(tableId)?.get(key);
+    const othersReason = isCandidate(input.scope, leftover) ? othersOf(entry, record) : othersEntry(entry);
+    if (othersReason !== undefined) {
+      // Thousands of agents would each report the same routes; the cluster's one writer does, an agent says what it may not collect.
+      if (input.scope.kind === 'all' || isCandidate(input.scope, leftover))
+        foreign.push({ ...base, target, reason: othersReason });
       continue;
     }
-    if (!record) {
-      if (entry.marked)
-        held.push({
-          ...base,
-          action: 'delete',
-          code: 'no-record',
-          reason: 'marked as ours, but no record of it is left',
-        });
-      else foreign.push({ ...base, target, reason: 'no record says that it is ours' });
-      continue;
-    }
-    if (record.target !== target.id && record.target !== target.instanceId) {
-      foreign.push({
-        ...base,
-        target,
-        reason: `our record says ${record.target}, but it leads to ${targetName(target)}`,
-      });
-      continue;
-    }
-    const obstacle = obstacleTo(input, record, entry);
-    if (obstacle) {
-      held.push({ ...base, action: 'delete', code: obstacle[0], reason: obstacle[1] });
+    const obstacle = record ? obstacleTo(input, record, leftover, leased) : noRecord;
+    if (!record || obstacle) {
+      const [code, reason] = obstacle ?? noRecord;
+      held.push({ ...base, action: 'delete', code, reason });
       continue;
     }
     const reason = `its lease is gone; it led to ${targetName(target)} (${entry.state})`;
     steps.push({ ...base, action: 'delete', record, expected: target, reason });
   }
-  const deletions = withoutMassDeletion(input, byRoute, steps);
-  return { steps: [...deletions.steps, ...forgotten(input, records)], held: [...held, ...deletions.held], foreign };
+  const deletions = withoutMassDeletion(input, records, steps);
+  return {
+    steps: [...deletions.steps, ...forgotten(input, records, indexOf, leased)],
+    held: [...held, ...deletions.held],
+    foreign,
+  };
+}
+
+const noRecord = ['no-record', 'marked as ours, but no record of it is left'] as const;
+
+/** Why a route to a machine is not ours, if it isn't. */
+function othersOf(entry: RouteEntry, record: StoredOwnershipRecord | undefined): string | undefined {
+  if (!record) return entry.marked ? undefined : 'no record says that it is ours';
+  if (record.target === entry.target.id || record.target === entry.target.instanceId) return undefined;
+  return `our record says ${record.target}, but it leads to ${targetName(entry.target)}`;
+}
+
+function othersEntry({ target, origin }: RouteEntry): string {
+  return origin === 'static'
+    ? `it leads to a ${target.kind}: ${target.id}`
+    : `it is a ${origin} route to ${targetName(target)}`;
 }
 
 /** What stands against removing a route of ours, if anything. */
 function obstacleTo(
   input: PlanInput,
   record: StoredOwnershipRecord,
-  entry: RouteEntry,
+  { destination, key, entry }: Leftover,
+  leased: CidrSet,
 ): readonly [HoldCode, string] | undefined {
   const { leases } = input;
   if (leases.kind === 'unknown') return ['leases-unknown', leases.reason];
-  if (leases.live.some((subnet) => cidrsOverlap(subnet, record.destination))) {
-    return ['lease-live', 'a lease holds the subnet, though no usable next hop is known for it'];
+  if (leased.overlaps(destination)) {
+    return ['lease-live', 'a lease holds the subnet or a part of it, though it asks for no such route'];
   }
+  const doubt = doubtAboutStore(input);
+  if (doubt) return doubt;
+  if (isBeingRemoved(record, input.now)) {
+    return ['being-removed', `somebody is removing it, until ${record.removingUntil}`];
+  }
+  if (input.terminatedInstances.has(entry.target.instanceId ?? entry.target.id)) return undefined;
+  const absences = leases.absences.get(key) ?? 0;
+  const { requiredAbsences } = input.policy;
+  if (absences >= requiredAbsences) return undefined;
+  return ['lease-absent-lately', `no lease for it in ${absences} of ${requiredAbsences} looks`];
+}
+
+/** Why the list of leases can't be trusted to show that one is gone. */
+export function doubtAboutStore({ leases }: Pick<PlanInput, 'leases'>): readonly [HoldCode, string] | undefined {
+  if (leases.kind === 'unknown') return ['leases-unknown', leases.reason];
   if (leases.live.length === 0)
     return ['lease-list-empty', 'the store lists no lease at all, which a lost store does too'];
   const { store, remembered } = leases;
@@ -119,32 +154,25 @@ function obstacleTo(
       `the store went back from revision ${remembered.revision} to ${store.revision}, as after a restored backup`,
     ];
   }
-  if (record.removingUntil !== undefined && Date.parse(record.removingUntil) > input.now) {
-    return ['being-removed', `somebody is removing it, until ${record.removingUntil}`];
-  }
-  const instance = entry.target.instanceId ?? entry.target.id;
-  if (input.terminatedInstances.has(instance)) return undefined;
-  const absences = leases.absences.get(cidrKey(record.destination)) ?? 0;
-  const { requiredAbsences } = input.policy;
-  if (absences >= requiredAbsences) return undefined;
-  return ['lease-absent-lately', `no lease for it in ${absences} of ${requiredAbsences} looks`];
+  return undefined;
 }
 
 /** Holds all deletions back when there are suspiciously many; what the cloud calls terminated does not count. */
 function withoutMassDeletion(
-  input: PlanInput,
-  byRoute: ReadonlyMap<string, StoredOwnershipRecord>,
+  { policy, terminatedInstances, tables, desired }: PlanInput,
+  records: RecordIndex,
   steps: readonly RemovalStep[],
 ): { readonly steps: readonly RemovalStep[]; readonly held: readonly HeldRoute[] } {
-  const { policy, terminatedInstances } = input;
   const suspicious = steps.filter(
     (step) => step.action === 'delete' && !terminatedInstances.has(step.expected.instanceId ?? step.expected.id),
   );
-  const destinations = new Set(suspicious.map((step) => cidrKey(step.destination)));
-  const ours = new Set([...byRoute.values()].map((record) => cidrKey(record.destination)));
-  const tooMany = destinations.size > policy.massDeleteCount && destinations.size > policy.massDeleteShare * ours.size;
-  if (!tooMany || policy.allowMassDelete) return { steps, held: [] };
-  const reason = `${destinations.size} of ${ours.size} destinations would go at once; that waits for a person`;
+  const going = new Set(suspicious.map((step) => cidrKey(step.destination))).size;
+  if (policy.allowMassDelete || going <= policy.massDeleteCount) return { steps, held: [] };
+  // With what is yet to be written, or the hold would end by the plan's own writes.
+  const recorded = tables.flatMap(({ id }) => [...(records.get(id)?.keys() ?? [])]);
+  const ours = new Set([...recorded, ...desired.map(({ destination }) => cidrKey(destination))]).size;
+  if (going <= policy.massDeleteShare * ours) return { steps, held: [] };
+  const reason = `${going} of ${ours} destinations would go at once; that waits for a person`;
   return {
     steps: steps.filter((step) => !suspicious.includes(step)),
     held: suspicious.map(({ tableId, destination }) => ({
@@ -158,30 +186,25 @@ function withoutMassDeletion(
 }
 
 /** Records whose route is gone from a table that was read, and that no live lease needs. */
-function forgotten(input: PlanInput, records: readonly StoredOwnershipRecord[]): readonly RemovalStep[] {
-  const { leases, scope } = input;
-  if (leases.kind === 'unknown') return [];
-  const tables = new Map(input.tables.map((table) => [table.id, table]));
-  return records
-    .filter((record) => {
-      const table = tables.get(record.tableId);
-      if (!table || !insideNetworks(input.networks, record.destination)) return false;
-      if (scope.kind === 'node' && scope.identity.holder !== record.holder) return false;
-      const stands = table.routes.some(
-        ({ destination }) => destination && cidrKey(destination) === cidrKey(record.destination),
-      );
-      const live = [...leases.live, ...input.desired.map((route) => route.destination)];
-      return !stands && !live.some((subnet) => cidrsOverlap(subnet, record.destination));
-    })
-    .map((record) => ({
-      action: 'forget',
-      tableId: record.tableId,
-      destination: record.destination,
-      record,
-      reason: `${formatCidr(record.destination)} is no longer in the table, and no lease asks for it`,
-    }));
-}
-
-function routeKey(tableId: string, destination: StoredOwnershipRecord['destination']): string {
-  return `${tableId} ${cidrKey(destination)}`;
+function forgotten(
+  input: PlanInput,
+  records: RecordIndex,
+  indexOf: (table: RouteTable) => TableIndex,
+  leased: CidrSet,
+): readonly RemovalStep[] {
+  if (doubtAboutStore(input)) return [];
+  const { networks, scope, now } = input;
+  const steps: RemovalStep[] = [];
+  for (const table of input.tables) {
+    const standing = indexOf(table);
+    for (const [key, record] of records.get(table.id) ?? []) {
+      const { tableId, destination, holder } = record;
+      if (standing.has(key) || (scope.kind === 'node' && scope.identity.holder !== holder)) continue;
+      if (!insideNetworks(networks, destination) || isBeingRemoved(record, now) || leased.overlaps(destination))
+        continue;
+      const reason = `${formatCidr(destination)} is no longer in the table, and no lease asks for it`;
+      steps.push({ action: 'forget', tableId, destination, record, reason });
+    }
+  }
+  return steps;
 }

@@ -38,21 +38,22 @@ export function planWrite(question: TableQuestion): TableVerdict {
       conflicts: blocking.map((entry) => ({ ...base, target: entry.target, reason: blockedReason(route, entry) })),
     };
   }
-  const [right] = standing.filter((entry) => leadsTo(entry.target, route.nextHop));
+  const right = standing.filter((entry) => leadsTo(entry.target, route.nextHop));
   const wrong = standing.filter((entry) => !leadsTo(entry.target, route.nextHop));
-  if (right && wrong.length === 0) {
-    if (right.state === 'active') return { ...nothing, kept: [{ tableId: table.id, route }] };
+  // A route that stands as it should is not safe either: the deletion may be on its way.
+  if (record && isBeingRemoved(record, question.now)) {
+    return hold(question, 'being-removed', `it is just being removed by somebody, until ${record.removingUntil}`);
+  }
+  if (right[0] && wrong.length === 0) {
+    if (right.some(({ state }) => state === 'active')) return { ...nothing, kept: [{ tableId: table.id, route }] };
     return hold(
       question,
       'not-active',
-      `the route leads to ${targetName(right.target)} and the cloud does not forward by it (${right.state})`,
+      `the route leads to ${targetName(right[0].target)} and the cloud does not forward by it (${right[0].state})`,
     );
   }
-  if (record?.removingUntil !== undefined && Date.parse(record.removingUntil) > question.now) {
-    return hold(question, 'being-removed', `it is just being removed by somebody, until ${record.removingUntil}`);
-  }
   const write = { ...base, nextHop: route.nextHop, holder: route.holder };
-  if (!right && wrong.length === 0) {
+  if (right.length === 0 && wrong.length === 0) {
     if (question.room !== undefined && question.room <= 0) {
       return hold(question, 'quota', `the table is full: ${table.routeLimit} routes`);
     }
@@ -61,12 +62,12 @@ export function planWrite(question: TableQuestion): TableVerdict {
       steps: [{ ...write, action: 'create', reason: `no route leads to the lease of ${route.holder}` }],
     };
   }
-  return { ...nothing, steps: moveSteps(question, write, right !== undefined, wrong) };
+  return { ...nothing, steps: moveSteps(question, write, right.length > 0, wrong) };
 }
 
 /** Takes wrong next hops out of the way: in place, or add before delete, or at worst delete before add. */
 function moveSteps(
-  { route, capabilities }: TableQuestion,
+  { route, room, capabilities }: TableQuestion,
   write: Pick<WriteStep, 'tableId' | 'destination' | 'nextHop' | 'holder'>,
   rightStands: boolean,
   wrong: readonly RouteEntry[],
@@ -80,7 +81,15 @@ function moveSteps(
   const withdrawals = wrong.map((entry) => ({ ...write, action: 'withdraw' as const, expected: entry.target, reason }));
   if (rightStands) return withdrawals;
   const creation = { ...write, action: 'create' as const, reason };
-  return capabilities.coexistingRoutes ? [creation, ...withdrawals] : [...withdrawals, creation];
+  if (capabilities.coexistingRoutes && (room === undefined || room > 0)) return [creation, ...withdrawals];
+  const why = capabilities.coexistingRoutes ? 'the table is full' : 'this cloud can’t replace a route';
+  const withGap = { reason: `${reason}; for a moment no route stands, since ${why}` };
+  return [...withdrawals, creation].map((step) => ({ ...step, ...withGap }));
+}
+
+/** True while somebody's attempt to take the route out may still reach the cloud. */
+export function isBeingRemoved({ removingUntil }: StoredOwnershipRecord, now: number): boolean {
+  return removingUntil !== undefined && Date.parse(removingUntil) > now;
 }
 
 /** True for the kinds of target this program writes, and so may replace. */

@@ -3,24 +3,27 @@
  * leases, tables and routes in the input makes no difference.
  */
 
-import type { RouteEntry, RouteTable } from '../../providers/provider.ts';
+import type { RouteTable } from '../../providers/provider.ts';
 import { type Cidr, compareCidrs, families, formatCidr } from '../core/ip.ts';
 import type { DesiredRoute } from './desired.ts';
 import { type CidrKey, cidrKey, isSubnetOf } from './networks.ts';
 import { planRemovals } from './plan-removals.ts';
 import { planWrite, type TableVerdict } from './plan-writes.ts';
 import type { HeldRoute, PlanInput, RoutePlan, TableUse } from './route-plan.ts';
+import { compareText, indexRecords, indexTable, type TableIndex } from './table-index.ts';
 
-/** Plans all tables. Carrying the plan out and planning again gives no step. */
+/**
+ * Plans all tables. Carrying the plan out and planning again gives no step, but for routes that were held for want of room, where
+ * the plan made some.
+ */
 export function planRoutes(input: PlanInput): RoutePlan {
   const tables = [...input.tables].sort((a, b) => compareText(a.id, b.id));
   const use = tables.flatMap(tableUse);
   const { accepted, held } = acceptDesired(input, tables);
   const verdicts: TableVerdict[] = [];
-  const records = new Map(
-    (input.records ?? []).map((record) => [`${record.tableId} ${cidrKey(record.destination)}`, record]),
-  );
-  const standing = new Map(tables.map((table) => [table.id, byDestination(table)]));
+  const records = input.records && indexRecords(input.records);
+  const indexes = new Map(tables.map((table) => [table, indexTable(table)]));
+  const indexOf = (table: RouteTable): TableIndex => indexes.get(table) ?? indexTable(table);
   const room = new Map(
     use.map(({ tableId, family, used, limit }) => [
       `${tableId} ${family}`,
@@ -34,14 +37,14 @@ export function planRoutes(input: PlanInput): RoutePlan {
       const left = room.get(roomKey);
       const verdict = planWrite({
         ...{ table, route, room: left, capabilities: input.capabilities, now: input.now },
-        standing: standing.get(table.id)?.get(key) ?? [],
-        record: records.get(`${table.id} ${key}`),
+        standing: indexOf(table).get(key) ?? [],
+        record: records?.get(table.id)?.get(key),
       });
       verdicts.push(verdict);
-      if (left !== undefined) room.set(roomKey, left - growth(verdict));
+      if (left !== undefined) room.set(roomKey, left - needed(verdict));
     }
   }
-  const removals = planRemovals({ ...input, tables });
+  const removals = planRemovals({ ...input, tables }, records, indexOf);
   const byPlace = <T extends { readonly tableId: string; readonly destination: Cidr }>(a: T, b: T): number =>
     compareCidrs(a.destination, b.destination) || compareText(a.tableId, b.tableId);
   return {
@@ -69,7 +72,10 @@ function acceptDesired(
   const seen = new Set<CidrKey>();
   const ordered = [...input.desired].sort(
     (a, b) =>
-      (a.since ?? 0) - (b.since ?? 0) || compareCidrs(a.destination, b.destination) || compareText(a.holder, b.holder),
+      (a.since ?? 0) - (b.since ?? 0) ||
+      compareCidrs(a.destination, b.destination) ||
+      compareText(a.holder, b.holder) ||
+      compareText(a.nextHop.nicId, b.nextHop.nicId),
   );
   for (const route of ordered) {
     const key = cidrKey(route.destination);
@@ -105,18 +111,6 @@ function obstacleTo(
   return { code: 'contested', reason: `wanted by ${[...holders].sort().join(' and ')}` };
 }
 
-function byDestination(table: RouteTable): ReadonlyMap<CidrKey, readonly RouteEntry[]> {
-  const found = new Map<CidrKey, RouteEntry[]>();
-  for (const entry of table.routes) {
-    if (!entry.destination) continue;
-    const key = cidrKey(entry.destination);
-    const entries = found.get(key);
-    if (entries) entries.push(entry);
-    else found.set(key, [entry]);
-  }
-  return found;
-}
-
 /** Counts what counts against a table's limit, by family. Destinations that are no CIDR count as IPv4, to be careful. */
 function tableUse(table: RouteTable): readonly TableUse[] {
   return families.map((family) => ({
@@ -128,10 +122,10 @@ function tableUse(table: RouteTable): readonly TableUse[] {
   }));
 }
 
-function growth({ steps }: TableVerdict): number {
-  return steps.reduce((sum, step) => sum + (step.action === 'create' ? 1 : step.action === 'withdraw' ? -1 : 0), 0);
-}
-
-function compareText(a: string, b: string): number {
-  return a < b ? -1 : a > b ? 1 : 0;
+/**
+ * Room a verdict takes while it is carried out. What it frees shows in the next plan: steps of different routes go side by side, and
+ * the withdrawal may be the last.
+ */
+function needed({ steps }: TableVerdict): number {
+  return steps[0]?.action === 'create' ? 1 : 0;
 }

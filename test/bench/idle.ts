@@ -1,0 +1,65 @@
+/** What an agent costs while nothing happens: memory, CPU time, processes and requests. */
+import { readFile } from 'node:fs/promises';
+import { setTimeout as delay } from 'node:timers/promises';
+import { etcdRequests, type Lab, requestsSince, type Subject, waitFor, writtenAt } from './lab.ts';
+import { cpuOf, lastPid, type Memory, memoryOf, total } from './proc.ts';
+import type { Mode } from './start-up.ts';
+
+export interface IdleResult {
+  readonly memory: Memory;
+  readonly seconds: number;
+  /** CPU seconds in that time, children included. */
+  readonly cpu: number;
+  /** Processes and threads that were started anywhere in the rig: none but the agent has a reason to. */
+  readonly started: number;
+  readonly requests: Readonly<Record<string, number>>;
+  readonly logLines: number;
+}
+
+export interface IdleOptions {
+  /** Between subnet.env and the look at memory. */
+  readonly settleSeconds: number;
+  readonly seconds: number;
+  readonly args?: readonly string[];
+}
+
+export async function idle(lab: Lab, subject: Subject, mode: Mode, options: IdleOptions): Promise<IdleResult> {
+  await lab.putNetConf({ Network: '10.5.0.0/16', Backend: { Type: 'alloc' }, ...mode.netConf });
+  await lab.deleteLeases();
+  const [agent] = await lab.start(subject, [
+    { id: `idle-${subject.name}-${performance.now()}`, args: [...mode.args, ...(options.args ?? [])] },
+  ]);
+  if (!agent) throw new Error('nothing was started');
+  await waitFor(agent, () => writtenAt(agent.subnetFile));
+  await delay(options.settleSeconds * 1000);
+  const { pid } = agent.launched;
+  const memory = await memoryOf(pid);
+  const look = async () => ({
+    cpu: total(await cpuOf(pid)),
+    requests: await etcdRequests(lab.etcd),
+    pid: await lastPid(),
+    lines: (await readFile(agent.logFile, 'utf8')).split('\n').length,
+  });
+  const before = await look();
+  await delay(options.seconds * 1000);
+  const after = await look();
+  await agent.launched.kill('SIGTERM');
+  return {
+    memory,
+    seconds: options.seconds,
+    cpu: after.cpu - before.cpu,
+    started: after.pid - before.pid,
+    requests: requestsSince(before.requests, after.requests),
+    logLines: after.lines - before.lines,
+  };
+}
+
+/** Rules of somebody else, which an agent's own checks must not have to read. */
+export async function addForeignRules(lab: Lab, count: number): Promise<void> {
+  const rules = Array.from(
+    { length: count },
+    (_, index) => `-A KUBE-SVC -d 172.20.${index >> 8}.${index & 255}/32 -p tcp -m tcp --dport 443 -j RETURN`,
+  );
+  const text = ['*nat', ':KUBE-SVC - [0:0]', '-A OUTPUT -j KUBE-SVC', ...rules, 'COMMIT', ''].join('\n');
+  await lab.namespace.exec(['iptables-restore', '--noflush'], { input: text, timeoutMs: 120_000 });
+}
