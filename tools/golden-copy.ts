@@ -22,7 +22,7 @@ import {
 } from '../test/golden/case.ts';
 
 /** Groups of cases that are held against this program. */
-const groups = ['config', 'flags', 'lease', 'etcd', 'iface', 'alloc', 'health', 'rules', 'blackhole'];
+const groups = ['config', 'flags', 'lease', 'etcd', 'iface', 'alloc', 'health', 'rules', 'blackhole', 'hostgw'];
 
 const widthOfLines = 120;
 

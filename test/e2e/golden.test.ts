@@ -37,7 +37,7 @@ describe('like the recorded flannel, or better where wanted', () => {
 });
 
 describe('the expectations themselves', () => {
-  it('name a wanted outcome for each recording that is not to be copied, and for no other without a reason', () => {
+  it('name a wanted outcome for each recording that is not to be copied, and for none that is not there', () => {
     const notCopied = cases.filter(({ judgement }) => judgement.copy !== true).map(({ id }) => id);
     expect(notCopied.filter((id) => !wanted.has(id))).toEqual([]);
     expect([...wanted.keys()].filter((id) => !cases.some((golden) => golden.id === id))).toEqual([]);
