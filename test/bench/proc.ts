@@ -1,56 +1,58 @@
-/** What the kernel counts about a process, from /proc (proc(5)). */
-import { readdir, readFile } from 'node:fs/promises';
+/** What the kernel knows of a process: CPU time and memory, read from /proc. */
+import { readFile } from 'node:fs/promises';
 
-/** Ticks a second of `/proc/PID/stat`; Linux shows user space 100 everywhere. */
+/** Linux reports CPU time in hundredths of a second to programs, whatever its own tick. */
 const ticksPerSecond = 100;
 
-/** CPU seconds of a process, its descendants that live, and those it has waited for. */
-export async function cpuSeconds(pid: number): Promise<number> {
-  const parents = await readParents();
-  const tree = [pid];
-  for (const each of tree) tree.push(...(parents.get(each) ?? []));
-  const ticks = await Promise.all(
-    tree.map(async (each) => {
-      const fields = await readStat(each);
-      // utime, stime, cutime, cstime: fields 14 to 17, of which the first two are not in `fields`.
-      return fields ? [11, 12, 13, 14].reduce((sum, at) => sum + Number(fields[at]), 0) : 0;
-    }),
-  );
-  return ticks.reduce((sum, each) => sum + each, 0) / ticksPerSecond;
+export interface CpuSeconds {
+  /** User and system time of the process itself. */
+  readonly own: number;
+  /** Of its children that have ended and were waited for. */
+  readonly children: number;
 }
 
-export interface Memory {
-  readonly residentMiB: number;
-  readonly privateDirtyMiB: number;
-  readonly proportionalMiB: number;
-}
-
-/** Memory of one process. */
-export async function memoryOf(pid: number): Promise<Memory> {
-  const rollup = await readFile(`/proc/${pid}/smaps_rollup`, 'utf8');
-  const kib = (name: string): number => Number(new RegExp(`^${name}:\\s+(\\d+) kB`, 'm').exec(rollup)?.[1]) / 1024;
-  return { residentMiB: kib('Rss'), privateDirtyMiB: kib('Private_Dirty'), proportionalMiB: kib('Pss') };
-}
-
-/** The process that does the work, where `pid` is a wrapper that waits for its one child. */
-export async function innermost(pid: number): Promise<number> {
-  const [child] = (await readParents()).get(pid) ?? [];
-  const name = await readFile(`/proc/${pid}/comm`, 'utf8');
-  return child !== undefined && /^(?:unshare|nsenter|sh|bash)\s*$/.test(name) ? await innermost(child) : pid;
-}
-
-async function readParents(): Promise<ReadonlyMap<number, readonly number[]>> {
-  const children = new Map<number, number[]>();
-  for (const name of await readdir('/proc')) {
-    if (!/^\d+$/.test(name)) continue;
-    const parent = Number((await readStat(Number(name)))?.[1]);
-    children.set(parent, [...(children.get(parent) ?? []), Number(name)]);
-  }
-  return children;
-}
-
-/** Fields after the program's name, which may hold blanks: state is the first, the parent the second. */
-async function readStat(pid: number): Promise<readonly string[] | undefined> {
+/** CPU time so far; zero for a process that is gone. */
+export async function cpuOf(pid: number): Promise<CpuSeconds> {
   const text = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => undefined);
-  return text?.slice(text.lastIndexOf(')') + 2).split(' ');
+  if (text === undefined) return { own: 0, children: 0 };
+  // The second field, the program's name in parentheses, may hold spaces. utime is field 14, counted from 1.
+  const fields = text
+    .slice(text.lastIndexOf(')') + 2)
+    .split(' ')
+    .map(Number);
+  const seconds = (field: number): number => (fields[field - 3] ?? 0) / ticksPerSecond;
+  return { own: seconds(14) + seconds(15), children: seconds(16) + seconds(17) };
+}
+
+export function total({ own, children }: CpuSeconds): number {
+  return own + children;
+}
+
+/** Megabytes (2^20). */
+export interface Memory {
+  readonly rss: number;
+  /** Each shared page counted by the share of those who map it. */
+  readonly pss: number;
+  readonly privateDirty: number;
+}
+
+export async function memoryOf(pid: number): Promise<Memory> {
+  const text = await readFile(`/proc/${pid}/smaps_rollup`, 'utf8');
+  const megabytes = (name: string): number => Number(new RegExp(`^${name}:\\s+(\\d+)`, 'm').exec(text)?.[1]) / 1024;
+  return { rss: megabytes('Rss'), pss: megabytes('Pss'), privateDirty: megabytes('Private_Dirty') };
+}
+
+/** The number given last to a process or thread of this process namespace. They are given one after the other. */
+export async function lastPid(): Promise<number> {
+  return Number((await readFile('/proc/loadavg', 'utf8')).trim().split(' ').at(-1));
+}
+
+/** Average number of runnable processes of the machine in the last minute. */
+export async function load(): Promise<number> {
+  return Number((await readFile('/proc/loadavg', 'utf8')).split(' ')[0]);
+}
+
+/** Memory that programs can still have, megabytes. */
+export async function availableMemory(): Promise<number> {
+  return Number(/^MemAvailable:\s+(\d+)/m.exec(await readFile('/proc/meminfo', 'utf8'))?.[1]) / 1024;
 }

@@ -1,151 +1,126 @@
-/** Many real agents that join one network on real etcd, all forked at one moment, without a supervisor. */
-import { type ChildProcess, spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { mkdtemp, readdir, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+/**
+ * A join storm: real agents, forked at one moment in one namespace, on a real etcd. No supervisor starts one again.
+ *
+ * The driver and etcd run on the same cores, and all agents of a network on one machine: the counts travel, the times are this
+ * machine's.
+ */
+import { spawn } from 'node:child_process';
+import { createInterface } from 'node:readline';
 import { setTimeout as delay } from 'node:timers/promises';
-import { program } from '../fabric/agent.ts';
-import { startEtcd } from '../fabric/etcd.ts';
-import { peers } from './peers.ts';
-import { cpuSeconds } from './proc.ts';
-import type { Row } from './table.ts';
-
-export interface StormOptions {
-  readonly agents: number;
-  readonly network: string;
-  readonly subnets: number;
-  readonly progress: (text: string) => void;
-}
+import { etcdctlBinary } from '../fabric/tools.ts';
+import {
+  createLab,
+  etcdCpu,
+  etcdRequests,
+  type LabAgent,
+  leasePrefix,
+  requestsSince,
+  type Subject,
+  writtenAt,
+} from './lab.ts';
+import { availableMemory, cpuOf, total } from './proc.ts';
 
 export interface StormResult {
   readonly agents: number;
-  readonly subnets: number;
+  /** Keys of leases that stand at the end. */
   readonly leases: number;
+  /** Agents that wrote their subnet.env. */
+  readonly ready: number;
+  /** Agents that ended by themselves. */
   readonly exits: number;
-  readonly transactions: number;
-  readonly reads: number;
-  readonly grants: number;
-  readonly lastFileSeconds: number;
-  readonly agentCpuSeconds: number;
-  readonly etcdCpuSeconds: number;
+  /** Leases beyond the first of one owner. */
+  readonly doubles: number;
+  /** Seconds from the first fork. */
+  readonly lastLease: number;
+  readonly lastSubnetFile: number;
+  readonly requests: Readonly<Record<string, number>>;
+  readonly agentsCpu: number;
+  readonly etcdCpu: number;
+  /** Most memory that was taken at one moment, megabytes. */
+  readonly memory: number;
 }
 
-const timeoutMs = 240_000;
-const prefix = '/coreos.com/network';
+const deadlineMs = 180_000;
+/** Of one agent at its largest, megabytes: more agents than fit would measure the machine's swapping. */
+const agentMemory = 80;
 
-/** Runs it on the link `ext0`, which the caller has made. */
-export async function measureStorm({ agents, network, subnets, progress }: StormOptions): Promise<StormResult> {
-  const etcd = await startEtcd();
-  const folder = await mkdtemp(join(tmpdir(), 'flannel-vpc-storm-'));
-  await etcd.put(`${prefix}/config`, JSON.stringify({ Network: network, Backend: { Type: 'alloc' } }));
-  const count = (method: string): Promise<number> =>
-    etcd.metric('grpc_server_handled_total', `grpc_method="${method}"`);
-  const before = await Promise.all([count('Txn'), count('Range'), count('LeaseGrant')]);
-  const etcdBefore = await cpuSeconds(etcd.pid ?? 0);
-  const started = performance.now();
-  const children = Array.from({ length: agents }, (_, at) =>
-    launch([
-      ...[program, 'agent', `--etcd-endpoints=${etcd.endpoint}`, '--iface=ext0', '--iptables-forward-rules=false'],
-      ...[
-        `--public-ip=172.20.${at >> 8}.${at & 255}`,
-        `--subnet-file=${join(folder, `${at}.env`)}`,
-        '--log-level=error',
-      ],
-    ]),
-  );
-  let lastFileSeconds = 0;
-  let files = 0;
+/** Runs one storm. @throws Error when the machine has too little memory for it. */
+export async function storm(subject: Subject, agents: number, network: string): Promise<StormResult> {
+  const memoryBefore = await availableMemory();
+  if (memoryBefore < agents * agentMemory) {
+    const free = Math.round(memoryBefore);
+    throw new Error(`${agents} agents need up to ${agents * agentMemory} MB, and ${free} MB are free: give --storm=N`);
+  }
+  const lab = await createLab();
   try {
-    for (;;) {
-      const present = (await readdir(folder)).filter((name) => name.endsWith('.env')).length;
-      if (present > files) {
-        files = present;
-        lastFileSeconds = (performance.now() - started) / 1000;
+    await lab.putNetConf({ Network: network, SubnetLen: 24, Backend: { Type: 'alloc' } });
+    const watch = await watchLeases(lab.etcd.endpoint);
+    const before = { requests: await etcdRequests(lab.etcd), cpu: await etcdCpu(lab.etcd) };
+    const all = await lab.start(
+      subject,
+      Array.from({ length: agents }, (_, index) => ({
+        id: `${index}`,
+        publicIp: `10.98.${Math.floor(index / 200)}.${(index % 200) + 1}`,
+        args: ['--iptables-forward-rules=false'],
+      })),
+    );
+    const startedAt = Math.min(...all.map(({ launched }) => launched.startedAt));
+    let memory = 0;
+    const written = new Map<LabAgent, number>();
+    while (Date.now() < startedAt + deadlineMs) {
+      for (const agent of all) {
+        const at = written.has(agent) ? undefined : await writtenAt(agent.subnetFile);
+        if (at !== undefined) written.set(agent, at);
       }
-      if (files + children.filter(ended).length >= agents || performance.now() - started > timeoutMs) break;
-      if (Math.round(performance.now() - started) % 5_000 < 100) progress(`${files} of ${agents} have their file`);
-      await delay(100);
+      memory = Math.max(memory, memoryBefore - (await availableMemory()));
+      if (all.every((agent) => written.has(agent) || agent.launched.result !== undefined)) break;
+      await delay(50);
     }
-    const cpu = await Promise.all(children.filter((child) => !ended(child)).map((child) => cpuSeconds(child.pid ?? 0)));
-    const [txn = 0, range = 0, grant = 0] = await Promise.all([count('Txn'), count('Range'), count('LeaseGrant')]);
-    const keys = await etcd.keys(`${prefix}/subnets/`);
+    const cpu = await Promise.all([lab.launcher.pid, ...all.map(({ launched }) => launched.pid)].map(cpuOf));
+    await delay(300);
+    const after = { requests: await etcdRequests(lab.etcd), cpu: await etcdCpu(lab.etcd) };
+    const leases = await lab.etcd.keys(leasePrefix);
+    const owners = new Set(leases.map(({ value }) => (JSON.parse(value) as { PublicIP: string }).PublicIP));
+    watch.stop();
+    const exits = all.filter(({ launched }) => launched.result !== undefined).length;
+    await Promise.all(all.map(({ launched }) => launched.kill('SIGKILL')));
     return {
-      ...{ agents, subnets, lastFileSeconds },
-      leases: keys.length,
-      exits: children.filter(ended).length,
-      transactions: txn - (before[0] ?? 0),
-      reads: range - (before[1] ?? 0),
-      grants: grant - (before[2] ?? 0),
-      agentCpuSeconds: cpu.reduce((sum, each) => sum + each, 0),
-      etcdCpuSeconds: (await cpuSeconds(etcd.pid ?? 0)) - etcdBefore,
+      ...{ agents, leases: leases.length, ready: written.size, exits, doubles: leases.length - owners.size },
+      lastLease: (watch.lastAt() - startedAt) / 1000,
+      lastSubnetFile: (Math.max(...written.values()) - startedAt) / 1000,
+      requests: requestsSince(before.requests, after.requests),
+      // The launcher's own time is the bench's, that of the children it waited for is the agents'.
+      agentsCpu: cpu.reduce((sum, each, index) => sum + (index === 0 ? each.children : total(each)), 0),
+      etcdCpu: after.cpu - before.cpu,
+      memory,
     };
   } finally {
-    await Promise.all(children.map(end));
-    await etcd.stop();
-    await rm(folder, { recursive: true, force: true });
+    await lab.stop();
   }
 }
 
-export function stormRows(result: StormResult): readonly Row[] {
-  const { agents, subnets } = result;
-  const name = `${agents} agents join ${subnets} subnets`;
-  const mostTransactions = agents / subnets > 0.5 ? 1.6 : 1.1;
-  const perNode = result.transactions / agents;
-  return [
-    {
-      what: `${name}: leases`,
-      ours: String(result.leases),
-      budget: String(agents),
-      ok: result.leases === agents,
-      peer: peers.stormLeases(agents, subnets),
-    },
-    {
-      what: '  exits',
-      ours: String(result.exits),
-      budget: '0',
-      ok: result.exits === 0,
-      peer: peers.stormExits(agents, subnets),
-    },
-    {
-      what: '  transactions a node',
-      ours: perNode.toFixed(2),
-      budget: `<= ${mostTransactions}`,
-      ok: perNode <= mostTransactions,
-      peer: peers.stormTransactions,
-    },
-    {
-      what: '  reads and grants a node',
-      ours: `${(result.reads / agents).toFixed(2)} and ${(result.grants / agents).toFixed(2)}`,
-      budget: '<= 2 and 1',
-      ok: result.reads <= 2 * agents && result.grants <= agents,
-      peer: peers.stormReads(agents, subnets),
-    },
-    {
-      what: '  last subnet.env',
-      ours: `${result.lastFileSeconds.toFixed(1)} s`,
-      peer: peers.stormLastFile(agents, subnets),
-    },
-    {
-      what: '  CPU of all agents',
-      ours: `${result.agentCpuSeconds.toFixed(1)} s`,
-      peer: peers.stormAgentCpu(agents, subnets),
-    },
-    { what: '  CPU of etcd', ours: `${result.etcdCpuSeconds.toFixed(1)} s`, peer: peers.stormEtcdCpu },
-  ];
+interface LeaseWatch {
+  /** Wall clock milliseconds when the last lease was seen. */
+  lastAt(): number;
+  stop(): void;
 }
 
-function launch([command = '', ...args]: readonly string[]): ChildProcess {
-  return spawn(command, args, { stdio: ['ignore', 'ignore', 'inherit'] });
-}
-
-function ended(child: ChildProcess): boolean {
-  return child.exitCode !== null || child.signalCode !== null;
-}
-
-async function end(child: ChildProcess): Promise<void> {
-  if (ended(child)) return;
-  const over = once(child, 'exit');
-  child.kill('SIGKILL');
-  await over;
+/** Sees leases as they come, from outside. */
+async function watchLeases(endpoint: string): Promise<LeaseWatch> {
+  const child = spawn(await etcdctlBinary(), ['--endpoints', endpoint, 'watch', '--prefix', leasePrefix], {
+    env: { ...process.env, ETCDCTL_API: '3' },
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  let last = Number.NaN;
+  createInterface({ input: child.stdout }).on('line', (line) => {
+    if (line === 'PUT') last = Date.now();
+  });
+  // etcdctl does not say when its watch stands.
+  await delay(300);
+  return {
+    lastAt: () => last,
+    stop() {
+      child.kill('SIGKILL');
+    },
+  };
 }
