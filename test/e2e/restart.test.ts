@@ -8,7 +8,8 @@ import { kernelRules, startThreeNodes, type ThreeNodes, writesOf } from './three
 let all: ThreeNodes;
 
 beforeAll(async () => {
-  all = await startThreeNodes();
+  // Each change of the VPC stands for a while before EC2 answers: no state in between is too short to lose a packet in.
+  all = await startThreeNodes({ settleMs: 200 });
   await startEcho(all.cluster.vpc.outside);
 });
 
