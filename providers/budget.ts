@@ -20,7 +20,7 @@ export interface BudgetLimits {
   readonly inFlight: number;
   /** Tries of one call, the first included. */
   readonly attempts: number;
-  /** Longest time one call may take with all its tries, milliseconds. */
+  /** For how long a call that failed may be tried again, milliseconds. */
   readonly deadlineMs: number;
 }
 
@@ -52,18 +52,19 @@ export function withBudget(provider: CloudProvider, options: BudgetOptions): Clo
   const slots = createSlots(limits.inFlight);
 
   async function within<T>(bucket: Bucket, signal: AbortSignal, call: (signal: AbortSignal) => Promise<T>): Promise<T> {
-    const release = await slots.take(signal);
-    try {
-      return await retrying(
-        async () => {
-          await bucket.take(signal);
+    return await retrying(
+      async () => {
+        await bucket.take(signal);
+        // Only while it is under way: calls that wait for a token or for their next try keep nobody else from theirs.
+        const release = await slots.take(signal);
+        try {
           return await call(signal);
-        },
-        { ...options, limits, signal },
-      );
-    } finally {
-      release();
-    }
+        } finally {
+          release();
+        }
+      },
+      { ...options, limits, signal },
+    );
   }
 
   return {
@@ -87,7 +88,8 @@ async function retrying<T>(
   },
 ): Promise<T> {
   const { clock, random, logger, limits, signal } = options;
-  const started = clock.monotonic();
+  // Not from the start: with hundreds of writes ahead of it, a call waits for its first try longer than this.
+  let failedAt: number | undefined;
   let outOfTime = false;
   return await pRetry(call, {
     retries: limits.attempts - 1,
@@ -99,7 +101,9 @@ async function retrying<T>(
     async onFailedAttempt({ error, attemptNumber, retriesLeft }) {
       if (!isFlannelVpcError(error) || error.retry !== 'backoff' || retriesLeft === 0) return;
       const pause = Math.max(backoffMs(attemptNumber - 1, baseMs, maxMs, random), error.retryAfterMs ?? 0);
-      outOfTime = clock.monotonic() - started + pause >= limits.deadlineMs;
+      const now = clock.monotonic();
+      failedAt ??= now;
+      outOfTime = now + pause - failedAt >= limits.deadlineMs;
       if (outOfTime) return;
       logger.debug('cloud call failed; trying again', {
         error: error.message,
