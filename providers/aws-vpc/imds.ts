@@ -1,15 +1,8 @@
 /** Who this machine is, from EC2's metadata server (IMDSv2 only: a token first, then a few requests side by side). */
-import * as z from 'zod';
 import { FlannelVpcError } from '../../src/core/errors.ts';
 import { type Ip, parseIp } from '../../src/core/ip.ts';
 import type { MachineIdentity, MachineNic } from '../provider.ts';
 import { type MetadataOptions, MetadataServer } from './imds-http.ts';
-
-const identityDocument = z.object({
-  instanceId: z.string().min(1),
-  region: z.string().optional(),
-  availabilityZone: z.string().optional(),
-});
 
 const macsPath = '/latest/meta-data/network/interfaces/macs/';
 
@@ -17,13 +10,14 @@ const macsPath = '/latest/meta-data/network/interfaces/macs/';
 export async function readIdentity(options: MetadataOptions, signal: AbortSignal): Promise<MachineIdentity> {
   const server = await MetadataServer.open(options, signal);
   try {
-    const [document, macs] = await Promise.all([
-      server.get('/latest/dynamic/instance-identity/document', signal),
-      server.get(macsPath, signal),
-    ]);
-    const { instanceId, availabilityZone, region } = parseDocument(document);
+    const [instanceId, zone, region, macs] = await Promise.all(
+      ['instance-id', 'placement/availability-zone', 'placement/region', 'network/interfaces/macs/'].map(async (leaf) =>
+        (await server.get(`/latest/meta-data/${leaf}`, signal))?.trim(),
+      ),
+    );
+    if (!instanceId || !/^[\w-]{1,64}$/.test(instanceId)) throw unreadable('its instance-id is not what EC2 sends');
     const nics = await Promise.all(lines(macs).map((mac) => readNic(server, mac.replace(/\/$/, ''), signal)));
-    return { instanceId, zone: availabilityZone, region, nics };
+    return { instanceId, zone: zone || undefined, region: region || regionOf(zone), nics };
   } finally {
     server.close();
   }
@@ -53,12 +47,9 @@ async function readNic(server: MetadataServer, mac: string, signal: AbortSignal)
   return { nicId, subnetId, networkId, addresses };
 }
 
-function parseDocument(text: string | undefined): z.infer<typeof identityDocument> {
-  try {
-    return identityDocument.parse(JSON.parse(text ?? ''));
-  } catch (error) {
-    throw unreadable('the instance identity document is not what EC2 sends', error);
-  }
+/** The Region of an availability zone, whose name is the Region's and a letter: for servers that leave `placement/region` out. */
+function regionOf(zone: string | undefined): string | undefined {
+  return /^([a-z-]+-\d)[a-z]$/.exec(zone ?? '')?.[1];
 }
 
 function lines(text: string | undefined): readonly string[] {
@@ -68,9 +59,8 @@ function lines(text: string | undefined): readonly string[] {
     .filter(Boolean);
 }
 
-function unreadable(what: string, cause?: unknown): FlannelVpcError {
+function unreadable(what: string): FlannelVpcError {
   return new FlannelVpcError('METADATA_UNAVAILABLE', `the metadata server answered, but ${what}`, {
     hint: 'see whether something else answers at the metadata address (AWS_EC2_METADATA_SERVICE_ENDPOINT, a proxy)',
-    cause,
   });
 }

@@ -1,5 +1,5 @@
 /**
- * An EC2 metadata server: IMDSv2 (a token first), the identity document, the tree of network interfaces and a role's
+ * An EC2 metadata server: IMDSv2 (a token first), id and place, the tree of network interfaces and a role's
  * credentials. `imds-main.ts` runs it as a process of its own inside a node's namespace.
  */
 import { randomBytes } from 'node:crypto';
@@ -140,8 +140,6 @@ export async function startMetadataServer(options: MetadataServerOptions): Promi
 function leaves(metadata: InstanceMetadata): ReadonlyMap<string, string> {
   const tree = new Map<string, string>();
   const { instanceId, region, availabilityZone, nics, role } = metadata;
-  const document = { instanceId, region, availabilityZone, privateIp: nics[0]?.privateIpv4s[0], version: '2017-09-30' };
-  tree.set('dynamic/instance-identity/document', JSON.stringify(document, undefined, 2));
   tree.set('meta-data/instance-id', instanceId);
   tree.set('meta-data/placement/region', region);
   tree.set('meta-data/placement/availability-zone', availabilityZone);

@@ -75,8 +75,8 @@ describe('identify', () => {
 
     expect(metadata.requests[0]).toBe('PUT /latest/api/token');
     expect(metadata.requests.filter((request) => request.startsWith('PUT'))).toHaveLength(1);
-    // The document and the list of NICs, then five leaves of each NIC.
-    expect(metadata.requests).toHaveLength(1 + 2 + 2 * 5);
+    // Id, zone, Region and the list of NICs, then five leaves of each NIC.
+    expect(metadata.requests).toHaveLength(1 + 4 + 2 * 5);
   });
 
   it('asks side by side, not one by one', async () => {
@@ -126,7 +126,7 @@ describe('identify', () => {
 
     await expect(providerAt(metadata.url).identify(signal())).rejects.toMatchObject({
       code: 'METADATA_UNAVAILABLE',
-      message: expect.stringContaining('identity document'),
+      message: expect.stringContaining('instance-id'),
     });
   });
 
