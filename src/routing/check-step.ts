@@ -4,7 +4,7 @@
  */
 import { cidrsOverlap, formatCidr } from '../core/ip.ts';
 import { cidrKey, insideNetworks, isSubnetOf } from './networks.ts';
-import { isMachine } from './plan-writes.ts';
+import { isMachine, leadsTo } from './plan-writes.ts';
 import type { PlanInput, RouteStep } from './route-plan.ts';
 
 /** Routes this process wrote lately: `table cidr`, with the monotonic time of the write, milliseconds. */
@@ -31,6 +31,7 @@ export function objectionTo(
     return `${name} leads to a ${step.expected.kind}, which is never touched`;
   if (step.action === 'delete' || step.action === 'forget') return objectionToRemoval(step, input, recent, monotonic);
   if (!isSubnetOf(input.networks, step.destination)) return `${name} is no subnet of the configured networks`;
+  if (step.action === 'withdraw' && leadsTo(step.expected, step.nextHop)) return `${name} leads to its lease`;
   const wanted = input.desired.some(
     (route) => cidrKey(route.destination) === cidrKey(step.destination) && route.nextHop.nicId === step.nextHop.nicId,
   );

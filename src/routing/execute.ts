@@ -1,12 +1,13 @@
 /**
- * Carries a plan out: record first, then the route. Writes for different destinations go side by side (the provider's budget
- * bounds them); the steps of one destination, and removals, go one after the other.
+ * Carries a plan out: record first, then the route. Writes go side by side (the provider's budget bounds them); the steps of one
+ * destination in one table, and removals, go one after the other.
  */
 
 import type { OwnershipRecord, OwnershipStore } from '../../lease/ownership-store.ts';
 import type { CloudProvider } from '../../providers/provider.ts';
 import type { Clock } from '../core/clock.ts';
-import { errorMessage, FlannelVpcError, isAbortError, isFlannelVpcError } from '../core/errors.ts';
+import { withDeadline } from '../core/deadline.ts';
+import { type ErrorCode, errorMessage, FlannelVpcError, isAbortError, isFlannelVpcError } from '../core/errors.ts';
 import { formatCidr } from '../core/ip.ts';
 import type { Logger } from '../core/log.ts';
 import { objectionTo, writeKey } from './check-step.ts';
@@ -29,12 +30,17 @@ export interface Execution {
   readonly failures: readonly StepFailure[];
   /** True when the tables were not as planned for: read again. */
   readonly conflict: boolean;
+  /** True when somebody is just now removing a route that stands as it should: look again soon. */
+  readonly endangered: boolean;
 }
 
 export interface StepFailure {
   readonly step: RouteStep | undefined;
   readonly error: FlannelVpcError;
 }
+
+/** Refusals that the next write of the same kind to the same table would meet too. */
+const refusals: readonly ErrorCode[] = ['QUOTA_EXCEEDED', 'PERMISSION_DENIED'];
 
 /** Time a removal may take, and for how long its mark keeps others from writing the route: longer by a request's time-out. */
 const removalMs = 20_000;
@@ -48,28 +54,22 @@ export async function executePlan(
   signal: AbortSignal,
 ): Promise<Execution> {
   const run = new Run(executor, input, signal);
-  const groups = new Map<string, WriteStep[]>();
-  const removals: RemovalStep[] = [];
-  for (const step of plan.steps) {
-    if (step.action === 'delete' || step.action === 'forget') {
-      removals.push(step);
-      continue;
-    }
-    const key = cidrKey(step.destination);
-    const group = groups.get(key);
-    if (group) group.push(step);
-    else groups.set(key, [step]);
-  }
+  const removals = plan.steps.filter((step) => step.action === 'delete' || step.action === 'forget');
+  const writes = plan.steps.filter((step) => step.action !== 'delete' && step.action !== 'forget');
   await run.adopt(plan.kept);
+  const groups = Map.groupBy(writes, ({ destination }) => cidrKey(destination));
   await Promise.all([...groups.values()].map((steps) => run.write(steps)));
   for (const step of removals) await run.remove(step);
-  return { done: run.done, failures: run.failures, conflict: run.conflict };
+  return { done: run.done, failures: run.failures, conflict: run.conflict, endangered: run.endangered };
 }
 
 class Run {
   readonly done: RouteStep[] = [];
   readonly failures: StepFailure[] = [];
   conflict = false;
+  endangered = false;
+  /** Kinds of writes that a table refuses. */
+  readonly #refused = new Set<string>();
   readonly #executor: Executor;
   readonly #input: PlanInput;
   readonly #signal: AbortSignal;
@@ -87,9 +87,7 @@ class Run {
     );
     const missing = records.filter((record) => !this.#executor.claimed.has(claimKey(record)));
     if (missing.length === 0) return;
-    await this.#attempt(undefined, async () => {
-      await this.#claim(missing);
-    });
+    await this.#attempt(undefined, () => this.#claim(missing));
   }
 
   async write(steps: readonly WriteStep[]): Promise<void> {
@@ -98,17 +96,28 @@ class Run {
     const objection = steps.map((step) => this.#objection(step)).find((text) => text !== undefined);
     if (objection !== undefined) return void this.#refuse(first, objection);
     const records = steps.map((step) => this.#record(step.tableId, step.destination, step.nextHop.nicId, step.holder));
-    const claimed = await this.#attempt(first, () => this.#claim(records));
-    if (!claimed) return;
+    const unclaimed = await this.#attempt(first, () => this.#claim(records));
+    if (unclaimed) return;
+    const tables = Map.groupBy(steps, ({ tableId }) => tableId);
+    await Promise.all([...tables.values()].map((ofTable) => this.#writeTable(ofTable)));
+  }
+
+  /** The steps of one destination in one table. */
+  async #writeTable(steps: readonly WriteStep[]): Promise<void> {
     for (const step of steps) {
-      const { tableId, destination } = step;
-      const carriedOut = await this.#attempt(step, async () => {
-        await this.#executor.provider.apply(toChange(step), this.#signal);
-        this.#executor.recent.set(writeKey(tableId, destination), this.#executor.clock.monotonic());
+      const kind = `${step.action} ${step.tableId} ${step.destination.family}`;
+      // One refusal says it for all: hundreds of leases must not ask a full table one by one.
+      if (this.#refused.has(kind)) return;
+      const failure = await this.#attempt(step, async () => {
+        const { recent, clock, provider } = this.#executor;
+        // Before it is sent: a write whose answer is lost may have taken effect.
+        recent.set(writeKey(step.tableId, step.destination), clock.monotonic());
+        await provider.apply(toChange(step), this.#signal);
         this.#report(step);
       });
+      if (failure && refusals.includes(failure.code)) this.#refused.add(kind);
       // The next step may rest on this one: a creation that failed must not be followed by a withdrawal.
-      if (!carriedOut) return;
+      if (failure) return;
     }
   }
 
@@ -117,13 +126,17 @@ class Run {
     if (objection !== undefined) return void this.#refuse(step, objection);
     const { ownership, provider, clock } = this.#executor;
     await this.#attempt(step, async () => {
-      const marked = await ownership.beginRemoval(step.record, clock.now() + removalMarkMs, this.#signal);
-      if (!marked) return;
-      if (step.action === 'delete') {
+      const until = clock.now() + removalMarkMs;
+      // Counted from before the mark is set: a slow store must not let the deletion outlive it.
+      const deadline = { clock, ms: removalMs, signal: this.#signal, error: () => tooSlow(step) };
+      const marked = await withDeadline(deadline, async (signal) => {
+        const record = await ownership.beginRemoval(step.record, until, signal);
+        if (!record || step.action === 'forget') return record;
         const { tableId, destination, expected } = step;
-        const inTime = AbortSignal.any([this.#signal, AbortSignal.timeout(removalMs)]);
-        await provider.apply({ action: 'delete', tableId, destination, expected }, inTime);
-      }
+        await provider.apply({ action: 'delete', tableId, destination, expected }, signal);
+        return record;
+      });
+      if (!marked) return;
       await ownership.finishRemoval(marked, this.#signal);
       this.#executor.claimed.delete(claimKey(step.record));
       this.#report(step);
@@ -133,6 +146,7 @@ class Run {
   async #claim(records: readonly OwnershipRecord[]): Promise<void> {
     const result = await this.#executor.ownership.claim(records, this.#signal);
     if (result.kind === 'removing') {
+      this.endangered = true;
       throw new FlannelVpcError('TRANSIENT', 'somebody is just now removing a former route of this subnet', {
         retryAfterMs: Math.max(0, result.until - this.#executor.clock.now()),
       });
@@ -140,15 +154,17 @@ class Run {
     for (const record of records) this.#executor.claimed.add(claimKey(record));
   }
 
-  async #attempt(step: RouteStep | undefined, effect: () => Promise<void>): Promise<boolean> {
+  /** Gives the failure, which is noted already; throws only when the signal has fired. */
+  async #attempt(step: RouteStep | undefined, effect: () => Promise<void>): Promise<FlannelVpcError | undefined> {
     try {
       await effect();
-      return true;
-    } catch (error) {
+      return undefined;
+    } catch (thrown) {
       this.#signal.throwIfAborted();
-      if (isFlannelVpcError(error, 'CONFLICT')) this.conflict = true;
-      else this.failures.push({ step, error: typed(error) });
-      return false;
+      const error = typed(thrown);
+      if (error.code === 'CONFLICT') this.conflict = true;
+      else this.failures.push({ step, error });
+      return error;
     }
   }
 
@@ -185,6 +201,10 @@ function toChange(step: WriteStep): Parameters<CloudProvider['apply']>[0] {
   if (step.action === 'create') return { action: 'create', tableId, destination, nextHop };
   if (step.action === 'replace') return { action: 'replace', tableId, destination, nextHop, expected: step.expected };
   return { action: 'delete', tableId, destination, expected: step.expected };
+}
+
+function tooSlow({ destination, tableId }: RemovalStep): FlannelVpcError {
+  return new FlannelVpcError('TRANSIENT', `taking ${formatCidr(destination)} out of ${tableId} took too long`);
 }
 
 function claimKey(record: Pick<OwnershipRecord, 'tableId' | 'destination' | 'target' | 'holder'>): string {

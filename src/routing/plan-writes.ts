@@ -19,8 +19,8 @@ export interface TableQuestion {
   /** What stands in the table for exactly this destination. */
   readonly standing: readonly RouteEntry[];
   readonly record: StoredOwnershipRecord | undefined;
-  /** Routes that may still be added; undefined when the cloud does not tell its limit. */
-  readonly room: number | undefined;
+  /** Routes that may still be added; Infinity where the cloud does not tell. */
+  readonly room: number;
   readonly capabilities: Pick<ProviderCapabilities, 'replacesInPlace' | 'coexistingRoutes'>;
   readonly now: number;
 }
@@ -54,7 +54,7 @@ export function planWrite(question: TableQuestion): TableVerdict {
   }
   const write = { ...base, nextHop: route.nextHop, holder: route.holder };
   if (right.length === 0 && wrong.length === 0) {
-    if (question.room !== undefined && question.room <= 0) {
+    if (question.room <= 0) {
       return hold(question, 'quota', `the table is full: ${table.routeLimit} routes`);
     }
     return {
@@ -81,7 +81,7 @@ function moveSteps(
   const withdrawals = wrong.map((entry) => ({ ...write, action: 'withdraw' as const, expected: entry.target, reason }));
   if (rightStands) return withdrawals;
   const creation = { ...write, action: 'create' as const, reason };
-  if (capabilities.coexistingRoutes && (room === undefined || room > 0)) return [creation, ...withdrawals];
+  if (capabilities.coexistingRoutes && room > 0) return [creation, ...withdrawals];
   const why = capabilities.coexistingRoutes ? 'the table is full' : 'this cloud can’t replace a route';
   const withGap = { reason: `${reason}; for a moment no route stands, since ${why}` };
   return [...withdrawals, creation].map((step) => ({ ...step, ...withGap }));

@@ -4,7 +4,7 @@
  */
 
 import type { RouteTable } from '../../providers/provider.ts';
-import { type Cidr, compareCidrs, families, formatCidr } from '../core/ip.ts';
+import { type Cidr, compareCidrs, type Family, families, formatCidr } from '../core/ip.ts';
 import type { DesiredRoute } from './desired.ts';
 import { type CidrKey, cidrKey, isSubnetOf } from './networks.ts';
 import { planRemovals } from './plan-removals.ts';
@@ -20,41 +20,67 @@ export function planRoutes(input: PlanInput): RoutePlan {
   const tables = [...input.tables].sort((a, b) => compareText(a.id, b.id));
   const use = tables.flatMap(tableUse);
   const { accepted, held } = acceptDesired(input, tables);
-  const verdicts: TableVerdict[] = [];
   const records = input.records && indexRecords(input.records);
   const indexes = new Map(tables.map((table) => [table, indexTable(table)]));
   const indexOf = (table: RouteTable): TableIndex => indexes.get(table) ?? indexTable(table);
-  const room = new Map(
-    use.map(({ tableId, family, used, limit }) => [
-      `${tableId} ${family}`,
-      limit === undefined ? undefined : limit - used,
-    ]),
-  );
+  const places = tables.map((table) => ({
+    table,
+    standing: indexOf(table),
+    records: records?.get(table.id),
+    room: roomOf(table.id, use),
+  }));
+  const { capabilities, now } = input;
+  const verdicts: Mutable<TableVerdict> = { steps: [], kept: [], held: [], conflicts: [] };
   for (const route of accepted) {
     const key = cidrKey(route.destination);
-    for (const table of tables) {
-      const roomKey = `${table.id} ${route.destination.family}`;
-      const left = room.get(roomKey);
+    const { family } = route.destination;
+    for (const { table, standing, records: ofTable, room } of places) {
       const verdict = planWrite({
-        ...{ table, route, room: left, capabilities: input.capabilities, now: input.now },
-        standing: indexOf(table).get(key) ?? [],
-        record: records?.get(table.id)?.get(key),
+        table,
+        route,
+        standing: standing.get(key) ?? [],
+        record: ofTable?.get(key),
+        room: room[family],
+        capabilities,
+        now,
       });
-      verdicts.push(verdict);
-      if (left !== undefined) room.set(roomKey, left - needed(verdict));
+      verdicts.steps.push(...verdict.steps);
+      verdicts.kept.push(...verdict.kept);
+      verdicts.held.push(...verdict.held);
+      verdicts.conflicts.push(...verdict.conflicts);
+      room[family] -= needed(verdict);
     }
   }
   const removals = planRemovals({ ...input, tables }, records, indexOf);
-  const byPlace = <T extends { readonly tableId: string; readonly destination: Cidr }>(a: T, b: T): number =>
-    compareCidrs(a.destination, b.destination) || compareText(a.tableId, b.tableId);
   return {
-    steps: [...verdicts.flatMap(({ steps }) => steps), ...[...removals.steps].sort(byPlace)],
-    kept: verdicts.flatMap(({ kept }) => kept),
-    held: [...held, ...verdicts.flatMap((verdict) => verdict.held), ...[...removals.held].sort(byPlace)],
-    conflicts: verdicts.flatMap(({ conflicts }) => conflicts),
+    steps: [...verdicts.steps, ...[...removals.steps].sort(byPlace)],
+    kept: verdicts.kept,
+    held: [...held, ...verdicts.held, ...[...removals.held].sort(byPlace)],
+    conflicts: verdicts.conflicts,
     foreign: [...removals.foreign].sort(byPlace),
     use,
   };
+}
+
+type Mutable<Verdict> = {
+  -readonly [Part in keyof Verdict]: Verdict[Part] extends readonly (infer Item)[] ? Item[] : never;
+};
+
+/** Routes that may still be added to the table; without end where the cloud does not tell. */
+function roomOf(tableId: string, uses: readonly TableUse[]): Record<Family, number> {
+  const room: Record<Family, number> = { 4: Number.POSITIVE_INFINITY, 6: Number.POSITIVE_INFINITY };
+  for (const use of uses)
+    if (use.tableId === tableId && use.limit !== undefined) room[use.family] = use.limit - use.used;
+  return room;
+}
+
+interface Place {
+  readonly tableId: string;
+  readonly destination: Cidr;
+}
+
+function byPlace(a: Place, b: Place): number {
+  return compareCidrs(a.destination, b.destination) || compareText(a.tableId, b.tableId);
 }
 
 /** Desired routes by age and address; those that must never be written, or that two holders want, are held. */

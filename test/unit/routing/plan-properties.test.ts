@@ -224,7 +224,7 @@ describe('a full table', () => {
   });
 
   it('never holds more on the way than it may', () => {
-    forAll((input, plan) => {
+    forAll((_, plan) => {
       const writes = plan.steps.filter(isWrite);
       for (const { tableId, family, used, limit } of plan.use) {
         if (limit === undefined) continue;
@@ -284,10 +284,14 @@ describe('a plan', () => {
   it('leads to where every written route stands', () => {
     forAll((input, plan) => {
       const after = planRoutes(afterPlan(input, plan));
-      const kept = new Set(after.kept.map(({ tableId, route }) => placeOf({ tableId, destination: route.destination })));
+      const kept = new Set(
+        after.kept.map(({ tableId, route }) => placeOf({ tableId, destination: route.destination })),
+      );
       const waiting = new Set(after.held.map(placeOf));
-      for (const step of plan.steps.filter(isWrite)) expect(kept.has(placeOf(step)) || waiting.has(placeOf(step))).toBe(true);
-      for (const step of plan.steps) if (step.action === 'create' || step.action === 'replace') expect(kept).toContain(placeOf(step));
+      for (const step of plan.steps.filter(isWrite))
+        expect(kept.has(placeOf(step)) || waiting.has(placeOf(step))).toBe(true);
+      for (const step of plan.steps)
+        if (step.action === 'create' || step.action === 'replace') expect(kept).toContain(placeOf(step));
     });
   });
 

@@ -15,7 +15,15 @@ const subnets = [
 /** Inside the networks, and no subnet of theirs. */
 const partsOfNetworks = ['10.244.0.0/25', '10.244.2.0/23', '10.244.8.0/21', '10.244.3.7/32', 'fd00:10::/62'];
 /** None of our business: among them the networks themselves and what holds them. */
-const outside = ['0.0.0.0/0', '10.244.0.0/20', '10.244.0.0/16', '10.244.16.0/24', '10.0.0.0/16', '::/0', 'fd00:11::/64'];
+const outside = [
+  '0.0.0.0/0',
+  '10.244.0.0/20',
+  '10.244.0.0/16',
+  '10.244.16.0/24',
+  '10.0.0.0/16',
+  '::/0',
+  'fd00:11::/64',
+];
 const machines = ['a', 'b', 'c', 'd'];
 const others: readonly RouteTarget[] = [
   { kind: 'gateway', id: 'igw-1' },
@@ -242,8 +250,7 @@ function evidenceOf(
     older: { storeId: 'etcd-1', revision: '9007199254740994' },
   }[kind];
   const absent = [...subnets, ...partsOfNetworks].map(
-    (text, index) =>
-      [cidrKey(cidr(text)), (absenceOf[index % absenceOf.length] ?? 0) < 0.7 ? absences : 0] as const,
+    (text, index) => [cidrKey(cidr(text)), (absenceOf[index % absenceOf.length] ?? 0) < 0.7 ? absences : 0] as const,
   );
   return {
     kind: 'known',

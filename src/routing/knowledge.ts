@@ -1,0 +1,86 @@
+/** What the store says about records and leases, and what was seen of it before. */
+
+import { subnetsOf } from '../../lease/lease-key.ts';
+import type { LeaseStore } from '../../lease/lease-store.ts';
+import type { OwnershipStore, StoredOwnershipRecord } from '../../lease/ownership-store.ts';
+import type { RouteTable } from '../../providers/provider.ts';
+import { type FlannelVpcError, isFlannelVpcError } from '../core/errors.ts';
+import type { Cidr } from '../core/ip.ts';
+import { createCidrSet } from './cidr-set.ts';
+import type { CidrKey, RouteNetworks } from './networks.ts';
+import { doubtAboutStore, isCandidate, type Leftover, leftovers } from './plan-removals.ts';
+import type { LeaseEvidence, PlanInput, StorePosition, WriterScope } from './route-plan.ts';
+
+export interface KnowledgeOptions {
+  readonly ownership: OwnershipStore;
+  readonly leases: Pick<LeaseStore, 'list'>;
+  readonly networks: RouteNetworks;
+  readonly scope: WriterScope;
+}
+
+/** What is remembered from look to look. */
+export interface Memory {
+  /** Looks in a row without a lease, by destination. */
+  absences: Map<CidrKey, number>;
+  position: StorePosition | undefined;
+}
+
+export interface Knowledge {
+  readonly records: readonly StoredOwnershipRecord[] | undefined;
+  readonly leases: LeaseEvidence;
+  /** Why they could not be read. Routes are written all the same. */
+  readonly problem: FlannelVpcError | undefined;
+}
+
+/**
+ * Reads records and leases only where something could be collected by them: five thousand agents that listed all leases every few
+ * minutes would be the store's main load.
+ */
+export async function readKnowledge(
+  options: KnowledgeOptions,
+  memory: Memory,
+  request: Pick<PlanInput, 'desired'> & { readonly resync: boolean },
+  tables: readonly RouteTable[],
+  signal: AbortSignal,
+): Promise<Knowledge> {
+  const { scope, networks } = options;
+  const candidates = leftovers({ networks, tables, desired: request.desired }).filter((leftover) =>
+    isCandidate(scope, leftover),
+  );
+  if (scope.kind === 'node' && (candidates.length === 0 || !request.resync)) {
+    // What was missed at an earlier look may have been there meanwhile.
+    if (request.resync) memory.absences = new Map();
+    return unread('not read, since there was nothing to collect', undefined);
+  }
+  try {
+    const [records, list] = await Promise.all([options.ownership.list(signal), options.leases.list(signal)]);
+    const live = list.leases.flatMap((lease) => subnetsOf(lease.subnets));
+    const store: StorePosition = { storeId: list.storeId, revision: list.revision };
+    const leases = { kind: 'known', live, store, remembered: memory.position } as const;
+    if (doubtAboutStore({ leases: { ...leases, absences: memory.absences } })) {
+      // Looks at a store in doubt prove nothing, and none before it count: it may be a restored one that has caught up later.
+      memory.absences = new Map();
+    } else {
+      if (request.resync) countAbsences(memory, candidates, live);
+      memory.position = store;
+    }
+    return { records, leases: { ...leases, absences: memory.absences }, problem: undefined };
+  } catch (error) {
+    signal.throwIfAborted();
+    if (!isFlannelVpcError(error)) throw error;
+    return unread(`not read: ${error.message}`, error);
+  }
+}
+
+function unread(reason: string, problem: FlannelVpcError | undefined): Knowledge {
+  return { records: undefined, leases: { kind: 'unknown', reason }, problem };
+}
+
+function countAbsences(memory: Memory, candidates: readonly Leftover[], live: readonly Cidr[]): void {
+  const leased = createCidrSet(live);
+  const absences = new Map<CidrKey, number>();
+  for (const { key, destination } of candidates) {
+    if (!leased.overlaps(destination)) absences.set(key, (memory.absences.get(key) ?? 0) + 1);
+  }
+  memory.absences = absences;
+}
