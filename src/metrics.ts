@@ -7,7 +7,6 @@ export interface AgentMetrics {
   readonly routeWrites: Counter<'action'>;
   readonly lastRoutePass: Gauge;
   readonly hostChanges: Counter;
-  readonly storeFailures: Counter;
   render(): Promise<{ readonly contentType: string; readonly text: string }>;
 }
 
@@ -49,11 +48,6 @@ export function createAgentMetrics(isReady: () => boolean): AgentMetrics {
     hostChanges: new Counter({
       name: 'flannel_vpc_host_changes_total',
       help: 'Changes made to rules, bridge, sysctls and routes of this host.',
-      registers,
-    }),
-    storeFailures: new Counter({
-      name: 'flannel_vpc_store_failures_total',
-      help: 'Calls to the lease store that failed after their retries.',
       registers,
     }),
     render: async () => ({ contentType: registry.contentType, text: await registry.metrics() }),

@@ -18,7 +18,8 @@ export interface HealthServerOptions {
 /** Listens, or throws CONFIG_INVALID naming the address that can't be used. The server doesn't keep the process alive. */
 export async function startHealthServer(options: HealthServerOptions): Promise<Server> {
   const server = createServer((request, response) => {
-    const path = new URL(request.url ?? '/', 'http://localhost').pathname;
+    // Anybody may send anything here: what is no URL has no page, and must not end the agent.
+    const path = URL.parse(request.url ?? '/', 'http://localhost')?.pathname;
     if (path === '/healthz') return void response.end('flanneld is running');
     if (path === '/readyz') {
       if (options.readiness.isReady()) return void response.end('flanneld is ready');
@@ -49,6 +50,8 @@ export async function startHealthServer(options: HealthServerOptions): Promise<S
     );
     server.listen(options.port, options.ip, resolve);
   });
+  // A connection that can't be accepted (no more file descriptors, say) is the caller's trouble, not the agent's end.
+  server.removeAllListeners('error').on('error', () => {});
   server.unref();
   return server;
 }
