@@ -20,15 +20,12 @@ export interface IdleOptions {
   /** Between subnet.env and the look at memory. */
   readonly settleSeconds: number;
   readonly seconds: number;
-  readonly args?: readonly string[];
 }
 
 export async function idle(lab: Lab, subject: Subject, mode: Mode, options: IdleOptions): Promise<IdleResult> {
   await lab.putNetConf({ Network: '10.5.0.0/16', Backend: { Type: 'alloc' }, ...mode.netConf });
   await lab.deleteLeases();
-  const [agent] = await lab.start(subject, [
-    { id: `idle-${subject.name}-${performance.now()}`, args: [...mode.args, ...(options.args ?? [])] },
-  ]);
+  const [agent] = await lab.start(subject, [{ id: `idle-${subject.name}-${performance.now()}`, args: mode.args }]);
   if (!agent) throw new Error('nothing was started');
   await waitFor(agent, () => writtenAt(agent.subnetFile));
   await delay(options.settleSeconds * 1000);

@@ -66,7 +66,10 @@ export async function createLauncher(namespace: Namespace): Promise<Launcher> {
   function hear(event: LauncherEvent): void {
     const entry = entries.get(event.id);
     if (!entry) return;
-    if (event.kind === 'started') return entry.started.resolve(event);
+    if (event.kind === 'started') {
+      entry.started.resolve(event);
+      return;
+    }
     entry.result = event.result;
     entry.ended.resolve(event.result);
   }

@@ -1,0 +1,133 @@
+/** `make bench`: counts and ratios, beside their budgets and what flannel did. Runs inside the rig. */
+import { parseArgs } from 'node:util';
+import { assertInRig } from '../fabric/rig.ts';
+import { cloudCalls } from './cloud-calls.ts';
+import { addForeignRules, type IdleOptions, idle } from './idle.ts';
+import { createLab, flannelVpc, type Lab, type Subject } from './lab.ts';
+import { benchPlanner } from './planner.ts';
+import { load } from './proc.ts';
+import {
+  cloudMemorySection,
+  cloudSection,
+  idleSection,
+  plannerSection,
+  startUpSection,
+  stormSection,
+} from './report.ts';
+import { defaultFlags, type Mode, masqueradeIptables, masqueradeNftables, startUp } from './start-up.ts';
+import { storm } from './storm.ts';
+import { storeStorm } from './storm-stores.ts';
+import { overs, type Section, tableText } from './table.ts';
+
+const parts = ['calls', 'storm', 'startup', 'idle', 'planner'] as const;
+const usage = `make bench [ARGS='...'] [FLANNELD=PATH]
+  --only=${parts.join(',')}   these alone
+  --storm=N        agents of the join storms (250; up to 80 MB of memory each)
+  --runs=N         starts of each kind (15)
+  --idle=SECONDS   how long an idle agent is watched (60)
+  --quick          8 agents, 3 starts, 5 s: whether it all works, not how well
+  FLANNELD=PATH    a real flanneld, measured in the same run
+Exit code 1 when something is over its budget.
+`;
+
+const { values } = parseArgs({
+  options: {
+    only: { type: 'string', default: parts.join(',') },
+    storm: { type: 'string' },
+    runs: { type: 'string' },
+    idle: { type: 'string' },
+    quick: { type: 'boolean', default: false },
+    help: { type: 'boolean', default: false },
+  },
+});
+if (values.help) {
+  process.stdout.write(usage);
+  process.exit(0);
+}
+const only = new Set(values.only.split(','));
+if ([...only].some((name) => !parts.some((part) => part === name))) {
+  process.stderr.write(usage);
+  process.exit(2);
+}
+const agents = Number(values.storm ?? (values.quick ? 8 : 250));
+const runs = Number(values.runs ?? (values.quick ? 3 : 15));
+const idleOptions: IdleOptions = {
+  settleSeconds: values.quick ? 2 : 10,
+  seconds: Number(values.idle ?? (values.quick ? 5 : 60)),
+};
+const path = process.env['FLANNELD'] || undefined;
+const flanneld: Subject | undefined = path === undefined ? undefined : { name: 'flanneld', argv: [path] };
+const sections: Section[] = [];
+
+assertInRig();
+const loadBefore = await load();
+if (only.has('calls')) await measureCalls();
+if (only.has('storm')) await measureStorms();
+if (only.has('startup')) await inLab(measureStartUp);
+if (only.has('idle')) await inLab(measureIdle);
+if (only.has('planner')) sections.push(plannerSection(benchPlanner()));
+process.stdout.write(`\n${tableText(sections)}\n\n`);
+process.stdout.write(
+  `load before and after: ${loadBefore}, ${await load()}; a busy machine makes times longer, not counts\n`,
+);
+const over = overs(sections);
+process.stdout.write(`${over.length === 0 ? 'every budget is kept' : `${over.length} over budget`}\n`);
+process.exit(over.length === 0 ? 0 : 1);
+
+function progress(text: string): void {
+  process.stderr.write(`bench: ${text}\n`);
+}
+
+async function inLab(work: (lab: Lab) => Promise<void>): Promise<void> {
+  const lab = await createLab();
+  try {
+    await work(lab);
+  } finally {
+    await lab.stop();
+  }
+}
+
+async function measureCalls(): Promise<void> {
+  progress('EC2 calls and memory of an aws-vpc node');
+  const calls = await cloudCalls(idleOptions.settleSeconds * 1000);
+  sections.push(cloudSection(calls), cloudMemorySection(calls));
+}
+
+async function measureStorms(): Promise<void> {
+  const networks = [
+    { subnets: 255, network: '10.5.0.0/16', first: '10.5.1.0', last: '10.5.255.0' },
+    { subnets: 4_095, network: '172.16.0.0/12', first: '172.16.1.0', last: '172.31.255.0' },
+  ];
+  for (const range of networks) {
+    progress(`join storm: ${agents} agents on ${range.subnets} subnets`);
+    const mine = await storm(flannelVpc, agents, range.network);
+    const theirs = flanneld && (await storm(flanneld, agents, range.network));
+    const stores = await storeStorm(agents, range);
+    sections.push(stormSection(mine, range.subnets, stores, theirs));
+  }
+}
+
+async function measureStartUp(lab: Lab): Promise<void> {
+  for (const mode of [defaultFlags, masqueradeIptables, masqueradeNftables]) {
+    progress(`start-up, ${mode.name}: ${runs} starts and restarts`);
+    const mine = await startUp(lab, flannelVpc, mode, runs);
+    const theirs = flanneld && (await startUp(lab, flanneld, mode, runs));
+    sections.push(startUpSection(mode, mine, theirs));
+  }
+}
+
+async function measureIdle(lab: Lab): Promise<void> {
+  const withHealth: Mode = { ...defaultFlags, args: ['--healthz-port=8081'] };
+  await watchIdle(lab, defaultFlags, 'alloc, default flags', defaultFlags.name);
+  await watchIdle(lab, withHealth, 'alloc, with health server and metrics', undefined);
+  await watchIdle(lab, masqueradeIptables, 'alloc, --ip-masq, iptables', masqueradeIptables.name);
+  await addForeignRules(lab, 5_000);
+  await watchIdle(lab, masqueradeIptables, 'alloc, --ip-masq, 5,000 iptables rules of others', undefined);
+}
+
+async function watchIdle(lab: Lab, mode: Mode, title: string, peerMode: string | undefined): Promise<void> {
+  progress(`idle for ${idleOptions.seconds} s: ${title}`);
+  const mine = await idle(lab, flannelVpc, mode, idleOptions);
+  const theirs = flanneld && (await idle(lab, flanneld, mode, idleOptions));
+  sections.push(idleSection(title, mine, theirs, peerMode));
+}
