@@ -1,7 +1,7 @@
 /** The pods' bridge: made, addressed and brought up. Its ports are others' and never touched. */
-import { access } from 'node:fs/promises';
+import { access, readdir } from 'node:fs/promises';
 import { FlannelVpcError } from '../src/core/errors.ts';
-import { formatIp } from '../src/core/ip.ts';
+import { type Cidr, cidrOf, formatIp, parseIp } from '../src/core/ip.ts';
 import type { Run } from './exec.ts';
 import type { BridgeState } from './host.ts';
 import { type IpLink, readLinks, runBatch } from './ip-json.ts';
@@ -46,6 +46,17 @@ export function planBridge(wanted: BridgeState, link: IpLink | undefined): reado
   if (link && link.mtu !== mtu) commands.push(`link set dev ${name} mtu ${mtu}`);
   if (!link?.flags.includes('UP')) commands.push(`link set dev ${name} up`);
   return commands;
+}
+
+/** Networks that containers on the bridge live on: its addresses' while it has ports, none otherwise. */
+export async function networksInUse(run: Run, name: string, signal: AbortSignal): Promise<readonly Cidr[]> {
+  const ports = await readdir(`/sys/class/net/${name}/brif`).catch(() => []);
+  if (ports.length === 0) return [];
+  const [link] = await readLinks(run, signal, name);
+  return (link?.addr_info ?? []).flatMap(({ scope, local, prefixlen }) => {
+    const ip = scope === 'global' && local !== undefined ? parseIp(local) : undefined;
+    return ip ? [cidrOf(ip, prefixlen)] : [];
+  });
 }
 
 async function exists(name: string): Promise<boolean> {

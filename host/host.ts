@@ -90,6 +90,9 @@ export interface Host {
    */
   apply(state: HostState, phase: 'start' | 'resync', signal: AbortSignal): Promise<HostReport>;
 
+  /** Networks that containers on this bridge live on; empty for a bridge without ports, and for none. */
+  networksInUse(bridge: string, signal: AbortSignal): Promise<readonly Cidr[]>;
+
   /** Brings the routes to peers in place, and takes out those of former peers. `refused` says what the kernel would not have. */
   applyGatewayRoutes(
     state: GatewayRouteState,

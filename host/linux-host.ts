@@ -3,7 +3,7 @@ import { type Clock, systemClock } from '../src/core/clock.ts';
 import { errorMessage, isAbortError } from '../src/core/errors.ts';
 import type { Logger } from '../src/core/log.ts';
 import { ensureBlackholes } from './blackhole.ts';
-import { ensureBridge } from './bridge.ts';
+import { ensureBridge, networksInUse } from './bridge.ts';
 import { createPrograms, type Programs } from './exec.ts';
 import { ensureGatewayRoutes } from './gateway-routes.ts';
 import type { Host, HostState } from './host.ts';
@@ -77,6 +77,7 @@ export function createLinuxHost(options: LinuxHostOptions): Host {
       return { changes: [...parts.flat(), ...blackholes] };
     },
 
+    networksInUse: (bridge, signal) => networksInUse(run, bridge, signal),
     applyGatewayRoutes: (state, signal) => ensureGatewayRoutes(run, state, signal),
 
     readSubnetFile: (path) => readSubnetFile(path, logger),

@@ -19,6 +19,19 @@ export function networkFull(ranges: LeaseRequest['ranges'], family: Family): Fla
   );
 }
 
+/** What containers live on can't be leased: somebody else has it, or net-conf no longer does. */
+export function subnetInUse(inUse: PerFamily<Cidr>): FlannelVpcError {
+  const subnet = leaseKey(inUse);
+  return new FlannelVpcError(
+    'SUBNET_IN_USE',
+    `containers of this node live on ${subnet}, which it can not lease: another host holds it, or it does not fit net-conf`,
+    {
+      hint: 'Drain the node, or free that subnet. It takes no other subnet while the bridge has ports, and goes on by itself.',
+      details: { subnet },
+    },
+  );
+}
+
 /** The ranges of a request are those of an older net-conf. */
 export function netConfChanged(): FlannelVpcError {
   return new FlannelVpcError('CONFLICT', 'net-conf has changed since it was read; a subnet is chosen by the new one');

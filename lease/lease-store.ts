@@ -22,6 +22,8 @@ export interface LeaseRequest {
   readonly attributes: LeaseAttributes;
   /** Subnets this node had before (from subnet.env). Only a preference: a cloned image carries someone else's. */
   readonly previous: PerFamily<Cidr>;
+  /** Subnets that containers of this node live on: no others will do. */
+  readonly inUse?: PerFamily<Cidr> | undefined;
   /**
    * True when the metadata server or the kernel confirms that the public address is this machine's now, so that a
    * lease with our address but another instance id belongs to a machine that is gone.
@@ -75,6 +77,7 @@ export interface LeaseStore {
    * are retried inside with jitter. Safe when killed at any point: at worst an etcd lease without a key runs out.
    *
    * @throws NETWORK_FULL when no subnet is free (the caller waits, reads net-conf again, and tries again).
+   * @throws SUBNET_IN_USE when what could be had is not what containers live on (the caller waits as well).
    * @throws CONFLICT when net-conf is no longer the one the ranges come from: read it again.
    */
   acquire(request: LeaseRequest, signal: AbortSignal): Promise<OwnedLease>;

@@ -30,10 +30,12 @@ export type Selection<E extends Occupant> =
   /** Claim the first of these that is to be had, and remove the node's leases that no longer fit in the same step. */
   | { readonly kind: 'claim'; readonly candidates: readonly Candidate[]; readonly removes: readonly E[] }
   /** No subnet of this family is free. */
-  | { readonly kind: 'full'; readonly family: Family };
+  | { readonly kind: 'full'; readonly family: Family }
+  /** What could be had is not what containers live on. */
+  | { readonly kind: 'in-use'; readonly inUse: PerFamily<Cidr> };
 
 export interface SelectionRequest<E extends Occupant> {
-  readonly request: Pick<LeaseRequest, 'ranges' | 'attributes' | 'previous' | 'publicIpConfirmed'>;
+  readonly request: Pick<LeaseRequest, 'ranges' | 'attributes' | 'previous' | 'publicIpConfirmed' | 'inUse'>;
   /** Everything in the store, in key order: of several own leases the first that fits is kept, as in flannel. */
   readonly occupants: readonly E[];
   readonly releasedLately?: readonly Cidr[];
@@ -60,15 +62,21 @@ export function selectLease<E extends Occupant>(options: SelectionRequest<E>): S
   // A lease that names our instance comes before one that merely has our address, and that before a gone machine's.
   own.sort((a, b) => rank(request.attributes, a) - rank(request.attributes, b));
   const fitting = own.find(({ occupant }) => fitsRequest(request.ranges, occupant.subnets));
-  if (fitting) return { kind: 'keep', ...fitting };
+  const { inUse = {} } = request;
+  if (fitting)
+    return serves(fitting.occupant.subnets, inUse) ? { kind: 'keep', ...fitting } : { kind: 'in-use', inUse };
 
   // Reservations are an operator's: one that no longer fits stays, and counts as taken.
   const removable = own.filter(({ lease, takenOver }) => !takenOver && !lease.reserved).map(({ occupant }) => occupant);
   const removes = new Set(removable);
   const taken = occupants.filter((occupant) => !removes.has(occupant)).flatMap(({ subnets }) => subnetsOf(subnets));
   const had: PerFamily<readonly Cidr[]> = {
-    4: [...removable.map(({ subnets }) => subnets[4]), request.previous[4]].filter((subnet) => subnet !== undefined),
-    6: [...removable.map(({ subnets }) => subnets[6]), request.previous[6]].filter((subnet) => subnet !== undefined),
+    4: [inUse[4], ...removable.map(({ subnets }) => subnets[4]), request.previous[4]].filter(
+      (subnet) => subnet !== undefined,
+    ),
+    6: [inUse[6], ...removable.map(({ subnets }) => subnets[6]), request.previous[6]].filter(
+      (subnet) => subnet !== undefined,
+    ),
   };
   const chosen: { -readonly [F in Family]?: readonly Cidr[] } = {};
   for (const family of families) {
@@ -82,7 +90,17 @@ export function selectLease<E extends Occupant>(options: SelectionRequest<E>): S
     if (subnets.length === 0) return { kind: 'full', family };
     chosen[family] = subnets;
   }
-  return { kind: 'claim', candidates: pair(chosen, had), removes: removable };
+  const candidates = pair(chosen, had).filter(({ subnets }) => serves(subnets, inUse));
+  return candidates.length > 0 ? { kind: 'claim', candidates, removes: removable } : { kind: 'in-use', inUse };
+}
+
+/** True when containers that live on `inUse` can stay. */
+function serves(subnets: PerFamily<Cidr>, inUse: PerFamily<Cidr>): boolean {
+  return families.every((family) => {
+    const used = inUse[family];
+    const subnet = subnets[family];
+    return used === undefined || (subnet !== undefined && sameCidr(used, subnet));
+  });
 }
 
 /** The first of each family, then the second of each, as far as both go. */

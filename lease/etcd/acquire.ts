@@ -2,7 +2,7 @@
 import { backoffMs } from '../../src/core/clock.ts';
 import { FlannelVpcError } from '../../src/core/errors.ts';
 import type { Cidr } from '../../src/core/ip.ts';
-import { networkFull } from '../failures.ts';
+import { networkFull, subnetInUse } from '../failures.ts';
 import { subnetsOf } from '../lease-key.ts';
 import type { LeaseRequest, OwnedLease } from '../lease-store.ts';
 import { type Candidate, type Selection, selectLease } from '../selection.ts';
@@ -39,6 +39,7 @@ export async function acquireLease(
     if (lost > 0) await clock.sleep(backoffMs(lost - 1, lostBaseMs, lostMaxMs, random), signal);
     const selection = selectLease<LeaseEntry>({ request, occupants: list.entries, releasedLately });
     if (selection.kind === 'full') throw networkFull(request.ranges, selection.family);
+    if (selection.kind === 'in-use') throw subnetInUse(selection.inUse);
     if (selection.kind === 'keep') {
       const kept = await keep(parts, { request, selection, list }, signal);
       if (kept) return kept;

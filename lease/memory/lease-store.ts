@@ -1,7 +1,7 @@
 /** Leases in memory, with every promise of the seam: one process is one transaction. */
 import { isDeepStrictEqual } from 'node:util';
 import type { Cidr, PerFamily } from '../../src/core/ip.ts';
-import { leaseLost, netConfChanged, networkFull } from '../failures.ts';
+import { leaseLost, netConfChanged, networkFull, subnetInUse } from '../failures.ts';
 import { kinship } from '../identity.ts';
 import type { Lease, LeaseAttributes, LeaseKey, LeaseList } from '../lease.ts';
 import { leaseKey, subnetsOverlap } from '../lease-key.ts';
@@ -65,6 +65,7 @@ export function createMemoryLeaseStore(world: MemoryWorld): LeaseStore {
       const occupants = world.leases().map(({ lease }) => ({ subnets: lease.subnets, lease }));
       const selection = selectLease({ request, occupants });
       if (selection.kind === 'full') throw networkFull(request.ranges, selection.family);
+      if (selection.kind === 'in-use') throw subnetInUse(selection.inUse);
       if (selection.kind === 'keep') {
         return secure(
           selection.lease,

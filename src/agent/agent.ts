@@ -5,7 +5,7 @@
  */
 
 import type { ExternalInterface, Host, SubnetFile } from '../../host/host.ts';
-import type { LeaseStore, OwnedLease } from '../../lease/lease-store.ts';
+import type { LeaseRequest, LeaseStore, OwnedLease } from '../../lease/lease-store.ts';
 import type { OwnershipStore } from '../../lease/ownership-store.ts';
 import { backendTypes } from '../../providers/catalog.ts';
 import type { HostBackend } from '../../providers/host-backend.ts';
@@ -156,13 +156,20 @@ async function runNode(context: NodeContext, signal: AbortSignal): Promise<never
  * tables it would hold a subnet it can't use. One that has been here before goes on with what it had, whatever the cloud says.
  */
 async function getLease(
-  { parts, netConf, revision, external, node, earlier }: NodeContext,
+  { options, parts, netConf, revision, external, node, earlier }: NodeContext,
   routes: RouteKeeperOptions | undefined,
   signal: AbortSignal,
 ): Promise<{ readonly lease: OwnedLease; readonly view: CloudView | undefined }> {
   const identity = node && nodeIdentity(node.identity, node.nicId);
   const backend = { type: backendOf(netConf)?.leaseType ?? '', node: identity };
-  const request = leaseRequest(netConf, external, previousSubnets(earlier), backend, leaseTtlSeconds, revision);
+  const request = async (): Promise<LeaseRequest> => {
+    // Containers on our own bridge would be cut off by another subnet. Who makes a bridge of their own look after it themselves.
+    const { bridge } = options.host;
+    const networks = bridge === undefined ? [] : await parts.host.networksInUse(bridge, signal);
+    const inUse = Object.fromEntries(networks.map((network) => [network.family, network]));
+    const subnets = { previous: previousSubnets(earlier), inUse };
+    return leaseRequest(netConf, external, subnets, backend, leaseTtlSeconds, revision);
+  };
   const beforeRetry = (both: AbortSignal): Promise<void> => assertNetConfStands(parts.leases, revision, both);
   const acquire = (): Promise<OwnedLease> => acquireLease({ ...keeperOptions(parts), beforeRetry }, request, signal);
   if (!routes) return { lease: await acquire(), view: undefined };

@@ -25,17 +25,17 @@ export interface LeaseKeeperOptions {
 
 /**
  * Gets a lease, waiting as long as the network is full or the store is away. `beforeRetry` runs between two tries and may end
- * them by throwing. Throws else only what waiting can't mend.
+ * them by throwing; the request is made anew for each. Throws else only what waiting can't mend.
  */
 export async function acquireLease(
   options: LeaseKeeperOptions & { readonly beforeRetry: (signal: AbortSignal) => Promise<void> },
-  request: LeaseRequest,
+  makeRequest: () => Promise<LeaseRequest>,
   signal: AbortSignal,
 ): Promise<OwnedLease> {
   const gate = createRepeatGate(options);
   for (let attempt = 0; ; attempt++) {
     try {
-      return await options.store.acquire(request, signal);
+      return await options.store.acquire(await makeRequest(), signal);
     } catch (error) {
       signal.throwIfAborted();
       if (isFlannelVpcError(error) && error.retry === 'never') throw error;

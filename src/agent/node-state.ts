@@ -91,7 +91,7 @@ export interface LeaseBackend {
 export function leaseRequest(
   netConf: NetConf,
   external: ExternalInterface,
-  previous: PerFamily<Cidr>,
+  subnets: Pick<LeaseRequest, 'previous' | 'inUse'>,
   backend: LeaseBackend,
   ttlSeconds: number,
   netConfRevision: string,
@@ -104,7 +104,7 @@ export function leaseRequest(
       backendData: {},
       node: backend.node,
     },
-    previous,
+    ...subnets,
     publicIpConfirmed: families.every((family) => {
       const claimed = external.publicIps[family];
       if (claimed === undefined) return true;

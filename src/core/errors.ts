@@ -19,6 +19,8 @@ export type ErrorCode =
   | 'NETWORK_FULL'
   /** Our lease is gone, or somebody else holds the subnet. */
   | 'LEASE_LOST'
+  /** Containers of this node live on a subnet that it can't have, and another one would cut them off. */
+  | 'SUBNET_IN_USE'
   /** A compare-and-swap lost its race; read again. */
   | 'CONFLICT'
   /** The metadata server does not answer, or refuses. */
@@ -62,6 +64,7 @@ const defaultAdvice: Readonly<Record<ErrorCode, RetryAdvice>> = {
   STORE_DENIED: 'slow',
   NETWORK_FULL: 'backoff',
   LEASE_LOST: 'never',
+  SUBNET_IN_USE: 'backoff',
   CONFLICT: 'now',
   METADATA_UNAVAILABLE: 'backoff',
   THROTTLED: 'backoff',

@@ -11,7 +11,8 @@ import type { Logger } from '../../../src/core/log.ts';
 export type Call =
   | { readonly call: 'apply'; readonly state: HostState; readonly phase: 'start' | 'resync'; readonly dieAt?: number }
   | { readonly call: 'find'; readonly selection: InterfaceSelection }
-  | { readonly call: 'gateway-routes'; readonly routes: GatewayRouteState };
+  | { readonly call: 'gateway-routes'; readonly routes: GatewayRouteState }
+  | { readonly call: 'networks-in-use'; readonly bridge: string };
 
 export type Answer =
   | { readonly result: unknown; readonly commands: readonly string[]; readonly logs: readonly string[] }
@@ -83,5 +84,6 @@ async function answer(message: Call): Promise<Answer> {
 function carryOut(message: Call, signal: AbortSignal): Promise<unknown> {
   if (message.call === 'apply') return host.apply(message.state, message.phase, signal);
   if (message.call === 'find') return host.findExternalInterface(message.selection, signal);
+  if (message.call === 'networks-in-use') return host.networksInUse(message.bridge, signal);
   return host.applyGatewayRoutes(message.routes, signal);
 }

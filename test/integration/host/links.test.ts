@@ -57,6 +57,16 @@ test('brings a bridge back that somebody took down, stripped or deleted', async 
   }
 });
 
+test('says what containers live on: its networks while the bridge has ports', async () => {
+  expect(await node.networksInUse('cbr0')).toEqual([]);
+  await node.apply(stateWith(noRules, { bridge }), 'start');
+  expect(await node.networksInUse('cbr0')).toEqual([]);
+  await node.sh('ip link add pod0 type veth peer pod1; ip link set pod0 master cbr0');
+  expect(await node.networksInUse('cbr0')).toEqual(['10.5.42.0/24', 'fd42:0:0:7::/64']);
+  await node.sh('ip link delete pod0');
+  expect(await node.networksInUse('cbr0')).toEqual([]);
+});
+
 test('refuses a link of that name that is no bridge', async () => {
   await node.sh('ip link add cbr0 type veth peer other');
   const before = await node.sh('ip address');

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { ExternalInterface, GatewayRouteState, HostState, InterfaceSelection } from '../../../host/host.ts';
-import { type Cidr, parseCidr, parseInterfaceAddress } from '../../../src/core/ip.ts';
+import { type Cidr, formatCidr, parseCidr, parseInterfaceAddress } from '../../../src/core/ip.ts';
 import type { Answer, Call } from './driver.ts';
 
 export interface NodeOptions {
@@ -32,6 +32,8 @@ export interface TestNode {
   find(selection: InterfaceSelection): Promise<ExternalInterface>;
   /** Brings routes to peers in place. */
   gatewayRoutes(routes: GatewayRouteState): Promise<Applied & { readonly refused: readonly string[] }>;
+  /** Text of the networks that containers on the bridge live on. */
+  networksInUse(bridge: string): Promise<readonly string[]>;
   /** Ends the host's process; the next call starts a new one, as a restart does. */
   restart(): Promise<void>;
   close(): Promise<void>;
@@ -125,6 +127,10 @@ export async function createNode(options: NodeOptions = {}): Promise<TestNode> {
     async gatewayRoutes(routes) {
       const { result, commands, logs } = await callForResult({ call: 'gateway-routes', routes });
       return { ...(result as { changes: readonly string[]; refused: readonly string[] }), commands, logs };
+    },
+    async networksInUse(bridge) {
+      const { result } = await callForResult({ call: 'networks-in-use', bridge });
+      return (result as readonly Cidr[]).map(formatCidr);
     },
     restart,
     async close() {

@@ -9,7 +9,7 @@ import { createMemoryCloud, type MemoryCloud } from '../../../providers/memory/m
 import { initialReadiness, runAgent } from '../../../src/agent/agent.ts';
 import { type AgentOptions, parseAgentOptions } from '../../../src/cli/agent-options.ts';
 import { FlannelVpcError } from '../../../src/core/errors.ts';
-import { cidrOf, formatCidr, formatIp, type Ip, parseIp } from '../../../src/core/ip.ts';
+import { type Cidr, cidrOf, formatCidr, formatIp, type Ip, parseIp } from '../../../src/core/ip.ts';
 import type { LogFields } from '../../../src/core/log.ts';
 import { createReadiness, type Readiness } from '../../../src/health/status.ts';
 import { createTestClock, type TestClock } from '../../support/test-clock.ts';
@@ -31,6 +31,7 @@ interface FakeHost extends Host {
   readonly applied: HostState[];
   file: SubnetFile | undefined;
   failure: Error | undefined;
+  inUse: readonly Cidr[];
 }
 
 function createFakeHost(events: string[]): FakeHost {
@@ -45,6 +46,7 @@ function createFakeHost(events: string[]): FakeHost {
     applied: [],
     file: undefined,
     failure: undefined,
+    inUse: [],
     findExternalInterface: async () => external,
     async apply(state, phase) {
       if (host.failure) throw host.failure;
@@ -52,6 +54,7 @@ function createFakeHost(events: string[]): FakeHost {
       host.applied.push(state);
       return { changes: [] };
     },
+    networksInUse: async () => host.inUse,
     applyGatewayRoutes: async () => ({ changes: [], refused: [] }),
     readSubnetFile: async () => host.file,
     async writeSubnetFile(_, file) {
@@ -183,6 +186,31 @@ describe('a first start', () => {
     expect(host.file).toBeUndefined();
     host.failure = undefined;
     await clock.advance(60_000);
+    expect(readiness.isReady()).toBe(true);
+  });
+});
+
+describe('containers on the bridge', () => {
+  const theirs = cidrOf(ip('10.244.77.0'), 24);
+
+  test('keep their subnet, lease or no lease', async () => {
+    host.inUse = [theirs];
+    start(['--bridge=cni0']);
+    await clock.advance(1);
+    expect(leasedSubnets()).toEqual(['10.244.77.0/24']);
+  });
+
+  test('keep the node from taking another one, until they are gone', async () => {
+    world.putLease({ 4: theirs }, { publicIps: { 4: ip('10.0.1.9') }, backendType: '', backendData: {} }, 86_400);
+    host.inUse = [theirs];
+    start(['--bridge=cni0']);
+    await clock.advance(20_000);
+    expect(leasedSubnets()).toEqual(['10.244.77.0/24']);
+    expect(readiness.reasons()['lease']).toMatch(/containers of this node live on 10\.244\.77\.0\/24/);
+    expect(host.applied).toEqual([]);
+    host.inUse = [];
+    await clock.advance(60_000);
+    expect(leasedSubnets()).toHaveLength(2);
     expect(readiness.isReady()).toBe(true);
   });
 });

@@ -101,6 +101,29 @@ describe('selectLease', () => {
   });
 });
 
+describe('a node with containers', () => {
+  const inUse = subnets('10.5.9.0/24');
+
+  it('claims what they live on before all else, and nothing else', () => {
+    expect(select([], { inUse, previous: subnets('10.5.8.0/24') })).toMatchObject({
+      kind: 'claim',
+      candidates: [{ subnets: inUse }],
+    });
+  });
+
+  it('gets nothing while somebody else has that subnet, or it lies outside the range', () => {
+    const theirs = occupant(['10.5.9.0/24'], attributes('192.0.2.50', b));
+    expect(select([theirs], { inUse })).toEqual({ kind: 'in-use', inUse });
+    const outside = subnets('10.99.9.0/24');
+    expect(select([], { inUse: outside })).toEqual({ kind: 'in-use', inUse: outside });
+  });
+
+  it('keeps its lease if that is of the same subnet, and not of another', () => {
+    expect(select([occupant(['10.5.9.0/24'], mine)], { inUse })).toMatchObject({ kind: 'keep' });
+    expect(select([occupant(['10.5.7.0/24'], mine)], { inUse })).toEqual({ kind: 'in-use', inUse });
+  });
+});
+
 describe('fitsRequest', () => {
   it.each([
     [ranges(wide), ['10.5.1.0/24'], true],
