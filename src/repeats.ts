@@ -40,8 +40,11 @@ export function createRepeatGate(options: {
 
 /** An error as log fields: what went wrong, its code, what to do, and its safe details. */
 export function errorFields(error: unknown): LogFields {
-  if (!isFlannelVpcError(error))
-    return { error: errorMessage(error), ...(error instanceof Error ? { stack: error.stack } : {}) };
+  if (!isFlannelVpcError(error)) {
+    // What the system refuses (a full disk, a folder that is a file) says all in its message; the rest is a bug of ours.
+    const stack = error instanceof Error && !('syscall' in error) ? { stack: error.stack } : {};
+    return { error: errorMessage(error), ...stack };
+  }
   return {
     error: error.message,
     code: error.code,

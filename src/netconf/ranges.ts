@@ -77,7 +77,7 @@ function readNetwork(family: Family, rules: FamilyRules, members: RawMembers, re
   const name = `${rules.prefix}Network`;
   const value = members[name];
   const allowed = `an IPv${family} CIDR such as "${rules.example}"`;
-  if (value === undefined || value === null) {
+  if (value === undefined) {
     return report(name, `please define a correct ${name} parameter in the flannel config`, allowed);
   }
   const cidr = typeof value === 'string' ? parseCidr(value) : undefined;

@@ -3,7 +3,7 @@
  * is wanted instead stands in test/golden/wanted. They run in lanes side by side, from the moment this file is loaded.
  */
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { expectedOutcome, readCases, readWanted } from '../golden/case.ts';
+import { expectedOutcome, type GoldenCase, readCases, readWanted } from '../golden/case.ts';
 import { compare } from '../golden/compare.ts';
 import { type Lanes, startLanes } from '../golden/lanes.ts';
 
@@ -25,9 +25,9 @@ beforeAll(() => {
 afterAll(async () => await lanes.stop(), deadlineMs);
 
 describe('like the recorded flannel, or better where wanted', () => {
-  it.each(cases.map((golden) => [golden.id, golden.title, golden] as const))(
+  it.each(cases.map((golden) => [golden.id, story(golden), golden] as const))(
     '%s: %s',
-    async (id, _title, golden) => {
+    async (id, _story, golden) => {
       const run = await lanes.result(id);
       const { expected, observed } = compare(golden, expectedOutcome(golden.recorded, wanted.get(id)), run);
       expect(observed).toEqual(expected);
@@ -35,6 +35,12 @@ describe('like the recorded flannel, or better where wanted', () => {
     deadlineMs,
   );
 });
+
+/** The recording's own title, and what happens instead where flannel is wrong. */
+function story({ id, title }: GoldenCase): string {
+  const why = wanted.get(id)?.why;
+  return why === undefined ? title : `${title}. Instead: ${why}`;
+}
 
 describe('the expectations themselves', () => {
   it('name a wanted outcome for each recording that is not to be copied, and for none that is not there', () => {

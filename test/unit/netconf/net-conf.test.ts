@@ -65,6 +65,7 @@ describe('refused with the text flannel has for it', () => {
     [{ Network: 'fd42::/48' }, 'Network', 'invalid IPv4 CIDR format'],
     [{ Network: '10.5.0.0' }, 'Network', 'invalid CIDR address: 10.5.0.0'],
     [{ Network: 5 }, 'Network', 'invalid CIDR address: 5'],
+    [{ Network: null }, 'Network', 'invalid CIDR address: null'],
     [{ Network: '10.5.0.0/16', SubnetLen: 31 }, 'SubnetLen', 'SubnetLen must be less than /31'],
     [
       { Network: '10.5.0.0/16', SubnetLen: 17 },
