@@ -4,7 +4,8 @@
  */
 import pRetry from 'p-retry';
 import { backoffMs, type Clock, type Random } from '../src/core/clock.ts';
-import { isFlannelVpcError } from '../src/core/errors.ts';
+import { withDeadline } from '../src/core/deadline.ts';
+import { FlannelVpcError, isFlannelVpcError } from '../src/core/errors.ts';
 import type { Logger } from '../src/core/log.ts';
 import type { CloudProvider } from './provider.ts';
 
@@ -17,6 +18,7 @@ export interface BucketLimits {
 export interface BudgetLimits {
   readonly reads: BucketLimits;
   readonly writes: BucketLimits;
+  /** Calls under way at the same time. One that waits for its turn or for its next try is not under way. */
   readonly inFlight: number;
   /** Tries of one call, the first included. */
   readonly attempts: number;
@@ -52,13 +54,15 @@ export function withBudget(provider: CloudProvider, options: BudgetOptions): Clo
   const slots = createSlots(limits.inFlight);
 
   async function within<T>(bucket: Bucket, signal: AbortSignal, call: (signal: AbortSignal) => Promise<T>): Promise<T> {
+    // The first turn may be minutes away when thousands of routes are to be written; that is no fault of the call.
+    await bucket.take(signal);
+    let turns = 0;
     return await retrying(
-      async () => {
-        await bucket.take(signal);
-        // Only while it is under way: calls that wait for a token or for their next try keep nobody else from theirs.
-        const release = await slots.take(signal);
+      async (inner) => {
+        if (turns++ > 0) await bucket.take(inner);
+        const release = await slots.take(inner);
         try {
-          return await call(signal);
+          return await call(inner);
         } finally {
           release();
         }
@@ -71,7 +75,11 @@ export function withBudget(provider: CloudProvider, options: BudgetOptions): Clo
     type: provider.type,
     capabilities: provider.capabilities,
     identify: (signal) =>
-      retrying(() => provider.identify(signal), { ...options, limits: { ...limits, attempts: 3 }, signal }),
+      retrying((inner) => provider.identify(inner), {
+        ...options,
+        limits: { ...limits, attempts: Math.min(3, limits.attempts) },
+        signal,
+      }),
     resolve: (claims, signal) => within(reads, signal, (inner) => provider.resolve(claims, inner)),
     tables: (selector, signal) => within(reads, signal, (inner) => provider.tables(selector, inner)),
     prepare: (nextHop, signal) => within(writes, signal, (inner) => provider.prepare(nextHop, inner)),
@@ -80,16 +88,36 @@ export function withBudget(provider: CloudProvider, options: BudgetOptions): Clo
   };
 }
 
-async function retrying<T>(
-  call: () => Promise<T>,
-  options: Pick<BudgetOptions, 'clock' | 'random' | 'logger'> & {
-    readonly limits: BudgetLimits;
-    readonly signal: AbortSignal;
-  },
-): Promise<T> {
+interface RetryOptions extends Pick<BudgetOptions, 'clock' | 'random' | 'logger'> {
+  readonly limits: BudgetLimits;
+  readonly signal: AbortSignal;
+}
+
+async function retrying<T>(call: (signal: AbortSignal) => Promise<T>, options: RetryOptions): Promise<T> {
+  const { clock, limits, signal } = options;
+  let last: unknown;
+  const overdue = () =>
+    isFlannelVpcError(last)
+      ? last
+      : new FlannelVpcError('TRANSIENT', `the cloud did not answer within ${limits.deadlineMs / 1_000} s`);
+  return await withDeadline({ clock, ms: limits.deadlineMs, signal, error: overdue }, (inner) =>
+    retryWithin(
+      async () => {
+        try {
+          return await call(inner);
+        } catch (error) {
+          last = error;
+          throw error;
+        }
+      },
+      { ...options, signal: inner },
+    ),
+  );
+}
+
+async function retryWithin<T>(call: () => Promise<T>, options: RetryOptions): Promise<T> {
   const { clock, random, logger, limits, signal } = options;
-  // Not from the start: with hundreds of writes ahead of it, a call waits for its first try longer than this.
-  let failedAt: number | undefined;
+  const started = clock.monotonic();
   let outOfTime = false;
   return await pRetry(call, {
     retries: limits.attempts - 1,
@@ -100,10 +128,9 @@ async function retrying<T>(
     shouldRetry: ({ error }) => isFlannelVpcError(error) && error.retry === 'backoff' && !outOfTime,
     async onFailedAttempt({ error, attemptNumber, retriesLeft }) {
       if (!isFlannelVpcError(error) || error.retry !== 'backoff' || retriesLeft === 0) return;
-      const pause = Math.max(backoffMs(attemptNumber - 1, baseMs, maxMs, random), error.retryAfterMs ?? 0);
-      const now = clock.monotonic();
-      failedAt ??= now;
-      outOfTime = now + pause - failedAt >= limits.deadlineMs;
+      // What the cloud asked for and then some: all who were told the same would come back at once.
+      const pause = (error.retryAfterMs ?? 0) + backoffMs(attemptNumber - 1, baseMs, maxMs, random);
+      outOfTime = clock.monotonic() - started + pause >= limits.deadlineMs;
       if (outOfTime) return;
       logger.debug('cloud call failed; trying again', {
         error: error.message,
@@ -126,6 +153,7 @@ function createBucket({ capacity, refillPerSecond }: BucketLimits, clock: Clock)
   let at = clock.monotonic();
   return {
     async take(signal) {
+      signal.throwIfAborted();
       const now = clock.monotonic();
       tokens = Math.min(capacity, tokens + ((now - at) / 1_000) * refillPerSecond);
       at = now;

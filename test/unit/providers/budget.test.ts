@@ -1,22 +1,17 @@
-/** The limits and retries around every provider: how fast, how many at once, how often again, and when it gives up. */
+/** The budget around a provider, on a memory cloud and by a clock turned by hand. */
 import { beforeEach, describe, expect, it } from '@jest/globals';
-import { type BudgetLimits, withBudget } from '../../../providers/budget.ts';
+import { type BudgetLimits, defaultBudget, withBudget } from '../../../providers/budget.ts';
 import { createMemoryCloud, type MemoryCloud } from '../../../providers/memory/memory-cloud.ts';
-import type { CloudProvider, NextHop, RouteChange } from '../../../providers/provider.ts';
-import { FlannelVpcError, type FlannelVpcErrorOptions } from '../../../src/core/errors.ts';
-import { parseCidr } from '../../../src/core/ip.ts';
+import type { CloudProvider, RouteChange } from '../../../providers/provider.ts';
+import { FlannelVpcError } from '../../../src/core/errors.ts';
+import { cidrOf, parseIp } from '../../../src/core/ip.ts';
 import { silentLogger } from '../../../src/core/log.ts';
 import { createTestClock, type TestClock } from '../../support/test-clock.ts';
 
-const never = new AbortController().signal;
 const selector = { tableIds: ['rtb-1'], networkId: undefined, subnetIds: [] };
-const nextHop: NextHop = {
-  nicId: 'eni-1',
-  instanceId: 'i-1',
-  subnetId: 'subnet-1',
-  networkId: 'vpc-1',
-  forwards: true,
-};
+const never = new AbortController().signal;
+const throttled = (retryAfterMs?: number) => new FlannelVpcError('THROTTLED', 'slow down', { retryAfterMs });
+
 let clock: TestClock;
 let cloud: MemoryCloud;
 
@@ -30,221 +25,322 @@ beforeEach(() => {
   });
 });
 
-/** The cloud's provider within limits that bind nothing but what the test is about; chance gives the shortest pauses. */
-function budgeted(limits: Partial<BudgetLimits> = {}, random = 0): CloudProvider {
-  const plenty = { capacity: 1_000, refillPerSecond: 1_000 };
-  return withBudget(cloud.provider('i-1'), {
-    ...{ clock, logger: silentLogger, random: () => random },
-    limits: { reads: plenty, writes: plenty, ...limits },
-  });
+function budget(limits: Partial<BudgetLimits> = {}, random: () => number = () => 0.5): CloudProvider {
+  return withBudget(cloud.provider('i-1'), { clock, random, logger: silentLogger, limits });
 }
 
-function creation(index: number): RouteChange {
-  const destination = parseCidr(`10.244.${index}.0/24`);
-  if (!destination) throw new Error(`no subnet ${index}`);
-  return { action: 'create', tableId: 'rtb-1', destination, nextHop };
+function create(index: number): RouteChange {
+  const address = parseIp(`10.244.${index}.0`);
+  if (!address) throw new Error(`no subnet ${index}`);
+  const nextHop = { nicId: 'eni-1', instanceId: 'i-1', subnetId: 'subnet-1', networkId: 'vpc-1', forwards: true };
+  return { action: 'create', tableId: 'rtb-1', destination: cidrOf(address, 24), nextHop };
 }
 
-/** Starts calls side by side and keeps what becomes of each. */
-function started(calls: readonly Promise<unknown>[]): { readonly outcomes: Promise<readonly string[]> } {
-  const outcomes = calls.map((call) =>
-    call.then(
-      () => 'ok',
-      (error: unknown) => (error instanceof FlannelVpcError ? error.code : String((error as Error).name)),
-    ),
+/** Starts a call and keeps what comes of it. */
+function outcomeOf<T>(call: Promise<T>): { value?: T; error?: unknown; settled: boolean } {
+  const outcome: { value?: T; error?: unknown; settled: boolean } = { settled: false };
+  call.then(
+    (value) => Object.assign(outcome, { value, settled: true }),
+    (error: unknown) => Object.assign(outcome, { error, settled: true }),
   );
-  return { outcomes: Promise.all(outcomes) };
+  return outcome;
 }
 
-const reads = (provider: CloudProvider, count: number, signal = never): readonly Promise<unknown>[] =>
-  Array.from({ length: count }, () => provider.tables(selector, signal));
-const writes = (provider: CloudProvider, count: number, signal = never): readonly Promise<unknown>[] =>
-  Array.from({ length: count }, (_, index) => provider.apply(creation(index), signal));
-const fault = (code: FlannelVpcError['code'], options: FlannelVpcErrorOptions = {}) =>
-  new FlannelVpcError(code, `the test wants ${code}`, options);
-const arrivals = () => cloud.calls.map(({ at }) => at);
+const arrivals = (): readonly number[] => cloud.calls.map(({ at }) => at);
 
-describe('the rate', () => {
-  it('is the burst at once, then one call for each refilled token, first come first served', async () => {
-    const provider = budgeted({ writes: { capacity: 3, refillPerSecond: 2 } });
-    const { outcomes } = started(writes(provider, 6));
+describe('rates', () => {
+  it('lets a burst of the bucket’s size through at once, and then one for each token refilled', async () => {
+    const provider = budget({ writes: { capacity: 3, refillPerSecond: 2 }, inFlight: 100 });
+    for (let index = 0; index < 7; index++) outcomeOf(provider.apply(create(index), never));
+
     await clock.advance(10_000);
-    expect(await outcomes).toEqual(Array(6).fill('ok'));
-    expect(arrivals()).toEqual([0, 0, 0, 500, 1_000, 1_500]);
+
+    expect(arrivals()).toEqual([0, 0, 0, 500, 1_000, 1_500, 2_000]);
+    expect(Object.keys(cloud.staticRoutes('rtb-1'))).toHaveLength(7);
+  });
+
+  it('serves calls in the order they were made', async () => {
+    const provider = budget({ writes: { capacity: 1, refillPerSecond: 1 } });
+    for (let index = 0; index < 5; index++) outcomeOf(provider.apply(create(index), never));
+
+    await clock.advance(10_000);
+
     expect(cloud.calls.map(({ destination }) => destination)).toEqual(
-      [0, 1, 2, 3, 4, 5].map((index) => `10.244.${index}.0/24`),
+      [0, 1, 2, 3, 4].map((index) => `10.244.${index}.0/24`),
     );
   });
 
-  it('saves up no more than the burst while nothing is called', async () => {
-    const provider = budgeted({ writes: { capacity: 2, refillPerSecond: 1 } });
-    await clock.advance(3_600_000);
-    const { outcomes } = started(writes(provider, 4));
-    await clock.advance(5_000);
-    await outcomes;
-    expect(arrivals()).toEqual([0, 0, 1_000, 2_000].map((ms) => 3_600_000 + ms));
+  it('fills the bucket while nothing is called, but never above its size', async () => {
+    const provider = budget({ reads: { capacity: 2, refillPerSecond: 1 } });
+    for (let index = 0; index < 2; index++) outcomeOf(provider.tables(selector, never));
+    await clock.advance(60_000);
+    for (let index = 0; index < 4; index++) outcomeOf(provider.tables(selector, never));
+
+    await clock.advance(10_000);
+
+    expect(arrivals()).toEqual([0, 0, 60_000, 60_000, 61_000, 62_000]);
   });
 
-  it('counts every try', async () => {
-    cloud.inject({ error: fault('THROTTLED'), times: 2 });
-    const provider = budgeted({ reads: { capacity: 1, refillPerSecond: 0.1 } });
-    const { outcomes } = started(reads(provider, 1));
+  it('keeps reads and writes apart, so that a thousand writes delay no read', async () => {
+    const provider = budget({ writes: { capacity: 1, refillPerSecond: 1 }, inFlight: 2 });
+    for (let index = 0; index < 50; index++) outcomeOf(provider.apply(create(index), never));
+    const read = outcomeOf(provider.tables(selector, never));
+
+    await clock.settle();
+
+    expect(read.settled).toBe(true);
+    expect(arrivals()).toEqual([0, 0]);
+  });
+
+  it('counts each try of a call', async () => {
+    cloud.inject({ action: 'create', error: throttled(), times: 2 });
+    const provider = budget({ writes: { capacity: 1, refillPerSecond: 0.1 } }, () => 0);
+    const write = outcomeOf(provider.apply(create(1), never));
+
     await clock.advance(60_000);
-    expect(await outcomes).toEqual(['ok']);
+
+    expect(write).toEqual({ value: undefined, settled: true });
     expect(arrivals()).toEqual([0, 10_000, 20_000]);
   });
 
-  it('of writes is not that of reads', async () => {
-    const provider = budgeted({ writes: { capacity: 1, refillPerSecond: 0.001 } });
-    const { outcomes } = started([...writes(provider, 20), ...reads(provider, 1)]);
-    await clock.settle();
-    expect(cloud.calls.map(({ action }) => action)).toEqual(['create', 'tables']);
-    await clock.advance(20_000_000);
-    await outcomes;
+  it('takes half of what EC2 publishes, unless told otherwise', async () => {
+    const provider = budget({ inFlight: 100 });
+    for (let index = 0; index < 30; index++) outcomeOf(provider.apply(create(index), never));
+    await clock.advance(60_000);
+
+    expect(defaultBudget.writes).toEqual({ capacity: 25, refillPerSecond: 2.5 });
+    expect(arrivals().filter((at) => at === 0)).toHaveLength(25);
+    expect(arrivals().slice(25)).toEqual([400, 800, 1_200, 1_600, 2_000]);
   });
 });
 
-describe('the cap on calls in flight', () => {
-  it('lets the next one go when one is answered', async () => {
-    const provider = budgeted({ inFlight: 3 });
-    const held = cloud.hold('tables');
-    const { outcomes } = started(reads(provider, 5));
+describe('calls in flight', () => {
+  it('are never more than allowed, and the next one goes when one has ended', async () => {
+    const held = cloud.hold('create');
+    const provider = budget({ inFlight: 2 });
+    const writes = [0, 1, 2, 3, 4].map((index) => outcomeOf(provider.apply(create(index), never)));
     await clock.settle();
+    expect(cloud.calls).toHaveLength(2);
+
+    held.release();
+    await clock.settle();
+
+    expect(writes.every(({ settled }) => settled)).toBe(true);
+    expect(cloud.calls).toHaveLength(5);
+  });
+
+  it('do not include one that waits for its next try', async () => {
+    cloud.inject({ action: 'create', error: throttled(30_000) });
+    const provider = budget({ inFlight: 1 });
+    outcomeOf(provider.apply(create(1), never));
+    await clock.settle();
+    const other = outcomeOf(provider.apply(create(2), never));
+
+    await clock.settle();
+
+    expect(other.settled).toBe(true);
+  });
+
+  it('lose their place when they are given up', async () => {
+    const held = cloud.hold('create');
+    const provider = budget({ inFlight: 1 });
+    const first = new AbortController();
+    const given = [1, 2].map((index) => outcomeOf(provider.apply(create(index), first.signal)));
+    const later = outcomeOf(provider.apply(create(3), never));
+    await clock.settle();
+
+    first.abort(new DOMException('given up', 'AbortError'));
+    held.release();
+    await clock.settle();
+
+    for (const { error } of given) expect(error).toMatchObject({ name: 'AbortError' });
+    expect(later).toEqual({ value: undefined, settled: true });
+    expect(cloud.count('create')).toBe(2);
+  });
+});
+
+describe('a call that fails', () => {
+  it.each(['THROTTLED', 'TRANSIENT'] as const)('is tried again when it is %s', async (code) => {
+    cloud.inject({ action: 'tables', error: new FlannelVpcError(code, 'not now'), times: 2 });
+    const read = outcomeOf(budget().tables(selector, never));
+
+    await clock.advance(10_000);
+
+    expect(read.value).toHaveLength(1);
     expect(cloud.count('tables')).toBe(3);
-    held.release();
-    expect(await outcomes).toEqual(Array(5).fill('ok'));
-    expect(cloud.count('tables')).toBe(5);
   });
 
-  it('is free again after failures and aborts', async () => {
-    const provider = budgeted({ inFlight: 2 });
-    cloud.inject({ error: fault('PERMISSION_DENIED'), times: 2 });
-    expect(await started(reads(provider, 2)).outcomes).toEqual(['PERMISSION_DENIED', 'PERMISSION_DENIED']);
-    const held = cloud.hold('tables');
-    const controller = new AbortController();
-    const { outcomes } = started(reads(provider, 4, controller.signal));
-    await clock.settle();
-    controller.abort();
-    expect(await outcomes).toEqual(Array(4).fill('AbortError'));
-    held.release();
-    expect(await started(reads(provider, 2)).outcomes).toEqual(['ok', 'ok']);
+  it.each([
+    'QUOTA_EXCEEDED',
+    'PERMISSION_DENIED',
+    'NOT_FOUND',
+    'INVALID',
+    'CONFLICT',
+    'INTERNAL',
+    'CONFIG_INVALID',
+  ] as const)('is not tried again when it is %s', async (code) => {
+    const error = new FlannelVpcError(code, 'no');
+    cloud.inject({ action: 'create', error, times: 5 });
+    const write = outcomeOf(budget().apply(create(1), never));
+
+    await clock.advance(600_000);
+
+    expect(write.error).toBe(error);
+    expect(cloud.count('create')).toBe(1);
   });
 
-  it('is not used up by calls that wait for their next try', async () => {
-    const provider = budgeted({ inFlight: 1 });
-    cloud.inject({ action: 'create', error: fault('THROTTLED', { retryAfterMs: 60_000 }) });
-    const { outcomes } = started(writes(provider, 1));
-    await clock.settle();
-    expect(await started(reads(provider, 1)).outcomes).toEqual(['ok']);
-    await clock.advance(60_000);
-    expect(await outcomes).toEqual(['ok']);
-  });
-});
+  it('is not tried again when it is none of our errors', async () => {
+    let tries = 0;
+    const broken = Object.assign(cloud.provider('i-1'), {
+      async tables(): Promise<never> {
+        tries += 1;
+        throw new RangeError('a bug');
+      },
+    });
+    const provider = withBudget(broken, { clock, random: () => 0, logger: silentLogger });
+    const read = outcomeOf(provider.tables(selector, never));
 
-describe('trying again', () => {
-  it('pauses twice as long each time, by chance between half and the whole of it', async () => {
-    for (const [random, pauses] of [
-      [0, [125, 250, 500]],
-      [1, [250, 500, 1_000]],
-    ] as const) {
-      cloud.inject({ error: fault('TRANSIENT'), times: 3 });
-      const from = clock.monotonic();
+    await clock.advance(600_000);
+
+    expect(read.error).toBeInstanceOf(RangeError);
+    expect(tries).toBe(1);
+  });
+
+  it('waits longer each time, by chance between half a ceiling and the whole of it', async () => {
+    const waits = async (random: () => number): Promise<readonly number[]> => {
       cloud.resetCalls();
-      const { outcomes } = started(reads(budgeted({}, random), 1));
-      await clock.advance(60_000);
-      expect(await outcomes).toEqual(['ok']);
-      const at = arrivals().map((ms) => ms - from);
-      expect(at.slice(1).map((ms, index) => ms - (at[index] ?? 0))).toEqual(pauses);
-    }
+      cloud.inject({ action: 'tables', error: throttled(), times: 5 });
+      outcomeOf(budget({}, random).tables(selector, never));
+      await clock.advance(100_000);
+      const at = arrivals();
+      return at.slice(1).map((time, index) => time - (at[index] ?? 0));
+    };
+
+    expect(await waits(() => 0)).toEqual([125, 250, 500, 1_000, 2_000]);
+    expect(await waits(() => 0.999)).toEqual([125, 250, 500, 1_000, 2_000].map((ms) => ms * 1.999));
   });
 
-  it('waits as long as the cloud asks', async () => {
-    cloud.inject({ error: fault('THROTTLED', { retryAfterMs: 7_000 }) });
-    const { outcomes } = started(reads(budgeted(), 1));
-    await clock.advance(60_000);
-    expect(await outcomes).toEqual(['ok']);
-    expect(arrivals()).toEqual([0, 7_000]);
+  it('waits at least as long as the cloud asked for, and not everybody equally long', async () => {
+    const pauseWith = async (random: () => number): Promise<number> => {
+      cloud.inject({ action: 'tables', error: throttled(7_000) });
+      outcomeOf(budget({}, random).tables(selector, never));
+      await clock.settle();
+      const pause = Math.min(...clock.pauses().filter((ms) => ms < defaultBudget.deadlineMs));
+      await clock.advance(20_000);
+      return pause;
+    };
+
+    const [short, long] = [await pauseWith(() => 0), await pauseWith(() => 1)];
+
+    expect(short).toBeGreaterThanOrEqual(7_000);
+    expect(long).toBeGreaterThan(short);
+    expect(long).toBeLessThan(8_000);
   });
 
-  it('ends after so many tries, with the last error', async () => {
-    cloud.inject({ error: fault('THROTTLED'), times: Infinity });
-    const { outcomes } = started(reads(budgeted({ attempts: 4 }), 1));
-    await clock.advance(60_000);
-    expect(await outcomes).toEqual(['THROTTLED']);
-    expect(cloud.count()).toBe(4);
+  it('is given up after the last try, with the cloud’s own error', async () => {
+    const error = throttled();
+    cloud.inject({ action: 'tables', error, times: Number.POSITIVE_INFINITY });
+    const read = outcomeOf(budget({ attempts: 4 }).tables(selector, never));
+
+    await clock.advance(600_000);
+
+    expect(read.error).toBe(error);
+    expect(cloud.count('tables')).toBe(4);
+    expect(clock.pauses()).toEqual([]);
   });
 
-  it('ends rather than pause beyond the deadline', async () => {
-    cloud.inject({ error: fault('TRANSIENT', { retryAfterMs: 4_000 }), times: Infinity });
-    const { outcomes } = started(reads(budgeted({ deadlineMs: 10_000 }), 1));
-    await clock.advance(60_000);
-    expect(await outcomes).toEqual(['TRANSIENT']);
-    expect(arrivals()).toEqual([0, 4_000, 8_000]);
+  it('is given up at once when the deadline would pass during the pause', async () => {
+    const error = throttled(50_000);
+    cloud.inject({ action: 'tables', error, times: Number.POSITIVE_INFINITY });
+    const read = outcomeOf(budget({ deadlineMs: 60_000 }).tables(selector, never));
+
+    await clock.advance(51_000);
+
+    expect(read.error).toBe(error);
+    expect(cloud.count('tables')).toBe(2);
   });
 
-  it('is done even for a call that waited for its first try longer than the deadline', async () => {
-    const provider = budgeted({ writes: { capacity: 1, refillPerSecond: 0.05 }, deadlineMs: 30_000 });
-    cloud.inject({ error: fault('THROTTLED'), matches: ({ destination }) => destination === '10.244.2.0/24' });
-    const { outcomes } = started(writes(provider, 3));
-    await clock.advance(120_000);
-    expect(await outcomes).toEqual(['ok', 'ok', 'ok']);
-    expect(arrivals()).toEqual([0, 20_000, 40_000, 60_000]);
+  it('is given up at the deadline even when it never answers', async () => {
+    cloud.hold('tables');
+    const read = outcomeOf(budget({ deadlineMs: 60_000 }).tables(selector, never));
+
+    await clock.advance(59_999);
+    expect(read.settled).toBe(false);
+    await clock.advance(1);
+
+    expect(read.error).toMatchObject({ code: 'TRANSIENT', message: expect.stringContaining('60 s') });
   });
 
-  it.each(['QUOTA_EXCEEDED', 'PERMISSION_DENIED', 'NOT_FOUND', 'INVALID', 'CONFLICT', 'INTERNAL'] as const)(
-    'is not done for %s',
-    async (code) => {
-      cloud.inject({ error: fault(code), times: Infinity });
-      expect(await started(reads(budgeted(), 1)).outcomes).toEqual([code]);
-      expect(cloud.count()).toBe(1);
-    },
-  );
+  it('does not count the time until its turn against its deadline', async () => {
+    const provider = budget({ writes: { capacity: 1, refillPerSecond: 0.01 }, deadlineMs: 5_000 });
+    outcomeOf(provider.apply(create(1), never));
+    const second = outcomeOf(provider.apply(create(2), never));
 
-  it('is done three times for the metadata server, outside of every bucket', async () => {
-    const empty = { capacity: 1, refillPerSecond: 0.000_1 };
-    const provider = budgeted({ reads: empty, writes: empty });
-    await provider.tables(selector, never);
-    cloud.inject({ action: 'identify', error: fault('METADATA_UNAVAILABLE'), times: 2 });
-    const { outcomes } = started([provider.identify(never)]);
-    await clock.advance(2_000);
-    expect(await outcomes).toEqual(['ok']);
-    expect(cloud.count('identify')).toBe(3);
+    await clock.advance(100_000);
+
+    expect(second).toEqual({ value: undefined, settled: true });
   });
 });
 
 describe('an abort', () => {
-  it('ends the wait for a token at once, and makes no call', async () => {
-    const provider = budgeted({ reads: { capacity: 1, refillPerSecond: 0.01 } });
-    await provider.tables(selector, never);
-    const controller = new AbortController();
-    const { outcomes } = started(reads(provider, 3, controller.signal));
+  const reason = new DOMException('enough', 'AbortError');
+
+  const waits: readonly (readonly [string, Partial<BudgetLimits>, () => void])[] = [
+    ['waits for its turn', { writes: { capacity: 0, refillPerSecond: 0.001 } }, () => {}],
+    ['waits for another call to end', { inFlight: 1 }, () => void cloud.hold('create')],
+    ['waits for its next try', {}, () => cloud.inject({ error: throttled(60_000), times: Number.POSITIVE_INFINITY })],
+    ['is under way', {}, () => void cloud.hold('create')],
+  ];
+
+  it.each(waits)('ends a call at once that %s', async (_, limits, prepare) => {
+    prepare();
+    const provider = budget(limits);
+    const stop = new AbortController();
+    const calls = [1, 2].map((index) => outcomeOf(provider.apply(create(index), stop.signal)));
     await clock.settle();
-    controller.abort();
-    expect(await outcomes).toEqual(Array(3).fill('AbortError'));
+    expect(calls.map(({ settled }) => settled)).toEqual([false, false]);
+    const before = cloud.calls.length;
+
+    stop.abort(reason);
+    await clock.settle();
+
+    expect(calls.map(({ error }) => error)).toEqual([reason, reason]);
+    expect(cloud.calls).toHaveLength(before);
     expect(clock.pauses()).toEqual([]);
-    expect(cloud.count()).toBe(1);
-    // Their tokens went back: the next call waits for one of its own only.
-    const next = started(reads(provider, 1));
-    await clock.advance(100_000);
-    expect(await next.outcomes).toEqual(['ok']);
   });
 
-  it('ends the wait for a slot and the pause before a try', async () => {
-    const provider = budgeted({ inFlight: 1 });
-    const controller = new AbortController();
-    cloud.inject({ action: 'create', error: fault('THROTTLED', { retryAfterMs: 60_000 }) });
-    const pausing = started(writes(provider, 1, controller.signal));
+  it('keeps a call from being made at all when it came before', async () => {
+    const call = outcomeOf(budget().apply(create(1), AbortSignal.abort(reason)));
+
     await clock.settle();
-    const held = cloud.hold('tables');
-    const first = started(reads(provider, 1));
-    const waiting = started(reads(provider, 1, controller.signal));
-    await clock.settle();
-    controller.abort();
-    expect(await pausing.outcomes).toEqual(['AbortError']);
-    expect(await waiting.outcomes).toEqual(['AbortError']);
-    held.release();
-    expect(await first.outcomes).toEqual(['ok']);
-    expect(cloud.count('create')).toBe(1);
-    expect(cloud.count('tables')).toBe(1);
+
+    expect(call.error).toBe(reason);
+    expect(cloud.calls).toEqual([]);
   });
+
+  it('gives the turn back', async () => {
+    const provider = budget({ writes: { capacity: 1, refillPerSecond: 1 } });
+    const stop = new AbortController();
+    outcomeOf(provider.apply(create(1), never));
+    for (const index of [2, 3, 4]) outcomeOf(provider.apply(create(index), stop.signal));
+    await clock.settle();
+    stop.abort(reason);
+    await clock.settle();
+    outcomeOf(provider.apply(create(5), never));
+
+    await clock.advance(1_000);
+
+    expect(arrivals()).toEqual([0, 1_000]);
+  });
+});
+
+it('asks the metadata server outside of every bucket, three times at most', async () => {
+  cloud.inject({ action: 'identify', error: new FlannelVpcError('METADATA_UNAVAILABLE', 'no'), times: 9 });
+  const provider = budget({ reads: { capacity: 0, refillPerSecond: 0.001 } });
+  const asked = outcomeOf(provider.identify(never));
+
+  await clock.advance(60_000);
+
+  expect(asked.error).toMatchObject({ code: 'METADATA_UNAVAILABLE' });
+  expect(cloud.count('identify')).toBe(3);
 });
