@@ -65,7 +65,7 @@ const result = z.union([
 const key = z.strictObject({
   key: z.string(),
   value: z.string(),
-  /** `full`: granted or renewed within the last 20 seconds. */
+  /** `full`: granted or renewed a short while ago. */
   lease: z.strictObject({ ttl: z.int(), full: z.boolean() }).nullable(),
   /** Writes since the key was made. */
   version: z.int(),

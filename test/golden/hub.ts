@@ -12,8 +12,8 @@ import type { EtcdEntry, Step } from './case.ts';
 type EtcdTls = Extract<Step, { op: 'etcd_tls' }>;
 
 const host = '192.168.77.1';
-/** TTLs are read a little after they were granted. */
-const fullWithinSeconds = 20;
+/** TTLs are read some time after they were granted, on a busy machine; the case about renewal waits for longer than that. */
+const fullWithinSeconds = 45;
 
 export interface Hub {
   readonly namespace: Namespace;
