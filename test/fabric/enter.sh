@@ -29,6 +29,13 @@ mkdir /run/netns /run/lock
 # The old /sys goes on showing the machine's links.
 mount -t sysfs sysfs /sys
 ip link set lo up
+# Temporary files end with the rest, however it ends. Memory is fine for them: nodes' /run folders, and etcd, whose speed
+# must not be the disk's.
+if [ -d /dev/shm ]; then
+  mount -t tmpfs -o mode=1777 tmpfs /dev/shm
+  TMPDIR=/dev/shm
+  export TMPDIR
+fi
 
 # The shell stays the first process: it collects orphans, and the command keeps the default action of signals, which
 # the kernel withholds from a namespace's first process.

@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { access, chmod, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -28,6 +28,12 @@ test('ends what the command started with it', async () => {
   await run(enter, ['sh', '-c', `sleep ${seconds} & sleep 0.2`]);
 
   expect(await commandLines()).not.toContain(seconds);
+});
+
+test('leaves none of the command’s temporary files behind', async () => {
+  const { stdout } = await run(enter, ['sh', '-c', 'file=$(mktemp) && test -f "$file" && echo "$file"']);
+
+  await expect(access(stdout.trim())).rejects.toMatchObject({ code: 'ENOENT' });
 });
 
 test('ends what the command started when it is killed itself', async () => {
