@@ -3,8 +3,10 @@
  * the namespaces that enter.sh made and ends with this process.
  */
 import { parseArgs } from 'node:util';
+import { errorMessage } from '../../src/core/errors.ts';
 import { bridge, type Cluster, type ClusterNode, createCluster, podNetwork } from './cluster.ts';
 import { matrixText, pingMatrix } from './matrix.ts';
+import type { Pod } from './pod.ts';
 import { assertInRig } from './rig.ts';
 import { countAnswers, openFlows, startEcho } from './traffic.ts';
 
@@ -24,7 +26,8 @@ const places = [
   { name: 'node-3', subnet: 'main', address: '10.0.2.13', rpFilter: 2 },
 ] as const;
 
-async function demo(keep: boolean, ended: Promise<unknown>): Promise<boolean> {
+/** The whole show; `lookAround` may keep it up once all is there. True when everything worked. */
+async function demo(lookAround: (pods: readonly Pod[]) => Promise<void>): Promise<boolean> {
   say(`flannel-vpc demo: pod network ${podNetwork}, real etcd, EC2 by LocalStack, a VPC made of network namespaces.`);
   say('Nothing of this machine’s own network is touched.\n');
   const cluster = await createCluster({ progress: step });
@@ -45,7 +48,7 @@ async function demo(keep: boolean, ended: Promise<unknown>): Promise<boolean> {
     step(`${each.node.name} leased ${lease}; its route stands, subnet.env is written`);
   }
   step(`EC2 calls of the three nodes: ${callText(cluster)}`);
-  const pods = [];
+  const pods: Pod[] = [];
   for (const each of nodes) pods.push(await each.addPod('pod'));
   step(`a pod on each node's bridge ${bridge}: ${pods.map((pod) => pod.address).join(', ')}`);
 
@@ -67,10 +70,7 @@ async function demo(keep: boolean, ended: Promise<unknown>): Promise<boolean> {
   const whole =
     reached.every(({ sent, answered }) => sent === answered) && large === 5 && flow?.seen === nodes[0]?.node.address;
   step(whole ? 'all of it works' : 'NOT all of it works');
-  if (keep) {
-    howToLookAround(nodes);
-    await ended;
-  }
+  await lookAround(pods);
   step('cleaning up');
   await cluster.stop();
   return whole;
@@ -99,36 +99,55 @@ async function showLeases({ etcd }: Cluster): Promise<void> {
   }
 }
 
-function howToLookAround(nodes: readonly ClusterNode[]): void {
+function howToLookAround(pods: readonly Pod[]): void {
+  const [first, second] = pods;
   say(`
 It goes on running; Ctrl-C ends it and cleans up. In another terminal, as root:
 
-  nsenter --target ${process.pid === 1 ? 1 : '$(pgrep -f test/fabric/demo.ts | tail -1)'} --net --mount bash   # inside the demo
+  nsenter --target $(pgrep -f test/fabric/demo.ts | tail -1) --net --mount --pid bash   # inside the demo
   ip netns                                              # routers, nodes and pods
-  ip netns exec node-1-pod ping -c 3 ${nodes[1] ? '<address of another pod>' : ''}
+  ip netns exec ${first?.name} ping -c 3 ${second?.address}      # pod to pod
   ip netns exec vpc-router ip rule                      # one route table per subnet, as in the VPC
   ip netns exec node-1 iptables-save                    # flannel's chains
   ip netns exec node-1 curl -s localhost:8081/metrics   # the agent of node-1
 `);
 }
 
-const { values } = parseArgs({
-  options: { keep: { type: 'boolean', default: false }, help: { type: 'boolean', default: false } },
-});
-if (values.help) {
-  say('make demo [ARGS=--keep]: with --keep it stays until Ctrl-C.');
-  process.exit(0);
-}
-assertInRig();
-const interrupted = Promise.withResolvers<void>();
-for (const name of ['SIGINT', 'SIGTERM'] as const) {
-  process.on(name, () => {
-    interrupted.resolve();
-    if (values.keep) return;
-    // Ending the process ends its namespaces, and with them all that was made.
-    say('\nended by a signal; everything the demo made goes with it');
-    process.exit(130);
+async function main(): Promise<number> {
+  const { values } = parseArgs({
+    options: { keep: { type: 'boolean', default: false }, help: { type: 'boolean', default: false } },
   });
+  if (values.help) {
+    say('make demo [ARGS=--keep]: with --keep it stays until Ctrl-C.');
+    return 0;
+  }
+  assertInRig();
+  const looking = Promise.withResolvers<void>();
+  let kept = false;
+  for (const name of ['SIGINT', 'SIGTERM'] as const) {
+    process.on(name, () => {
+      if (kept) {
+        kept = false;
+        looking.resolve();
+        return;
+      }
+      // Ending the process ends its namespaces, and with them all that was made.
+      say('\nended by a signal; everything the demo made goes with it');
+      process.exit(130);
+    });
+  }
+  const whole = await demo(async (pods) => {
+    if (!values.keep) return;
+    howToLookAround(pods);
+    kept = true;
+    await looking.promise;
+  });
+  return whole ? 0 : 1;
 }
-const whole = await demo(values.keep, interrupted.promise);
-process.exit(whole ? 0 : 1);
+
+process.exit(
+  await main().catch((error: unknown) => {
+    console.error(`make demo: ${errorMessage(error)}`);
+    return 1;
+  }),
+);

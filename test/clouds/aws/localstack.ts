@@ -2,7 +2,9 @@
  * LocalStack, the emulator behind the EC2 proxy: started from the cached virtual environment, its state in a temporary folder
  * and in memory. It starts in seconds, so a test file shares one.
  */
+
 import { type ChildProcess, spawn } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
 import { cp, mkdir, mkdtemp, readdir, rename, rm } from 'node:fs/promises';
 import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -97,7 +99,7 @@ async function keepCatalog(folder: string): Promise<void> {
   await mkdir(keptCatalogs(), { recursive: true });
   for (const name of await catalogsIn(join(folder, catalogPath))) {
     if (kept.includes(name)) continue;
-    const part = join(keptCatalogs(), `${name}.part-${process.pid}`);
+    const part = join(keptCatalogs(), `${name}.part-${randomUUID()}`);
     await cp(join(folder, catalogPath, name), part);
     await rename(part, join(keptCatalogs(), name));
   }
@@ -118,7 +120,8 @@ async function catalogsIn(folder: string): Promise<readonly string[]> {
 async function untilAnswering(url: string, child: ChildProcess): Promise<void> {
   const signal = AbortSignal.timeout(startTimeoutMs);
   for (;;) {
-    if (child.exitCode !== null) throw new Error(`it ended with exit code ${child.exitCode}`);
+    const status = child.exitCode ?? child.signalCode;
+    if (status !== null) throw new Error(`it ended with ${status}`);
     signal.throwIfAborted();
     const answered = await fetch(url, {
       method: 'POST',
