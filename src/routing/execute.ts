@@ -1,6 +1,6 @@
 /**
- * Carries a plan out: record first, then the route. Writes go side by side (the provider's budget bounds them); the steps of one
- * destination in one table, and removals, go one after the other.
+ * Carries a plan out: record first, then the route. Some destinations are written side by side; the steps of one destination in one
+ * table, and removals, go one after the other.
  */
 
 import type { OwnershipRecord, OwnershipStore } from '../../lease/ownership-store.ts';
@@ -39,12 +39,19 @@ export interface StepFailure {
   readonly error: FlannelVpcError;
 }
 
-/** Refusals that the next write of the same kind to the same table would meet too. */
 const refusals: readonly ErrorCode[] = ['QUOTA_EXCEEDED', 'PERMISSION_DENIED'];
+
+/** Destinations that are written side by side: enough to keep the provider busy, few enough to heed its first refusal. */
+const writers = 8;
 
 /** Time a removal may take, and for how long its mark keeps others from writing the route: longer by a request's time-out. */
 const removalMs = 20_000;
 const removalMarkMs = 45_000;
+
+/** True for what the next write of the same kind to the same table would meet too. */
+export function isRefusal({ code }: FlannelVpcError): boolean {
+  return refusals.includes(code);
+}
 
 /** Carries out every step it can; throws only when the signal fires. */
 export async function executePlan(
@@ -58,7 +65,13 @@ export async function executePlan(
   const writes = plan.steps.filter((step) => step.action !== 'delete' && step.action !== 'forget');
   await run.adopt(plan.kept);
   const groups = Map.groupBy(writes, ({ destination }) => cidrKey(destination));
-  await Promise.all([...groups.values()].map((steps) => run.write(steps)));
+  const waiting = groups.values();
+  await Promise.all(
+    Array.from({ length: writers }, async () => {
+      // One iterator for all: each takes the next destination that nobody has taken.
+      for (const steps of waiting) await run.write(steps);
+    }),
+  );
   for (const step of removals) await run.remove(step);
   return { done: run.done, failures: run.failures, conflict: run.conflict, endangered: run.endangered };
 }
@@ -115,7 +128,7 @@ class Run {
         await provider.apply(toChange(step), this.#signal);
         this.#report(step);
       });
-      if (failure && refusals.includes(failure.code)) this.#refused.add(kind);
+      if (failure && isRefusal(failure)) this.#refused.add(kind);
       // The next step may rest on this one: a creation that failed must not be followed by a withdrawal.
       if (failure) return;
     }

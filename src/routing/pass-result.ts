@@ -3,7 +3,7 @@
 import { FlannelVpcError } from '../core/errors.ts';
 import { formatCidr } from '../core/ip.ts';
 import type { DesiredRoute } from './desired.ts';
-import type { Execution } from './execute.ts';
+import { type Execution, isRefusal } from './execute.ts';
 import { cidrKey } from './networks.ts';
 import type { HeldRoute, OthersRoute, RoutePlan, RouteStep, WriterScope } from './route-plan.ts';
 
@@ -40,7 +40,7 @@ export function toResult({ plan, execution, seen, unread, desired, scope, done, 
         details: { tableId, destination: formatCidr(destination), target: target.id },
       }),
   );
-  const failures = execution.failures.map(({ error }) => error);
+  const failures = withoutRepetition(execution.failures);
   const problems = [...failures, ...heldProblems(plan.held), ...conflicts, problem, unread].filter(
     (error) => error !== undefined,
   );
@@ -63,6 +63,16 @@ function reasonForNothing(
   if (use.length === 0) return 'there is no route table to write to';
   if (scope.kind === 'all' || desired.length > 0) return undefined;
   return 'no subnet of the lease is one of the configured networks';
+}
+
+/** One problem for each table, action and code: side by side, several writes meet the same refusal. */
+function withoutRepetition(failures: Execution['failures']): readonly FlannelVpcError[] {
+  const first = new Map<string, FlannelVpcError>();
+  for (const [index, { step, error }] of failures.entries()) {
+    const kind = isRefusal(error) && step ? `${step.tableId} ${step.action} ${error.code}` : String(index);
+    if (!first.has(kind)) first.set(kind, error);
+  }
+  return [...first.values()];
 }
 
 /** How many desired routes don't stand as they should. */

@@ -10,7 +10,6 @@ import {
   type MemoryCloud,
   type MemoryCloudOptions,
 } from '../../../providers/memory/memory-cloud.ts';
-import type { TableSpec } from '../../../providers/memory/world.ts';
 import { formatCidr } from '../../../src/core/ip.ts';
 import { silentLogger } from '../../../src/core/log.ts';
 import type { DesiredRoute } from '../../../src/routing/desired.ts';
@@ -48,8 +47,13 @@ export interface PassOptions {
   readonly signal?: AbortSignal;
 }
 
+export interface PassLabOptions extends MemoryCloudOptions {
+  /** The pod network instead of the fixtures', with subnets of 24 bits. */
+  readonly network?: string;
+}
+
 /** Machine `a` is instance `i-a` with the NIC `eni-a`; so are b and c. Both tables are read in every pass. */
-export function createPassLab(options: { readonly tables?: readonly TableSpec[] } & MemoryCloudOptions = {}): PassLab {
+export function createPassLab({ network, ...options }: PassLabOptions = {}): PassLab {
   const clock = createTestClock();
   const world = createMemoryWorld(clock);
   const cloud = createMemoryCloud({
@@ -101,7 +105,8 @@ export function createPassLab(options: { readonly tables?: readonly TableSpec[] 
         provider: cloud.provider('i-a'),
         ownership: notedOwnership,
         leases: { list: (signal) => noted('leases', '', () => chosen.list(signal)) },
-        ...{ networks, scope, clock, logger: silentLogger },
+        networks: network === undefined ? networks : { 4: { network: cidr(network), subnetLength: 24 } },
+        ...{ scope, clock, logger: silentLogger },
       });
       return {
         async pass(wanted, { ms = 0, signal = never, ...more } = {}) {

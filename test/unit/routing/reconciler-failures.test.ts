@@ -41,13 +41,17 @@ describe('a full table', () => {
     expect(lab.cloud.calls.map(({ action }) => action)).toEqual(['tables']);
   });
 
-  it('whose limit the cloud does not tell is found out by its refusal, once for the routes on their way', async () => {
-    lab = createPassLab({ capabilities: { defaultRouteLimit: 4 } });
-    const result = await lab.process(all).pass(many);
+  it('whose limit the cloud does not tell is found out by its refusal, and then left alone', async () => {
+    const more = Array.from({ length: 60 }, (_, index) => desired(`10.245.${index}.0/24`, 'a', { since: index }));
+    lab = createPassLab({ capabilities: { defaultRouteLimit: 4 }, network: '10.245.0.0/16' });
+    const result = await lab.process(all).pass(more);
     expect(result.inSync).toBe(false);
-    expect(new Set(codes(result))).toEqual(new Set(['QUOTA_EXCEEDED']));
-    expect(Object.keys(lab.cloud.staticRoutes('rtb-1'))).toHaveLength(3);
-    expect(Object.keys(lab.cloud.staticRoutes('rtb-2'))).toHaveLength(3);
+    expect(codes(result)).toEqual(['QUOTA_EXCEEDED', 'QUOTA_EXCEEDED']);
+    const oldest = ['10.245.0.0/24', '10.245.1.0/24', '10.245.2.0/24'];
+    expect(Object.keys(lab.cloud.staticRoutes('rtb-1'))).toEqual(oldest);
+    expect(Object.keys(lab.cloud.staticRoutes('rtb-2'))).toEqual(oldest);
+    // The three that fit, and those under way at the first refusal, in each table.
+    expect(lab.cloud.count('create')).toBeLessThanOrEqual(2 * (3 + 8));
   });
 
   it('is in sync once there is room', async () => {
