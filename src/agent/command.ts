@@ -17,6 +17,8 @@ import { errorFields } from '../repeats.ts';
 import { version } from '../version.ts';
 import { initialReadiness, runAgent } from './agent.ts';
 
+/** Longest time for one call to etcd, milliseconds: two endpoints of three seconds each. Then the log says what is wrong with it. */
+const etcdDeadlineMs = 6_000;
 /** Longest time spent on closing connections at the end, milliseconds: nothing depends on it. */
 const closeMs = 1_000;
 
@@ -65,7 +67,12 @@ async function serve(
   signal: AbortSignal,
 ): Promise<void> {
   const base = { logger, clock: systemClock, random: Math.random };
-  const stores = createEtcdStores({ ...base, ...options.etcd, password: options.etcd.password.reveal() });
+  const stores = createEtcdStores({
+    ...base,
+    deadlineMs: etcdDeadlineMs,
+    ...options.etcd,
+    password: options.etcd.password.reveal(),
+  });
   const host = createLinuxHost(base);
   const readiness = createReadiness(initialReadiness);
   try {
