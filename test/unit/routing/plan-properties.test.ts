@@ -4,12 +4,17 @@ import fc from 'fast-check';
 import type { RouteEntry } from '../../../providers/provider.ts';
 import { cidrsOverlap, formatCidr, sameCidr } from '../../../src/core/ip.ts';
 import { objectionTo } from '../../../src/routing/check-step.ts';
-import { cidrKey, insideNetworks, isSubnetOf } from '../../../src/routing/networks.ts';
+import { cidrKey, insideNetworks } from '../../../src/routing/networks.ts';
 import { planRoutes } from '../../../src/routing/plan.ts';
 import { isMachine, leadsTo } from '../../../src/routing/plan-writes.ts';
 import type { PlanInput, RemovalStep, RoutePlan, RouteStep, WriteStep } from '../../../src/routing/route-plan.ts';
 import { afterPlan, afterStep, standing } from './table-model.ts';
 import { worlds } from './worlds.ts';
+
+/** What may be written in the networks of these worlds, 10.244.0.0/20 and fd00:10::/60, and what may be deleted. */
+const subnet = /^(10\.244\.([0-9]|1[0-5])\.0\/24|fd00:10:0:[0-9a-f]::\/64|fd00:10::\/64)$/;
+const partOfNetwork =
+  /^(10\.244\.([0-9]|1[0-5])\.\d+\/(2[1-9]|3[0-2])|fd00:10:(0:[0-9a-f])?:.*\/(6[1-9]|[7-9]\d|1[0-2]\d))$/;
 
 const runs = { numRuns: 300 };
 
@@ -29,10 +34,11 @@ const placeOf = ({ tableId, destination }: Pick<RouteStep, 'tableId' | 'destinat
 
 describe('what is never touched', () => {
   it('writes and deletes nothing outside the networks, and writes only subnets', () => {
-    forAll((input, plan) => {
+    forAll((_, plan) => {
       for (const step of plan.steps) {
-        expect(insideNetworks(input.networks, step.destination)).toBe(true);
-        if (isWrite(step)) expect(isSubnetOf(input.networks, step.destination)).toBe(true);
+        // Told by its text, and not by what the planner tells it by.
+        const text = formatCidr(step.destination);
+        expect(text).toMatch(isWrite(step) ? subnet : partOfNetwork);
       }
     });
   });
