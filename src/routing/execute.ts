@@ -10,7 +10,7 @@ import { withDeadline } from '../core/deadline.ts';
 import { type ErrorCode, errorMessage, FlannelVpcError, isAbortError, isFlannelVpcError } from '../core/errors.ts';
 import { formatCidr } from '../core/ip.ts';
 import type { Logger } from '../core/log.ts';
-import { objectionTo, writeKey } from './check-step.ts';
+import { createStepCheck, type StepCheck, writeKey } from './check-step.ts';
 import { cidrKey } from './networks.ts';
 import type { PlanInput, RemovalStep, RoutePlan, RouteStep, WriteStep } from './route-plan.ts';
 
@@ -84,12 +84,12 @@ class Run {
   /** Kinds of writes that a table refuses. */
   readonly #refused = new Set<string>();
   readonly #executor: Executor;
-  readonly #input: PlanInput;
+  readonly #check: StepCheck;
   readonly #signal: AbortSignal;
 
   constructor(executor: Executor, input: PlanInput, signal: AbortSignal) {
     this.#executor = executor;
-    this.#input = input;
+    this.#check = createStepCheck(input);
     this.#signal = signal;
   }
 
@@ -182,7 +182,7 @@ class Run {
   }
 
   #objection(step: RouteStep): string | undefined {
-    return objectionTo(step, this.#input, this.#executor.recent, this.#executor.clock.monotonic());
+    return this.#check(step, this.#executor.recent, this.#executor.clock.monotonic());
   }
 
   #refuse(step: RouteStep, objection: string): void {

@@ -1,6 +1,6 @@
 /** The last look before a step is carried out: faults of a plan must not reach the cloud. */
 import { describe, expect, it } from '@jest/globals';
-import { objectionTo, recentMs, writeKey } from '../../../src/routing/check-step.ts';
+import { createStepCheck, recentMs, writeKey } from '../../../src/routing/check-step.ts';
 import type { PlanInput, RemovalStep, WriteStep } from '../../../src/routing/route-plan.ts';
 import { cidr, desired, known, nextHop, planInput, record, target } from './fixtures.ts';
 
@@ -19,7 +19,7 @@ function remove(destination: string, more: Partial<RemovalStep> = {}): RemovalSt
 }
 
 const objection = (step: WriteStep | RemovalStep, world: PlanInput = input, recent = new Map<string, number>()) =>
-  objectionTo(step, world, recent, 1_000_000);
+  createStepCheck(world)(step, recent, 1_000_000);
 
 describe('a write', () => {
   it('of a desired route passes', () => {
