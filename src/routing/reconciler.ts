@@ -97,6 +97,8 @@ export function createRouteReconciler(options: ReconcilerOptions): RouteReconcil
     const written = execution.done.filter(({ action }) => action !== 'delete' && action !== 'forget');
     if (written.length === 0) return { seen: plan };
     const awaited = new Set(written.map(({ tableId, destination }) => writeKey(tableId, destination)));
+    // Half a move does not show as a route that stands, however long one waits.
+    for (const { step } of execution.failures) if (step) awaited.delete(writeKey(step.tableId, step.destination));
     let seen = plan;
     for (const pause of confirmPausesMs) {
       if (pause > 0) await clock.sleep(pause, signal);
