@@ -45,7 +45,7 @@ export function toResult({ plan, execution, seen, unread, desired, scope, done, 
     (error) => error !== undefined,
   );
   const unwanted = reasonForNothing(seen, desired, scope);
-  const inSync = !unwanted && !unread && !execution.endangered && missingFrom(seen, desired) === 0;
+  const inSync = !unwanted && !execution.endangered && missingFrom(seen, desired) === 0;
   if (!inSync && problems.length === 0) {
     const others = execution.conflict ? 'somebody else writes the same route at the same time' : undefined;
     const text = unwanted ?? others ?? 'what was written does not show in the route table yet';

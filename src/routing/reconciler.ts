@@ -107,7 +107,7 @@ export function createRouteReconciler(options: ReconcilerOptions): RouteReconcil
       } catch (error) {
         signal.throwIfAborted();
         if (!isFlannelVpcError(error)) throw error;
-        return { seen: { ...seen, kept: [] }, unread: error };
+        return { seen, unread: error };
       }
       const shown = new Set(seen.kept.map(({ tableId, route }) => writeKey(tableId, route.destination)));
       if ([...awaited].every((key) => shown.has(key))) break;

@@ -82,8 +82,9 @@ export function createPassLab({ network, ...options }: PassLabOptions = {}): Pas
   async function noted<T>(call: string, about: string, effect: () => Promise<T>): Promise<T> {
     events.push(`${call} ${about}`.trim());
     const result = await effect();
-    after.get(call)?.();
+    const then = after.get(call);
     after.delete(call);
+    then?.();
     return result;
   }
 
