@@ -1,175 +1,129 @@
-/** Plans carried out that no planner would make, or that go wrong half-way. */
+/** How a plan is carried out where a cloud can't replace a route, and what is refused at the last moment. */
 import { beforeEach, describe, expect, it } from '@jest/globals';
 import { createMemoryOwnershipStore } from '../../../lease/memory/ownership-store.ts';
-import type { StoredOwnershipRecord } from '../../../lease/ownership-store.ts';
+import type { MemoryCloudOptions } from '../../../providers/memory/memory-cloud.ts';
 import { FlannelVpcError } from '../../../src/core/errors.ts';
 import { silentLogger } from '../../../src/core/log.ts';
-import { type Execution, type Executor, executePlan } from '../../../src/routing/execute.ts';
-import type { RouteStep } from '../../../src/routing/route-plan.ts';
-import { cidr, desired, known, nextHop, planInput, target } from './fixtures.ts';
-import { createPassLab, own, type PassLab } from './pass-lab.ts';
+import { type Executor, executePlan } from '../../../src/routing/execute.ts';
+import type { RouteStep, WriteStep } from '../../../src/routing/route-plan.ts';
+import { desired, known, nextHop, planInput, record, target } from './fixtures.ts';
+import { agentA, createPassLab, own, type PassLab } from './pass-lab.ts';
 
-const subnet = '10.244.1.0/24';
-const former = '10.244.9.0/24';
-const input = planInput({ desired: own, leases: known([subnet]) });
-const base = { tableId: 'rtb-1', reason: 'a test' };
-const never = new AbortController().signal;
+const signal = new AbortController().signal;
+const failure = new FlannelVpcError('TRANSIENT', 'the line broke');
 
-let lab: PassLab;
-let executor: Executor;
-
-beforeEach(() => use(createPassLab()));
-
-function use(chosen: PassLab): void {
-  lab = chosen;
-  const ownership = createMemoryOwnershipStore(lab.world);
-  const { clock } = lab;
-  const provider = lab.cloud.provider('i-a');
-  executor = { provider, ownership, clock, logger: silentLogger, recent: new Map(), claimed: new Set() };
+/** A cloud in which the route of a's lease still leads to b, in the first of two tables. */
+function labOf(capabilities: MemoryCloudOptions['capabilities']): PassLab {
+  const lab = createPassLab({ capabilities });
+  lab.putLease('10.244.1.0/24', 'a');
+  lab.cloud.putRoute('rtb-1', { destination: '10.244.1.0/24', target: target('b') });
+  return lab;
 }
 
-const write = (destination: string, machine: string) => ({
-  ...base,
-  destination: cidr(destination),
-  nextHop: nextHop(machine),
-  holder: `i-${machine}`,
-});
+const inFirst = (lab: PassLab): readonly string[] =>
+  lab.cloud
+    .routes('rtb-1')
+    .filter(({ origin }) => origin === 'static')
+    .map(({ target: { id } }) => id);
 
-function recordOf(destination: string, machine: string): StoredOwnershipRecord {
-  lab.putRecord('rtb-1', destination, machine);
-  const found = lab.world.records().get(`${destination} rtb-1`);
-  if (!found) throw new Error('no record');
-  return found;
-}
-
-/** A deletion of machine a's former route, which stands and is recorded. */
-function deletion(): RouteStep {
-  lab.cloud.putRoute('rtb-1', { destination: former, target: target('a') });
-  return { ...base, action: 'delete', destination: cidr(former), record: recordOf(former, 'a'), expected: target('a') };
-}
-
-async function execute(steps: readonly RouteStep[], ms = 0, world = input): Promise<Execution> {
-  const running = executePlan(executor, { steps, kept: [] }, world, never);
-  await lab.clock.advance(ms);
-  return await running;
-}
-
-const codes = ({ failures }: Execution): readonly string[] => failures.map(({ error }) => error.code);
-
-describe('a step that breaks an invariant', () => {
-  it.each<readonly [string, RouteStep]>([
-    ['writes outside the networks', { ...write('10.0.0.0/16', 'a'), action: 'create' }],
-    ['writes what no lease asks for', { ...write('10.244.2.0/24', 'a'), action: 'create' }],
-    ['takes the lease to another machine', { ...write(subnet, 'b'), action: 'replace', expected: target('a') }],
-    ['replaces a gateway', { ...write(subnet, 'a'), action: 'replace', expected: { kind: 'gateway', id: 'igw-1' } }],
-  ])('is refused before anything is recorded or sent: it %s', async (_, step) => {
-    const result = await execute([step]);
-
-    expect(codes(result)).toEqual(['INTERNAL']);
-    expect(lab.cloud.calls).toEqual([]);
-    expect(lab.records()).toEqual([]);
+describe('a move where routes coexist', () => {
+  let lab: PassLab;
+  beforeEach(() => {
+    lab = labOf({ replacesInPlace: false, coexistingRoutes: true });
   });
 
-  it('is refused when it deletes what a lease holds', async () => {
-    const step = deletion();
-    const result = await execute([step], 0, { ...input, leases: known([subnet, former]) });
-
-    expect(codes(result)).toEqual(['INTERNAL']);
-    expect(lab.cloud.calls).toEqual([]);
-    expect(lab.records()).toEqual([`${former} rtb-1 eni-a`]);
-  });
-
-  it('stops no other', async () => {
-    const wrong: RouteStep = { ...write('10.0.0.0/16', 'a'), action: 'create' };
-    const result = await execute([wrong, { ...write(subnet, 'a'), action: 'create' }]);
-
-    expect(result.done).toHaveLength(1);
-    expect(lab.cloud.staticRoutes('rtb-1')).toEqual({ [subnet]: 'eni-a' });
-  });
-});
-
-describe('a move', () => {
-  it('takes nothing out when the new route could not be added', async () => {
-    use(createPassLab({ capabilities: { replacesInPlace: false, coexistingRoutes: true } }));
-    lab.cloud.putRoute('rtb-1', { destination: subnet, target: target('b') });
-    lab.cloud.inject({ action: 'create', error: new FlannelVpcError('TRANSIENT', 'not now') });
-
-    const result = await execute([
-      { ...write(subnet, 'a'), action: 'create' },
-      { ...write(subnet, 'a'), action: 'withdraw', expected: target('b') },
+  it('adds, then takes the former next hop out', async () => {
+    expect((await lab.process(agentA).pass(own)).inSync).toBe(true);
+    expect(lab.events.filter((event) => event.endsWith('rtb-1'))).toEqual([
+      'create 10.244.1.0/24 rtb-1',
+      'delete 10.244.1.0/24 rtb-1',
     ]);
+    expect(inFirst(lab)).toEqual(['eni-a']);
+  });
 
-    expect(codes(result)).toEqual(['TRANSIENT']);
-    expect(lab.cloud.staticRoutes('rtb-1')).toEqual({ [subnet]: 'eni-b' });
+  it('takes nothing out where it could not add, and goes on with the other table', async () => {
+    lab.cloud.inject({ action: 'create', error: failure, matches: ({ tableId }) => tableId === 'rtb-1' });
+    const process = lab.process(agentA);
+    expect(await process.pass(own)).toMatchObject({ inSync: false, problems: [failure] });
+    expect(inFirst(lab)).toEqual(['eni-b']);
+    expect(lab.cloud.staticRoutes('rtb-2')).toEqual({ '10.244.1.0/24': 'eni-a' });
+    expect((await process.pass(own)).inSync).toBe(true);
+    expect(inFirst(lab)).toEqual(['eni-a']);
+  });
+
+  it('is ended by the next pass if it was cut off in the middle', async () => {
+    lab.cloud.inject({ action: 'delete', error: failure });
+    const process = lab.process(agentA);
+    expect((await process.pass(own)).inSync).toBe(false);
+    expect(inFirst(lab)).toEqual(['eni-b', 'eni-a']);
+    const result = await process.pass(own);
+    expect(result).toMatchObject({ inSync: true, problems: [], done: [{ action: 'withdraw' }] });
+    expect(inFirst(lab)).toEqual(['eni-a']);
   });
 });
 
-describe('a write whose answer is lost', () => {
-  it('counts as written: this process deletes the route no sooner than reads can be trusted', async () => {
-    lab.cloud.inject({ action: 'create', error: new FlannelVpcError('TRANSIENT', 'no answer'), when: 'after' });
-    await execute([{ ...write(subnet, 'a'), action: 'create' }]);
-    const record = recordOf(subnet, 'a');
-    const step: RouteStep = { ...base, action: 'delete', destination: cidr(subnet), record, expected: target('a') };
-    const moved = { ...input, desired: [desired('10.244.2.0/24', 'a')], leases: known(['10.244.2.0/24']) };
+describe('a move where a cloud can neither replace nor keep both', () => {
+  let lab: PassLab;
+  beforeEach(() => {
+    lab = labOf({ replacesInPlace: false });
+  });
 
-    const result = await execute([step], 0, moved);
+  it('takes the former next hop out, and adds in the very next call', async () => {
+    expect((await lab.process(agentA).pass(own)).inSync).toBe(true);
+    expect(lab.events.filter((event) => event.endsWith('rtb-1'))).toEqual([
+      'delete 10.244.1.0/24 rtb-1',
+      'create 10.244.1.0/24 rtb-1',
+    ]);
+  });
 
-    expect(result.failures.map(({ error }) => error.message)).toEqual([expect.stringContaining('just now')]);
-    expect(lab.cloud.staticRoutes('rtb-1')).toEqual({ [subnet]: 'eni-a' });
+  it('adds nothing where it could not take out', async () => {
+    lab.cloud.inject({ action: 'delete', error: failure });
+    expect(await lab.process(agentA).pass(own)).toMatchObject({ inSync: false, problems: [failure] });
+    expect(inFirst(lab)).toEqual(['eni-b']);
+    expect(lab.cloud.calls.filter(({ action, tableId }) => action === 'create' && tableId === 'rtb-1')).toEqual([]);
   });
 });
 
-describe('a removal', () => {
-  it('that hangs is given up long before its mark ends', async () => {
-    const step = deletion();
-    lab.cloud.hold('delete');
-    const startedAt = lab.clock.now();
-
-    const result = await execute([step], 20_000);
-
-    expect(codes(result)).toEqual(['TRANSIENT']);
-    const until = Date.parse(lab.world.records().get(`${former} rtb-1`)?.removingUntil ?? '');
-    // What was sent at the last moment may take a request's time-out of 20 seconds to arrive.
-    expect(until - startedAt).toBeGreaterThanOrEqual(20_000 + 20_000);
+describe('a plan that should never have been made', () => {
+  const at = (destination: string) => desired(destination, 'a');
+  const writeTo = (destination: string): WriteStep => ({
+    ...at(destination),
+    ...{ tableId: 'rtb-1', action: 'create', reason: 'a fault of the planner' },
   });
+  const removalOf = (destination: string): RouteStep => ({
+    ...{
+      action: 'delete',
+      tableId: 'rtb-1',
+      destination: at(destination).destination,
+      reason: 'a fault of the planner',
+    },
+    ...{ record: record('rtb-1', destination, 'a'), expected: target('a') },
+  });
+  const wanted = [at('10.244.1.0/24'), at('10.250.0.0/24')];
 
-  it('sends nothing when setting the mark took too long', async () => {
-    const step = deletion();
-    const { ownership } = executor;
-    executor = {
-      ...executor,
-      ownership: {
-        ...ownership,
-        async beginRemoval(record, until, signal) {
-          await lab.clock.sleep(19_000, signal);
-          return await ownership.beginRemoval(record, until, signal);
-        },
-      },
+  it.each<[string, RouteStep]>([
+    ['outside the networks', writeTo('10.250.0.0/24')],
+    ['for a route that no lease asks for', writeTo('10.244.2.0/24')],
+    ['by another next hop than the lease has', { ...writeTo('10.244.1.0/24'), nextHop: nextHop('b') }],
+    [
+      'in place of a gateway',
+      { ...writeTo('10.244.1.0/24'), action: 'replace', expected: { kind: 'gateway', id: 'igw-1' } },
+    ],
+    ['that takes out a live lease', removalOf('10.244.1.0/24')],
+    ['that deletes outside the networks', removalOf('10.251.0.0/24')],
+  ])('is refused where it writes %s; the rest is carried out', async (_, step) => {
+    const lab = createPassLab();
+    const executor: Executor = {
+      provider: lab.cloud.provider('i-a'),
+      ownership: createMemoryOwnershipStore(lab.world),
+      ...{ clock: lab.clock, logger: silentLogger, recent: new Map(), claimed: new Set() },
     };
-    lab.cloud.hold('delete');
-
-    const result = await execute([step], 20_000);
-
-    expect(codes(result)).toEqual(['TRANSIENT']);
-  });
-
-  it('of a record alone asks nothing of the cloud', async () => {
-    const step: RouteStep = { ...base, action: 'forget', destination: cidr(former), record: recordOf(former, 'a') };
-
-    const result = await execute([step]);
-
-    expect(result.done).toEqual([step]);
-    expect(lab.cloud.calls).toEqual([]);
-    expect(lab.records()).toEqual([]);
-  });
-
-  it('that somebody else was faster with is not done, and no failure', async () => {
-    const step = deletion();
-    lab.putRecord('rtb-1', former, 'b');
-
-    const result = await execute([step]);
-
-    expect(result).toMatchObject({ done: [], failures: [] });
-    expect(lab.cloud.calls).toEqual([]);
+    const good = { ...writeTo('10.244.3.0/24') };
+    const input = planInput({ desired: [...wanted, at('10.244.3.0/24')], leases: known(['10.244.1.0/24']) });
+    const execution = await executePlan(executor, { steps: [step, good], kept: [] }, input, signal);
+    expect(execution.failures).toMatchObject([{ step, error: { code: 'INTERNAL' } }]);
+    expect(execution.done).toEqual([good]);
+    expect(lab.cloud.calls.map(({ destination }) => destination)).toEqual(['10.244.3.0/24']);
+    expect(lab.records()).toEqual(['10.244.3.0/24 rtb-1 eni-a']);
   });
 });

@@ -91,4 +91,12 @@ describe('an agent that has no route to write', () => {
   it('differs from a cluster without leases', async () => {
     expect(await lab.process({ kind: 'all' }).pass([])).toMatchObject({ inSync: true, problems: [] });
   });
+
+  it('has none, and is not in sync either, where there is no table', async () => {
+    for (const scope of [agentA, { kind: 'all' } as const]) {
+      const result = await lab.process(scope).pass(own, { tables: [] });
+      expect(result.inSync).toBe(false);
+      expect(result.problems.map(({ message }) => message)).toEqual(['there is no route table to write to']);
+    }
+  });
 });
