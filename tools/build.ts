@@ -7,7 +7,7 @@
 import { execFile } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { chmod, mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
-import { createRequire } from 'node:module';
+import { createRequire, isBuiltin } from 'node:module';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
@@ -38,6 +38,22 @@ const inlineEtcdProtos: Plugin = {
       const json = JSON.stringify(definitions.toJSON());
       return { contents: source.replace(call, () => `proto_loader_1.fromJSON)(${json}`), loader: 'js' };
     });
+  },
+};
+
+/**
+ * Node's own modules are required, not imported: an import reads every export at once, and those of http and crypto that are made
+ * when they are read load all of undici and WebCrypto, which nothing here uses.
+ */
+const requireNodeModules: Plugin = {
+  name: 'require-node-modules',
+  setup(context) {
+    context.onResolve({ filter: /./ }, ({ path, kind }) =>
+      isBuiltin(path) && kind === 'import-statement' ? { path, namespace: 'node', sideEffects: false } : undefined,
+    );
+    context.onLoad({ filter: /./, namespace: 'node' }, ({ path }) => ({
+      contents: `module.exports = require(${JSON.stringify(path)})`,
+    }));
   },
 };
 
@@ -113,7 +129,7 @@ async function bundle(target: string): Promise<void> {
     minifyWhitespace: true,
     legalComments: 'linked',
     banner: { js: commonJsNames },
-    plugins: [inlineEtcdProtos, writeOutAwsKeys],
+    plugins: [requireNodeModules, inlineEtcdProtos, writeOutAwsKeys],
     metafile: true,
     logLevel: 'warning',
   });
