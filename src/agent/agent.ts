@@ -172,7 +172,11 @@ async function getLease(
   };
   const beforeRetry = (both: AbortSignal): Promise<void> => assertNetConfStands(parts.leases, revision, both);
   const acquire = (): Promise<OwnedLease> => acquireLease({ ...keeperOptions(parts), beforeRetry }, request, signal);
-  if (!routes) return { lease: await acquire(), view: undefined };
+  if (!routes) {
+    // An earlier net-conf may have asked for them.
+    parts.readiness.reached('route');
+    return { lease: await acquire(), view: undefined };
+  }
   parts.readiness.missing('route', 'not checked yet');
   if (!earlier) {
     const view = await lookUntilItWorks({ ...routes, beforeRetry }, signal);
@@ -194,7 +198,7 @@ async function openCloudNode(
   parts: AgentParts,
   signal: AbortSignal,
 ): Promise<CloudNode> {
-  parts.readiness.missing('cloud', 'the metadata server has not been asked yet');
+  parts.readiness.missing('cloud', 'the metadata server has not answered yet');
   const identity = await identifyMachine(
     { ...parts, provider },
     (reason) => parts.readiness.missing('cloud', reason),

@@ -6,6 +6,7 @@ import { leaseKey } from '../../lease/lease-key.ts';
 import type { LeaseStore } from '../../lease/lease-store.ts';
 import type { HostBackend } from '../../providers/host-backend.ts';
 import type { Clock } from '../core/clock.ts';
+import { FlannelVpcError } from '../core/errors.ts';
 import type { Logger } from '../core/log.ts';
 import type { NetConf } from '../netconf/net-conf.ts';
 import { createRepeatGate } from '../repeats.ts';
@@ -19,7 +20,7 @@ export interface PeerKeeperOptions {
   readonly own: Pick<Lease, 'subnets'>;
   readonly logger: Logger;
   readonly clock: Clock;
-  /** Called when the routes to all peers of the first list were put in place. */
+  /** Called when the routes to all peers of the first list were put in place, but for those the kernel refuses. */
   readonly onEstablished: () => void;
 }
 
@@ -81,12 +82,18 @@ async function applyOnce(
         first: changes.slice(0, 5),
       });
     }
-    if (refused.length > 0)
-      gate.failed('error', 'the kernel refuses routes to peers', new Error(refused.slice(0, 5).join('; ')));
+    if (refused.length > 0) gate.failed('error', 'the kernel refuses routes to peers', refusal(refused));
     else gate.recovered('all routes to peers stand');
     onEstablished();
   } catch (error) {
     signal.throwIfAborted();
     gate.failed('error', 'cannot set routes to peers', error);
   }
+}
+
+function refusal(refused: readonly string[]): FlannelVpcError {
+  return new FlannelVpcError('HOST_COMMAND_FAILED', refused.slice(0, 5).join('; '), {
+    hint: 'host-gw reaches peers on the same link only: check that their PublicIP is an address of the interface’s network.',
+    details: { count: refused.length },
+  });
 }

@@ -12,6 +12,7 @@ import { FlannelVpcError } from '../../../src/core/errors.ts';
 import { type Cidr, cidrOf, formatCidr, formatIp, type Ip, parseIp } from '../../../src/core/ip.ts';
 import type { LogFields } from '../../../src/core/log.ts';
 import { createReadiness, type Readiness } from '../../../src/health/status.ts';
+import type { NetConf } from '../../../src/netconf/net-conf.ts';
 import { createTestClock, type TestClock } from '../../support/test-clock.ts';
 
 const netConf = JSON.stringify({
@@ -113,7 +114,8 @@ function start(argv: readonly string[] = []): { readonly outcome: () => unknown 
     leases,
     ownership: createMemoryOwnershipStore(world),
     host,
-    openCloud: async () => ({ provider: cloud.provider('i-1'), tableIds: ['rtb-00000001'] }),
+    openCloud: async ({ backend }: NetConf) =>
+      backend.type === 'alloc' ? undefined : { provider: cloud.provider('i-1'), tableIds: ['rtb-00000001'] },
     logger: { debug: say('debug'), info: say('info'), warn: say('warn'), error: say('error') },
     clock,
     random: () => 0.5,
@@ -369,6 +371,16 @@ describe('net-conf', () => {
     expect(lines.map(({ message }) => message)).toContain(
       'net-conf changed while this node waited; starting over with the new one',
     );
+  });
+
+  test('that asked for a cloud is waited on no longer once another one asks for none', async () => {
+    cloud.inject({ action: 'tables', times: Infinity, error: new FlannelVpcError('NOT_FOUND', 'no table rtb-2') });
+    start();
+    await clock.advance(10_000);
+    expect(readiness.reasons()['route']).toContain('rtb-2');
+    world.setNetConf('{"Network":"10.244.0.0/16","Backend":{"Type":"alloc"}}');
+    await clock.advance(60_000);
+    expect(readiness.reasons()).toEqual({});
   });
 
   test('that asks for an unknown backend ends the agent', async () => {
