@@ -142,6 +142,15 @@ describe('a table with little room', () => {
     expect(held(plan)).toEqual([`write ${one} rtb-1 quota`]);
   });
 
+  it('has room for a move that takes out before it adds', () => {
+    const tables = [table('rtb-1', [entry(one, 'b')], 2)];
+    const wanted = [desired(one, 'a'), desired(two, 'a')];
+    const plan = planRoutes(planInput({ tables, desired: wanted, capabilities: { replacesInPlace: false } }));
+
+    expect(plan.steps.map(({ action }) => action)).toEqual(['withdraw', 'create', 'create']);
+    expect(plan.held).toEqual([]);
+  });
+
   it('counts each family by itself, and no propagated route', () => {
     const propagated = entry('10.9.0.0/16', { kind: 'gateway', id: 'vgw-1' }, { origin: 'propagated' });
     const tables = [table('rtb-1', [propagated, entry(two, 'b')], 2)];
@@ -267,6 +276,19 @@ describe('many routes to delete at once', () => {
     );
 
     expect(planRoutes({ ...world, records: [...(world.records ?? []), ...elsewhere] }).steps).toEqual([]);
+  });
+
+  it('are judged as they will be once the plan’s own writes are recorded', () => {
+    const wanted = Array.from({ length: 16 }, (_, index) => `fd00:10:0:${index.toString(16)}::/64`);
+    const few = { ...world.policy, massDeleteCount: 1, massDeleteShare: 0.1 };
+    const plan = planRoutes({
+      ...world,
+      policy: few,
+      desired: wanted.map((text) => desired(text, 'a')),
+      leases: known(wanted, { [old]: 2, [two]: 2 }),
+    });
+
+    expect(plan.steps.filter(({ action }) => action === 'delete')).toHaveLength(2);
   });
 
   it('are counted once, in however many tables they stand', () => {

@@ -135,6 +135,7 @@ export function worlds(scopes: readonly ('all' | 'node')[] = ['all', 'node']): f
       }),
       hostile: fc.array(fc.record({ destination: destinations, to: machine }), { maxLength: 1 }),
       live: fc.array(destinations, { maxLength: 4 }),
+      listedBeforeLeases: fc.constantFrom(false, false, true),
       recorded: fc.array(chance, { minLength: 50, maxLength: 50 }),
       extraRecords: fc.array(
         fc.record({ destination: destinations, to: machine, tableIndex: fc.nat(3), mark: fc.constantFrom(-1, 0, 1) }),
@@ -160,7 +161,9 @@ export function worlds(scopes: readonly ('all' | 'node')[] = ['all', 'node']): f
         };
       });
       const wanted = desiredOf(seed.scope, seed.wanted, seed.hostile);
-      const live = [...seed.live, ...wanted.map(({ destination }) => formatCidr(destination))];
+      // A lease may be younger than the list.
+      const listed = seed.listedBeforeLeases ? [] : wanted;
+      const live = [...seed.live, ...listed.map(({ destination }) => formatCidr(destination))];
       return {
         networks: {
           4: { network: cidr('10.244.0.0/20'), subnetLength: 24 },
@@ -241,13 +244,14 @@ function evidenceOf(
   absenceOf: readonly number[],
 ): LeaseEvidence {
   if (kind === 'unknown') return { kind: 'unknown', reason: 'the store did not answer' };
-  const store = { storeId: 'etcd-1', revision: '9007199254740993' };
+  // One apart, and the same number once they are read as one.
+  const store = { storeId: 'etcd-1', revision: '9007199254740992' };
   const remembered = {
     known: store,
     empty: store,
     'first look': undefined,
     other: { storeId: 'etcd-0', revision: '1' },
-    older: { storeId: 'etcd-1', revision: '9007199254740994' },
+    older: { storeId: 'etcd-1', revision: '9007199254740993' },
   }[kind];
   const absent = [...subnets, ...partsOfNetworks].map(
     (text, index) => [cidrKey(cidr(text)), (absenceOf[index % absenceOf.length] ?? 0) < 0.7 ? absences : 0] as const,
