@@ -5,8 +5,6 @@ import { FlannelVpcError } from '../../src/core/errors.ts';
 /** A seam method; `apply` is told apart by the change's action. */
 export type MemoryAction = 'identify' | 'resolve' | 'prepare' | 'tables' | 'create' | 'replace' | 'delete';
 
-export const writeActions: readonly MemoryAction[] = ['prepare', 'create', 'replace', 'delete'];
-
 export interface MemoryCall {
   readonly action: MemoryAction;
   /** The instance whose provider made the call. */
