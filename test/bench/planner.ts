@@ -24,7 +24,7 @@ export interface PlannerBench {
 
 const leases = 5_000;
 const tables = 4;
-/** For the steady state, DESIGN's figure; empty tables are seen once in a cluster's life. */
+/** For the steady state; empty tables are seen once in a cluster's life. */
 const budgetMs = 50;
 
 /** Measures and prints one line. */

@@ -234,6 +234,16 @@ describe('a route of ours whose lease is gone', () => {
     expect(steps(plan)).toEqual([`forget ${old} rtb-1`]);
   });
 
+  it.each(['10.245.9.0/24', '10.244.0.0/20', '0.0.0.0/0'])(
+    'is not so if its record is of %s, outside the networks',
+    (text) => {
+      const tables = [table('rtb-1', [entry(one, 'a')])];
+      const plan = planRoutes(planInput({ ...stale, tables, records: [record('rtb-1', text, 'b')], desired: [] }));
+
+      expect(plan.steps).toEqual([]);
+    },
+  );
+
   it('is not forgotten by its record where the table was not read', () => {
     const plan = planRoutes(planInput({ ...stale, tables: [table('rtb-2', [entry(one, 'a')])] }));
 
