@@ -1,0 +1,83 @@
+/** The measurements of `make bench` in a small size: they still work, and the counts they are about keep their budgets. */
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { cloudCalls } from '../../bench/cloud-calls.ts';
+import { addForeignRules, type IdleResult, idle } from '../../bench/idle.ts';
+import { createLab, flannelVpc, type Lab } from '../../bench/lab.ts';
+import {
+  cloudMemorySection,
+  cloudSection,
+  idleSection,
+  startUpSection,
+  stormSection,
+  transactionBudget,
+} from '../../bench/report.ts';
+import { masqueradeIptables, startUp } from '../../bench/start-up.ts';
+import { type StormResult, storm } from '../../bench/storm.ts';
+import { type StoreStormResult, storeStorm } from '../../bench/storm-stores.ts';
+import { overs, tableText } from '../../bench/table.ts';
+
+describe('an aws-vpc node', () => {
+  it('joins, restarts and takes its routes back within the budget of EC2 calls, without a gap', async () => {
+    const calls = await cloudCalls(1_000);
+    const sections = [cloudSection(calls)];
+    expect(overs(sections)).toEqual([]);
+    expect(calls.join.byAction).toMatchObject({ CreateRoute: 2, ModifyNetworkInterfaceAttribute: 1 });
+    expect(calls.move.byAction).toMatchObject({ ReplaceRoute: 2 });
+    expect(calls.memory.rss).toBeGreaterThan(calls.memory.privateDirty);
+    expect(tableText([...sections, cloudMemorySection(calls)])).toContain('resident memory');
+  });
+});
+
+describe('a join storm in small', () => {
+  let agents: StormResult;
+  let stores: StoreStormResult;
+  beforeAll(async () => {
+    agents = await storm(flannelVpc, 6, '10.5.0.0/20');
+    stores = await storeStorm(30, { network: '10.6.0.0/16', first: '10.6.1.0', last: '10.6.30.0' });
+  });
+
+  it('of real agents gives each a lease for two reads, one grant and few transactions', () => {
+    expect(agents).toMatchObject({ leases: 6, ready: 6, exits: 0, doubles: 0 });
+    expect(agents.requests).toMatchObject({ Range: 12, LeaseGrant: 6 });
+    expect(agents.requests['Txn']).toBeLessThanOrEqual(6 * transactionBudget(6, 15) + 3);
+    expect(agents.agentsCpu).toBeGreaterThan(0);
+    expect(agents.lastLease).toBeGreaterThan(0);
+  });
+
+  it('of stores alone on as many subnets leaves none out', () => {
+    expect(stores.leases).toBe(30);
+    expect(stores.requests).toMatchObject({ LeaseGrant: 30 });
+  });
+
+  it('stands in the table', () => {
+    expect(tableText([stormSection(agents, 15, { ...stores, leases: 6 }, undefined)])).toContain('leases');
+  });
+});
+
+describe('an agent on a host with rules of others', () => {
+  let lab: Lab;
+  let quiet: IdleResult;
+  beforeAll(async () => {
+    lab = await createLab();
+    await addForeignRules(lab, 50);
+    quiet = await idle(lab, flannelVpc, masqueradeIptables, { settleSeconds: 1, seconds: 6 });
+  });
+  afterAll(async () => {
+    await lab?.stop();
+  });
+
+  it('asks etcd nothing while idle but to keep its lease, and writes no log', () => {
+    expect(Object.keys(quiet.requests).filter((method) => method !== 'LeaseKeepAlive')).toEqual([]);
+    expect(quiet.logLines).toBe(0);
+    // One reading of the rules in six seconds, and whatever threads that takes.
+    expect(quiet.started).toBeLessThanOrEqual(20);
+    expect(tableText([idleSection('in small', quiet, undefined, undefined)])).toContain('etcd requests');
+  });
+
+  it('starts, restarts and ends with 0', async () => {
+    const result = await startUp(lab, flannelVpc, masqueradeIptables, 2);
+    expect(result.first.count).toBe(2);
+    expect([...result.codes]).toEqual([0]);
+    expect(tableText([startUpSection(masqueradeIptables, result, result)])).toContain('ratio 1.00');
+  });
+});
