@@ -129,6 +129,16 @@ describe('calls in flight', () => {
     expect(cloud.calls).toHaveLength(5);
   });
 
+  it('stay as few when places are handed on', async () => {
+    cloud.setLatency(1_000);
+    const provider = budget({ inFlight: 2 });
+    for (let index = 0; index < 7; index++) outcomeOf(provider.apply(create(index), never));
+
+    await clock.advance(10_000);
+
+    expect(arrivals()).toEqual([0, 0, 1_000, 1_000, 2_000, 2_000, 3_000]);
+  });
+
   it('do not include one that waits for its next try', async () => {
     cloud.inject({ action: 'create', error: throttled(30_000) });
     const provider = budget({ inFlight: 1 });
@@ -316,6 +326,16 @@ describe('an abort', () => {
 
     expect(call.error).toBe(reason);
     expect(cloud.calls).toEqual([]);
+  });
+
+  it('that came before the call takes no turn', async () => {
+    const provider = budget({ writes: { capacity: 1, refillPerSecond: 0.001 } });
+    outcomeOf(provider.apply(create(1), AbortSignal.abort(reason)));
+    const other = outcomeOf(provider.apply(create(2), never));
+
+    await clock.settle();
+
+    expect(other.settled).toBe(true);
   });
 
   it('gives the turn back', async () => {

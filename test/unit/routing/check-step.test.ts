@@ -83,6 +83,13 @@ describe('a deletion', () => {
     );
   });
 
+  it('of a desired route does not, though the list of leases is older than its lease', () => {
+    const older = { ...input, leases: known(['10.244.5.0/24']) };
+
+    expect(objection(remove(subnet), older)).toContain('a lease holds');
+    expect(objection(remove('10.244.0.0/22'), older)).toContain('a lease holds');
+  });
+
   it('does not while leases are unknown', () => {
     const leases = { kind: 'unknown', reason: 'no answer' } as const;
 
