@@ -19,20 +19,23 @@ export function createRepeatGate(options: {
   readonly intervalMs?: number;
 }): RepeatGate {
   const intervalMs = options.intervalMs ?? repeatIntervalMs;
-  let lastText: string | undefined;
-  let lastAt = 0;
+  /** When each text was said, since it last worked: two failures that take turns are no news either. */
+  const said = new Map<string, number>();
+  let failing = false;
   return {
     failed(level, message, error, fields = {}) {
       const text = `${message}: ${errorMessage(error)}`;
       const now = options.clock.monotonic();
-      if (text === lastText && now - lastAt < intervalMs) return;
-      lastText = text;
-      lastAt = now;
+      for (const [earlier, at] of said) if (now - at >= intervalMs) said.delete(earlier);
+      if (said.has(text)) return;
+      said.set(text, now);
+      failing = true;
       options.logger[level](message, { ...errorFields(error), ...fields });
     },
     recovered(message, fields) {
-      if (lastText === undefined) return;
-      lastText = undefined;
+      if (!failing) return;
+      failing = false;
+      said.clear();
       options.logger.info(message, fields);
     },
   };

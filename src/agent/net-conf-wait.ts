@@ -29,7 +29,8 @@ export interface NetConfWaitOptions {
  * @throws CONFIG_INVALID for problems that waiting can't mend.
  */
 export async function waitForNetConf(options: NetConfWaitOptions, signal: AbortSignal): Promise<StoredNetConf> {
-  const gate = createRepeatGate(options);
+  let gate = createRepeatGate(options);
+  let refused: string | undefined;
   const watching = new AbortController();
   options.clock.sleep(silenceMs, AbortSignal.any([signal, watching.signal])).then(
     () => options.logger.warn('no answer from the lease store yet; still trying', { store: options.store.description }),
@@ -44,6 +45,11 @@ export async function waitForNetConf(options: NetConfWaitOptions, signal: AbortS
       return found;
     }
     if (found.kind === 'fatal') throw found.error;
+    if (found.revision !== undefined && found.revision !== refused) {
+      // Another net-conf is news, also when it is wrong in the way that an earlier one was.
+      refused = found.revision;
+      gate = createRepeatGate(options);
+    }
     gate.failed('error', "Couldn't fetch network config", found.error);
     options.onWaiting(errorMessage(found.error));
     await options.clock.sleep(pollMs, signal);
@@ -74,7 +80,8 @@ export async function assertNetConfStands(store: LeaseStore, revision: string, s
 
 type Found =
   | ({ readonly kind: 'usable'; readonly warnings: readonly string[] } & StoredNetConf)
-  | { readonly kind: 'wait'; readonly error: unknown }
+  /** `revision` is that of a net-conf that was refused. */
+  | { readonly kind: 'wait'; readonly error: unknown; readonly revision?: string }
   | { readonly kind: 'fatal'; readonly error: FlannelVpcError };
 
 async function readOnce(store: LeaseStore, signal: AbortSignal): Promise<Found> {
@@ -106,5 +113,5 @@ async function readOnce(store: LeaseStore, signal: AbortSignal): Promise<Found> 
   const error = new FlannelVpcError('CONFIG_INVALID', parsed.problems.map((problem) => problem.message).join('; '), {
     hint: `Check it with "flannel-vpc netconf check FILE" and store it again${fatal ? ', then start the agent' : '; the agent goes on by itself'}.`,
   });
-  return fatal ? { kind: 'fatal', error } : { kind: 'wait', error };
+  return fatal ? { kind: 'fatal', error } : { kind: 'wait', error, revision: document.revision };
 }
