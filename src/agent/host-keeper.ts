@@ -35,8 +35,12 @@ export async function publishSubnetFile(
   file: SubnetFile,
   signal: AbortSignal,
 ): Promise<void> {
-  await untilItWorks(options, 'subnet-file', `cannot write ${path}`, signal, () =>
-    options.host.writeSubnetFile(path, file),
+  await untilItWorks(
+    options,
+    'subnet-file',
+    `cannot write ${path}; make its folder writable, or name another file with --subnet-file`,
+    signal,
+    () => options.host.writeSubnetFile(path, file),
   );
 }
 
