@@ -64,7 +64,14 @@ export interface Programs {
 export function createPrograms(env: Readonly<Record<string, string | undefined>> = process.env): Programs {
   const childEnv = minimalEnv(env);
   return {
-    run: (argv, options) => runProgram(argv, options, childEnv),
+    async run(argv, options) {
+      try {
+        return await runProgram(argv, options, childEnv);
+      } catch (error) {
+        // What spawn throws by itself, such as ENOMEM, names no program.
+        throw isFlannelVpcError(error) || !(error instanceof Error) ? error : startError(argv, error);
+      }
+    },
     repeat: (argv, input) => createRepeater(argv, input, childEnv, defaultDeadlineMs),
   };
 }

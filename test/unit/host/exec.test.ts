@@ -1,4 +1,7 @@
 import { getEventListeners } from 'node:events';
+import { mkdtemp, rm, symlink } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { describe, expect, it } from '@jest/globals';
 import { createPrograms, isProgramMissing } from '../../../host/exec.ts';
@@ -27,6 +30,18 @@ describe('running a program', () => {
 
     expect(error).toMatchObject({ code: 'HOST_COMMAND_FAILED', hint: 'Install the package iptables.' });
     expect(isProgramMissing(error)).toBe(true);
+  });
+
+  it('names one that cannot be started for another reason', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'exec-'));
+    const loop = join(folder, 'loop');
+    await symlink(loop, loop);
+
+    await expect(run([loop], { signal }).finally(() => rm(folder, { recursive: true }))).rejects.toMatchObject({
+      code: 'HOST_COMMAND_FAILED',
+      message: `${loop} could not be started`,
+      hint: expect.stringContaining('ELOOP'),
+    });
   });
 
   it('ends one that misses its deadline', async () => {
