@@ -132,11 +132,13 @@ describe('calls in flight', () => {
   it('stay as few when places are handed on', async () => {
     cloud.setLatency(1_000);
     const provider = budget({ inFlight: 2 });
-    for (let index = 0; index < 7; index++) outcomeOf(provider.apply(create(index), never));
+    for (let index = 0; index < 5; index++) outcomeOf(provider.apply(create(index), never));
+    await clock.advance(1_500);
+    for (let index = 5; index < 8; index++) outcomeOf(provider.apply(create(index), never));
 
     await clock.advance(10_000);
 
-    expect(arrivals()).toEqual([0, 0, 1_000, 1_000, 2_000, 2_000, 3_000]);
+    expect(arrivals()).toEqual([0, 0, 1_000, 1_000, 2_000, 2_000, 3_000, 3_000]);
   });
 
   it('do not include one that waits for its next try', async () => {

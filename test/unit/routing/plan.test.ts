@@ -74,6 +74,18 @@ describe('a desired route', () => {
     );
   });
 
+  it('replaces nothing where several routes lead elsewhere: one of them would stay', () => {
+    const tables = [table('rtb-1', [entry(one, 'c'), entry(one, 'b')])];
+    const capabilities = { replacesInPlace: true, coexistingRoutes: true };
+    const plan = planRoutes(planInput({ tables, desired: [desired(one, 'a')], capabilities }));
+
+    expect(steps(plan)).toEqual([
+      `create ${one} rtb-1 to eni-a`,
+      `withdraw ${one} rtb-1 from eni-b`,
+      `withdraw ${one} rtb-1 from eni-c`,
+    ]);
+  });
+
   it('moves by way of a gap when the table is full, rather than never', () => {
     const tables = [table('rtb-1', [entry(one, 'b'), entry('0.0.0.0/0', { kind: 'gateway', id: 'igw-1' })], 2)];
     const capabilities = { replacesInPlace: false, coexistingRoutes: true };
