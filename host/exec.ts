@@ -69,7 +69,7 @@ export function createPrograms(env: Readonly<Record<string, string | undefined>>
         return await runProgram(argv, options, childEnv);
       } catch (error) {
         // What spawn throws by itself, such as ENOMEM, names no program.
-        throw isFlannelVpcError(error) || !(error instanceof Error) ? error : startError(argv, error);
+        throw isFlannelVpcError(error) ? error : startError(argv, error as Error);
       }
     },
     repeat: (argv, input) => createRepeater(argv, input, childEnv, defaultDeadlineMs),
