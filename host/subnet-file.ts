@@ -108,7 +108,7 @@ export async function writeSubnetFile(path: string, file: SubnetFile): Promise<v
     return;
   }
   const folder = dirname(path);
-  await mkdir(folder, { recursive: true, mode: 0o755 });
+  await makeFolder(folder);
   // flannel's name for it; a fixed one, so that what a killed process left is overwritten.
   const temporary = join(folder, `.${basename(path)}`);
   const handle = await open(temporary, 'w', 0o644);
@@ -126,6 +126,21 @@ export async function writeSubnetFile(path: string, file: SubnetFile): Promise<v
     await opened.sync();
   } finally {
     await opened.close();
+  }
+}
+
+/** Level by level: below some folders (/proc) Node's own `recursive` tries for ever. */
+async function makeFolder(folder: string): Promise<void> {
+  try {
+    await mkdir(folder, { mode: 0o755 });
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'EEXIST') return;
+    if (code !== 'ENOENT' || dirname(folder) === folder) throw error;
+    await makeFolder(dirname(folder));
+    await mkdir(folder, { mode: 0o755 }).catch((again: NodeJS.ErrnoException) => {
+      if (again.code !== 'EEXIST') throw again;
+    });
   }
 }
 

@@ -19,7 +19,7 @@ export function createRepeatGate(options: {
   readonly intervalMs?: number;
 }): RepeatGate {
   const intervalMs = options.intervalMs ?? repeatIntervalMs;
-  /** When each text was said, since it last worked: two failures that take turns are no news either. */
+  /** When each text was said: failures that take turns, with each other or with success, are news only once in a while. */
   const said = new Map<string, number>();
   let failing = false;
   return {
@@ -35,7 +35,6 @@ export function createRepeatGate(options: {
     recovered(message, fields) {
       if (!failing) return;
       failing = false;
-      said.clear();
       options.logger.info(message, fields);
     },
   };

@@ -63,9 +63,17 @@ export async function keepLease(
   let lease = options.lease;
   const ending = new AbortController();
   const both = AbortSignal.any([signal, ending.signal]);
-  const renew = async (): Promise<void> => {
+  let renewing: Promise<void> | undefined;
+  async function renewOnce(): Promise<void> {
     lease = await renewUntilItWorks(options, lease, both);
     options.onRenewed(lease);
+  }
+  // The clock and the watch may both ask at one moment; one renewal serves both.
+  const renew = (): Promise<void> => {
+    renewing ??= renewOnce().finally(() => {
+      renewing = undefined;
+    });
+    return renewing;
   };
   try {
     await Promise.race([renewInTime(options, () => lease, renew, both), watchLease(options, () => lease, renew, both)]);

@@ -1,5 +1,5 @@
 /** The fence: the only destinations this program ever writes or deletes. */
-import { type Cidr, cidrContains, type Family, families, type PerFamily } from '../core/ip.ts';
+import { type Cidr, cidrContains, type PerFamily } from '../core/ip.ts';
 
 /** One configured network. A net-conf's `SubnetRange` is one. */
 export interface RouteNetwork {
@@ -23,11 +23,6 @@ export function insideNetworks(networks: RouteNetworks, destination: Cidr): bool
 /** True for a destination that a lease of these networks may have. */
 export function isSubnetOf(networks: RouteNetworks, destination: Cidr): boolean {
   return insideNetworks(networks, destination) && networks[destination.family]?.subnetLength === destination.length;
-}
-
-/** The families in use, IPv4 first. */
-export function configuredFamilies(networks: RouteNetworks): readonly Family[] {
-  return families.filter((family) => networks[family] !== undefined);
 }
 
 /** A CIDR as a map key, several times cheaper than its text. Equal keys mean the same network. */

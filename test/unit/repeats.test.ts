@@ -40,12 +40,20 @@ describe('a gate for repeated failures', () => {
     expect(lines).toEqual(['error no a', 'error no b']);
   });
 
-  it('says that it works again once, and the next failure at once', () => {
+  it('says that it works again once, and only after a failure was said', () => {
     gate.recovered('yes');
     fail('a');
     gate.recovered('yes');
     gate.recovered('yes');
-    fail('a');
-    expect(lines).toEqual(['error no a', 'info yes', 'error no a']);
+    expect(lines).toEqual(['error no a', 'info yes']);
+  });
+
+  it('says a failure that takes turns with success once in a while', async () => {
+    for (let turn = 0; turn < 70; turn++) {
+      fail('a');
+      await clock.advance(5_000);
+      gate.recovered('yes');
+    }
+    expect(lines).toEqual(['error no a', 'info yes', 'error no a', 'info yes']);
   });
 });
