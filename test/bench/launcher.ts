@@ -28,6 +28,8 @@ export interface Launched {
   readonly startedAt: number;
   /** Exit code or signal; undefined while it runs. */
   readonly result: number | string | undefined;
+  /** Exit code or signal, once it has ended. */
+  readonly ended: Promise<number | string>;
   /** Sends a signal and waits for the end. */
   kill(signal?: NodeJS.Signals): Promise<number | string>;
 }
@@ -91,7 +93,7 @@ export async function createLauncher(namespace: Namespace): Promise<Launcher> {
         mine.map(async ({ id, entry }) => {
           const { pid, at } = await entry.started.promise;
           return {
-            ...{ id, pid, startedAt: at },
+            ...{ id, pid, startedAt: at, ended: entry.ended.promise },
             get result() {
               return entry.result;
             },

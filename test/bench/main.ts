@@ -10,11 +10,12 @@ import {
   cloudMemorySection,
   cloudSection,
   idleSection,
+  machineSection,
   plannerSection,
   startUpSection,
   stormSection,
 } from './report.ts';
-import { defaultFlags, type Mode, masqueradeIptables, masqueradeNftables, startUp } from './start-up.ts';
+import { bareNode, defaultFlags, type Mode, masqueradeIptables, masqueradeNftables, startUp } from './start-up.ts';
 import { storm } from './storm.ts';
 import { storeStorm } from './storm-stores.ts';
 import { overs, type Section, tableText } from './table.ts';
@@ -108,6 +109,7 @@ async function measureStorms(): Promise<void> {
 }
 
 async function measureStartUp(lab: Lab): Promise<void> {
+  sections.push(machineSection(await bareNode(lab, runs)));
   for (const mode of [defaultFlags, masqueradeIptables, masqueradeNftables]) {
     progress(`start-up, ${mode.name}: ${runs} starts and restarts`);
     const mine = await startUp(lab, flannelVpc, mode, runs);

@@ -156,6 +156,14 @@ export function startUpSection(mode: Mode, result: StartUpResult, theirs: StartU
   };
 }
 
+/** Start-up times say little without it: a shared machine is half as fast at one moment as at another. */
+export function machineSection(bare: Summary): Section {
+  return {
+    title: 'yardstick for times',
+    rows: [{ what: 'a Node that does nothing', ours: spread(bare) }],
+  };
+}
+
 /** `peerMode` names the mode whose recorded figures stand beside, where there are any. */
 export function idleSection(
   title: string,

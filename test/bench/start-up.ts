@@ -74,6 +74,20 @@ export async function startUp(lab: Lab, subject: Subject, mode: Mode, runs: numb
   return { first: summary(first), restart: summary(restart), cpu: summary(cpu), stop: summary(stops), codes };
 }
 
+/** Milliseconds from the fork to the end of a Node that does nothing: how fast this machine is just now. */
+export async function bareNode({ launcher }: Lab, runs: number): Promise<Summary> {
+  const times: number[] = [];
+  for (let run = 0; run < runs; run++) {
+    const [node] = await launcher.start([
+      { id: `bare-${performance.now()}`, argv: [process.execPath, '-e', '0'], log: '/dev/null' },
+    ]);
+    if (!node) throw new Error('nothing was started');
+    await node.ended;
+    times.push(Date.now() - node.startedAt);
+  }
+  return summary(times);
+}
+
 async function saysReady({ logFile }: LabAgent): Promise<boolean> {
   return (await readFile(logFile, 'utf8')).includes('"msg":"ready"');
 }

@@ -7,11 +7,12 @@ import {
   cloudMemorySection,
   cloudSection,
   idleSection,
+  machineSection,
   startUpSection,
   stormSection,
   transactionBudget,
 } from '../../bench/report.ts';
-import { masqueradeIptables, startUp } from '../../bench/start-up.ts';
+import { bareNode, masqueradeIptables, startUp } from '../../bench/start-up.ts';
 import { type StormResult, storm } from '../../bench/storm.ts';
 import { type StoreStormResult, storeStorm } from '../../bench/storm-stores.ts';
 import { overs, tableText } from '../../bench/table.ts';
@@ -78,6 +79,9 @@ describe('an agent on a host with rules of others', () => {
     const result = await startUp(lab, flannelVpc, masqueradeIptables, 2);
     expect(result.first.count).toBe(2);
     expect([...result.codes]).toEqual([0]);
-    expect(tableText([startUpSection(masqueradeIptables, result, result)])).toContain('ratio 1.00');
+    const bare = await bareNode(lab, 1);
+    expect(tableText([machineSection(bare), startUpSection(masqueradeIptables, result, result)])).toContain(
+      'ratio 1.00',
+    );
   });
 });
