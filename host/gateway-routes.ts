@@ -1,5 +1,5 @@
 /** Routes to peers by their own addresses, kept as wanted in the kernel's main table. */
-import { errorMessage, isAbortError } from '../src/core/errors.ts';
+import { isAbortError, isFlannelVpcError } from '../src/core/errors.ts';
 import type { GatewayRoute } from '../src/core/gateway-route.ts';
 import {
   type Cidr,
@@ -32,8 +32,23 @@ export async function ensureGatewayRoutes(
     // The kernel refuses a peer that is not on the link; the others must not wait for it.
     const missing = new Set(planGatewayRoutes(state, await readAll(run, state, signal)));
     const changes = commands.filter((command) => !missing.has(command));
-    return { changes, refused: [...missing].map((command) => `${command}: ${errorMessage(error)}`) };
+    const reasons = refusalReasons(error);
+    const reasonOf = (command: string): string => reasons.get(commands.indexOf(command) + 1) ?? 'refused by the kernel';
+    return { changes, refused: [...missing].map((command) => `${command}: ${reasonOf(command)}`) };
   }
+}
+
+/** What `ip -batch` says of each line that failed: the kernel's words, then `Command failed -:LINE`. */
+function refusalReasons(error: unknown): ReadonlyMap<number, string> {
+  const reasons = new Map<number, string>();
+  const said = isFlannelVpcError(error) ? error.details['stderr'] : undefined;
+  let words = '';
+  for (const line of Array.isArray(said) ? said.map(String) : []) {
+    const failed = /^Command failed \S*:(\d+)/.exec(line);
+    if (failed) reasons.set(Number(failed[1]), words);
+    else words = line;
+  }
+  return reasons;
 }
 
 /**
