@@ -39,6 +39,11 @@ export const backendTypes: readonly BackendType[] = [
   { name: 'host-gw', members: [], schema: z.object({}), host: hostGw },
 ];
 
+/** The type of this name, in lower case; undefined where there is none. */
+export function backendTypeNamed(name: string): BackendType | undefined {
+  return backendTypes.find((type) => type.name === name);
+}
+
 /** Types of flannel's or of ours that are meant to come, and are not built yet. */
 export const plannedTypes: readonly string[] = ['gce', 'ali-vpc', 'azure-vnet', 'vxlan', 'extension'];
 

@@ -1,7 +1,7 @@
 /** Opens the cloud that net-conf chose: its provider, loaded only now, inside its budget. */
 
 import { withBudget } from '../providers/budget.ts';
-import { backendTypes } from '../providers/catalog.ts';
+import { backendTypeNamed } from '../providers/catalog.ts';
 import type { CloudProvider } from '../providers/provider.ts';
 import type { Clock, Random } from './core/clock.ts';
 import { FlannelVpcError } from './core/errors.ts';
@@ -24,7 +24,7 @@ export interface OpenCloudOptions {
 /** Undefined for backends that use no cloud. */
 export async function openCloud(netConf: NetConf, options: OpenCloudOptions): Promise<OpenCloud | undefined> {
   const { type: name, config } = netConf.backend;
-  const type = backendTypes.find((candidate) => candidate.name === name);
+  const type = backendTypeNamed(name);
   if (!type)
     throw new FlannelVpcError('INTERNAL', `backend ${name} passed net-conf's checks and is not in the catalog`);
   if (!type.load) return undefined;

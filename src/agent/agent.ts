@@ -5,9 +5,10 @@
  */
 
 import type { ExternalInterface, Host, SubnetFile } from '../../host/host.ts';
+import { leaseKey } from '../../lease/lease-key.ts';
 import type { LeaseRequest, LeaseStore, OwnedLease } from '../../lease/lease-store.ts';
 import type { OwnershipStore } from '../../lease/ownership-store.ts';
-import { backendTypes } from '../../providers/catalog.ts';
+import { backendTypeNamed } from '../../providers/catalog.ts';
 import type { HostBackend } from '../../providers/host-backend.ts';
 import type { AgentOptions } from '../cli/agent-options.ts';
 import type { OpenCloud } from '../cloud.ts';
@@ -19,7 +20,7 @@ import type { AgentMetrics } from '../metrics.ts';
 import type { NetConf } from '../netconf/net-conf.ts';
 import { type CloudNode, type CloudView, createCloudNode, identifyMachine } from './cloud-node.ts';
 import { establishHost, keepHost, publishSubnetFile } from './host-keeper.ts';
-import { acquireLease, keepLease, leaseText, leaseTtlSeconds } from './lease-keeper.ts';
+import { acquireLease, keepLease, leaseTtlSeconds } from './lease-keeper.ts';
 import { assertNetConfStands, NetConfChanged, type StoredNetConf, waitForNetConf } from './net-conf-wait.ts';
 import { hostState, leaseRequest, nodeIdentity, previousSubnets, subnetFile } from './node-state.ts';
 import { keepPeers } from './peer-keeper.ts';
@@ -106,7 +107,7 @@ async function runNode(context: NodeContext, signal: AbortSignal): Promise<never
   let lease = first;
   readiness.reached('lease');
   metrics?.leaseExpiry.set((lease.expiresAt ?? 0) / 1_000);
-  logger.info('lease acquired', { subnet: leaseText(lease), how: lease.how });
+  logger.info('lease acquired', { subnet: leaseKey(lease.subnets), how: lease.how });
 
   const state = hostState(netConf, options.host, lease, external);
   const hostStands = Promise.withResolvers<void>();
@@ -132,20 +133,19 @@ async function runNode(context: NodeContext, signal: AbortSignal): Promise<never
       await keepHost(parts, state, options.host.resyncMs, inner);
     },
     async (inner) => {
-      if (routes) await establishRoutes(routes, () => lease, view, inner);
       const backend = backendOf(netConf);
-      if (!backend) routesStand.resolve();
-      if (backend)
-        await keepPeers(
-          { ...parts, backend, netConf, external, own: lease, onEstablished: routesStand.resolve },
-          inner,
-        );
+      if (backend) {
+        const onEstablished = routesStand.resolve;
+        return await keepPeers({ ...parts, backend, netConf, external, own: lease, onEstablished }, inner);
+      }
+      if (routes) await establishRoutes(routes, () => lease, view, inner);
+      routesStand.resolve();
       if (routes) await keepRoutes(routes, () => lease, inner);
     },
     async (inner) => {
       await unlessAborted(Promise.all([hostStands.promise, routesStand.promise]), inner);
       await publishSubnetFile(parts, options.subnetFile, subnetFile(netConf, options.host, lease, external), inner);
-      logger.info('ready', { subnet: leaseText(lease), file: options.subnetFile });
+      logger.info('ready', { subnet: leaseKey(lease.subnets), file: options.subnetFile });
       await parts.onReady();
     },
   ]);
@@ -213,7 +213,7 @@ async function openCloudNode(
 
 /** What the backend does in this node's kernel; undefined for clouds and alloc. */
 function backendOf(netConf: NetConf): HostBackend | undefined {
-  return backendTypes.find(({ name }) => name === netConf.backend.type)?.host;
+  return backendTypeNamed(netConf.backend.type)?.host;
 }
 
 function keeperOptions(parts: AgentParts) {

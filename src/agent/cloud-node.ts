@@ -6,13 +6,13 @@ import type { LeaseStore } from '../../lease/lease-store.ts';
 import type { OwnershipStore } from '../../lease/ownership-store.ts';
 import type { CloudProvider, MachineIdentity, NextHop, RouteTable, TableSelector } from '../../providers/provider.ts';
 import { backoffMs, type Clock, type Random } from '../core/clock.ts';
-import { errorMessage, FlannelVpcError, isFlannelVpcError } from '../core/errors.ts';
+import { FlannelVpcError, isFinalError, isFlannelVpcError } from '../core/errors.ts';
 import { families, formatIp, type Ip, type PerFamily, sameIp } from '../core/ip.ts';
 import type { Logger } from '../core/log.ts';
-import { createRepeatGate } from '../repeats.ts';
 import { holderName, ownRoutes } from '../routing/desired.ts';
 import type { RouteNetworks } from '../routing/networks.ts';
 import { createRouteReconciler, type PassResult, type RouteReconciler } from '../routing/reconciler.ts';
+import { untilItWorks } from './until-it-works.ts';
 
 export interface CloudNodeOptions {
   readonly provider: CloudProvider;
@@ -59,20 +59,16 @@ export async function identifyMachine(
   onWaiting: (reason: string) => void,
   signal: AbortSignal,
 ): Promise<MachineIdentity> {
-  const gate = createRepeatGate({ logger, clock });
-  for (let attempt = 0; ; attempt++) {
-    try {
-      const identity = await provider.identify(signal);
-      gate.recovered('the metadata server answers now');
-      return identity;
-    } catch (error) {
-      signal.throwIfAborted();
-      if (isFlannelVpcError(error) && error.retry === 'never') throw error;
-      gate.failed('error', 'cannot learn from the cloud who this machine is', error);
-      onWaiting(errorMessage(error));
-      await clock.sleep(backoffMs(attempt, identifyRetryMs.base, identifyRetryMs.max, random), signal);
-    }
-  }
+  return await untilItWorks(
+    {
+      ...{ logger, clock, onWaiting, isFinal: isFinalError },
+      failing: 'cannot learn from the cloud who this machine is',
+      recovered: 'the metadata server answers now',
+      pauseMs: (_, attempt) => backoffMs(attempt, identifyRetryMs.base, identifyRetryMs.max, random),
+    },
+    () => provider.identify(signal),
+    signal,
+  );
 }
 
 /** Joins what the metadata server and the kernel say. Asks nobody. */

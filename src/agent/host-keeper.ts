@@ -2,11 +2,11 @@
 
 import type { Host, HostState, SubnetFile } from '../../host/host.ts';
 import { backoffMs, type Clock, type Random } from '../core/clock.ts';
-import { errorMessage } from '../core/errors.ts';
 import type { Logger } from '../core/log.ts';
 import type { Readiness } from '../health/status.ts';
 import type { AgentMetrics } from '../metrics.ts';
 import { createRepeatGate } from '../repeats.ts';
+import { untilItWorks } from './until-it-works.ts';
 
 export interface HostKeeperOptions {
   readonly host: Host;
@@ -21,7 +21,7 @@ const retryMs = { base: 500, max: 30_000 };
 
 /** Applies the state until it works: what fails is said once, and keeps the node from being ready. */
 export async function establishHost(options: HostKeeperOptions, state: HostState, signal: AbortSignal): Promise<void> {
-  await untilItWorks(options, 'host', 'cannot set up this host', signal, async () => {
+  await establish(options, 'host', 'cannot set up this host', signal, async () => {
     const { changes } = await options.host.apply(state, 'start', signal);
     options.metrics?.hostChanges.inc(changes.length);
     if (changes.length > 0) options.logger.info('host set up', { changes });
@@ -35,7 +35,7 @@ export async function publishSubnetFile(
   file: SubnetFile,
   signal: AbortSignal,
 ): Promise<void> {
-  await untilItWorks(
+  await establish(
     options,
     'subnet-file',
     `cannot write ${path}; make its folder writable, or name another file with --subnet-file`,
@@ -68,25 +68,24 @@ export async function keepHost(
   }
 }
 
-async function untilItWorks(
+/** Until the part of this host stands; meanwhile the reason is what /readyz says of it. */
+async function establish(
   options: HostKeeperOptions,
   part: string,
-  message: string,
+  failing: string,
   signal: AbortSignal,
   effect: () => Promise<void>,
 ): Promise<void> {
-  const gate = createRepeatGate(options);
-  for (let attempt = 0; ; attempt++) {
-    try {
-      await effect();
-      options.readiness.reached(part);
-      gate.recovered(`${part}: it works now`);
-      return;
-    } catch (error) {
-      signal.throwIfAborted();
-      gate.failed('error', message, error);
-      options.readiness.missing(part, errorMessage(error));
-      await options.clock.sleep(backoffMs(attempt, retryMs.base, retryMs.max, options.random), signal);
-    }
-  }
+  await untilItWorks(
+    {
+      ...options,
+      failing,
+      recovered: `${part}: it works now`,
+      onWaiting: (reason) => options.readiness.missing(part, reason),
+      pauseMs: (_, attempt) => backoffMs(attempt, retryMs.base, retryMs.max, options.random),
+    },
+    effect,
+    signal,
+  );
+  options.readiness.reached(part);
 }

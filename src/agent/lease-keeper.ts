@@ -1,12 +1,13 @@
 /** This node's lease: getting it, prolonging it, and acting at once when it is lost. */
 
-import type { Lease } from '../../lease/lease.ts';
+import { leaseLost } from '../../lease/failures.ts';
+import { leaseKey } from '../../lease/lease-key.ts';
 import type { LeaseRequest, LeaseStore, OwnedLease } from '../../lease/lease-store.ts';
 import { backoffMs, type Clock, jitter, type Random } from '../core/clock.ts';
-import { errorMessage, FlannelVpcError, isFlannelVpcError } from '../core/errors.ts';
-import { formatCidr } from '../core/ip.ts';
+import { isFinalError, isFlannelVpcError } from '../core/errors.ts';
 import type { Logger } from '../core/log.ts';
 import { createRepeatGate } from '../repeats.ts';
+import { untilItWorks } from './until-it-works.ts';
 
 /** flannel's TTL of a lease, seconds. */
 export const leaseTtlSeconds = 86_400;
@@ -32,19 +33,16 @@ export async function acquireLease(
   makeRequest: () => Promise<LeaseRequest>,
   signal: AbortSignal,
 ): Promise<OwnedLease> {
-  const gate = createRepeatGate(options);
-  for (let attempt = 0; ; attempt++) {
-    try {
-      return await options.store.acquire(await makeRequest(), signal);
-    } catch (error) {
-      signal.throwIfAborted();
-      if (isFlannelVpcError(error) && error.retry === 'never') throw error;
-      gate.failed('error', 'failed to acquire lease', error);
-      options.onWaiting(errorMessage(error));
-      await options.clock.sleep(backoffMs(attempt, 1_000, fullRetryMaxMs, options.random), signal);
-      await options.beforeRetry(signal);
-    }
-  }
+  return await untilItWorks(
+    {
+      ...options,
+      failing: 'failed to acquire lease',
+      isFinal: isFinalError,
+      pauseMs: (_, attempt) => backoffMs(attempt, 1_000, fullRetryMaxMs, options.random),
+    },
+    async () => await options.store.acquire(await makeRequest(), signal),
+    signal,
+  );
 }
 
 /**
@@ -106,9 +104,9 @@ async function watchLease(
   signal: AbortSignal,
 ): Promise<void> {
   for await (const event of options.store.watchOwn(current(), signal)) {
-    if (event.kind === 'taken') throw lostTo(current(), event.by);
+    if (event.kind === 'taken') throw leaseLost(current().subnets, { subnets: event.by.subnets, lease: event.by });
     if (event.kind === 'gone') {
-      options.logger.warn('Lease has been revoked; creating it again', { subnet: leaseText(current()) });
+      options.logger.warn('Lease has been revoked; creating it again', { subnet: leaseKey(current().subnets) });
       await renew();
     }
   }
@@ -124,26 +122,14 @@ async function renewUntilItWorks(
     try {
       const renewed = await options.store.renew(lease, signal);
       options.logger.info(renewed.how === 'restored' ? 'lease restored' : 'lease renewed', {
-        subnet: leaseText(renewed),
+        subnet: leaseKey(renewed.subnets),
       });
       return renewed;
     } catch (error) {
       signal.throwIfAborted();
       if (isFlannelVpcError(error, 'LEASE_LOST')) throw error;
-      gate.failed('error', 'Error renewing lease; trying again', error, { subnet: leaseText(lease) });
+      gate.failed('error', 'Error renewing lease; trying again', error, { subnet: leaseKey(lease.subnets) });
       await options.clock.sleep(jitter(renewRetryMs, 0.1, options.random), signal);
     }
   }
-}
-
-function lostTo(lease: Lease, by: Lease): FlannelVpcError {
-  const holder = by.attributes.node?.instanceId ?? 'another host';
-  return new FlannelVpcError('LEASE_LOST', `the lease of ${leaseText(lease)} is held by ${holder} now`, {
-    hint: 'Find out which host should have it. This one keeps its bridge and rules; drain it and start the agent again to lease another subnet.',
-  });
-}
-
-/** A lease's subnets as text for logs and messages. */
-export function leaseText(lease: Pick<Lease, 'subnets'>): string {
-  return [lease.subnets[4], lease.subnets[6]].flatMap((subnet) => (subnet ? [formatCidr(subnet)] : [])).join(',');
 }

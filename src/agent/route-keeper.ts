@@ -9,6 +9,7 @@ import type { AgentMetrics } from '../metrics.ts';
 import { createRepeatGate, errorFields, type RepeatGate } from '../repeats.ts';
 import type { PassResult } from '../routing/reconciler.ts';
 import type { CloudNode, CloudView } from './cloud-node.ts';
+import { untilItWorks } from './until-it-works.ts';
 
 export interface RouteKeeperOptions {
   readonly node: CloudNode;
@@ -30,20 +31,17 @@ export async function lookUntilItWorks(
   options: RouteKeeperOptions & { readonly beforeRetry: (signal: AbortSignal) => Promise<void> },
   signal: AbortSignal,
 ): Promise<CloudView> {
-  const gate = createRepeatGate(options);
-  for (let attempt = 0; ; attempt++) {
-    try {
-      const view = await options.node.look(signal);
-      gate.recovered('the cloud answers as it should now');
-      return view;
-    } catch (error) {
-      signal.throwIfAborted();
-      gate.failed('error', 'cannot write routes yet; no lease is taken until this is mended', error);
-      options.readiness.missing(readinessPart, errorMessage(error));
-      await options.clock.sleep(pauseAfter(error, attempt, options), signal);
-      await options.beforeRetry(signal);
-    }
-  }
+  return await untilItWorks(
+    {
+      ...options,
+      failing: 'cannot write routes yet; no lease is taken until this is mended',
+      recovered: 'the cloud answers as it should now',
+      onWaiting: (reason) => options.readiness.missing(readinessPart, reason),
+      pauseMs: (error, attempt) => pauseAfter(error, attempt, options),
+    },
+    () => options.node.look(signal),
+    signal,
+  );
 }
 
 /** Brings the lease's routes in place, however long it takes. `view` saves the first reads. */

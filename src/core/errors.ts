@@ -104,6 +104,11 @@ export function isFlannelVpcError(error: unknown, code?: ErrorCode): error is Fl
   return error instanceof FlannelVpcError && (code === undefined || error.code === code);
 }
 
+/** True for an error of ours that trying again can't mend. */
+export function isFinalError(error: unknown): boolean {
+  return isFlannelVpcError(error) && error.retry === 'never';
+}
+
 /** Text of anything thrown, for a log line or a wrapped message. */
 export function errorMessage(error: unknown): string {
   return error instanceof Error ? error.message : String(error);

@@ -1,6 +1,12 @@
 /** net-conf's `Backend`: which one, and its own members. */
 import * as z from 'zod';
-import { type BackendType, backendTypes, plannedTypes, refusedTypes } from '../../providers/catalog.ts';
+import {
+  type BackendType,
+  backendTypeNamed,
+  backendTypes,
+  plannedTypes,
+  refusedTypes,
+} from '../../providers/catalog.ts';
 import { type Cidr, formatCidr, parseCidr } from '../core/ip.ts';
 import { nearest } from '../core/suggest.ts';
 import { goKind } from './json-syntax.ts';
@@ -71,7 +77,7 @@ export function readBackend(value: unknown): BackendResult {
     );
   }
   const name = (typeValue ?? '').toLowerCase();
-  const type = backendTypes.find((candidate) => candidate.name === name);
+  const type = backendTypeNamed(name);
   return type ? readOptions(type, object) : failed(unusable(name, typeValue ?? undefined));
 }
 
