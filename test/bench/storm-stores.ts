@@ -1,8 +1,8 @@
 /** A join storm without agents: as many stores in this process, each with a connection of its own, lease at one moment. */
 import { createEtcdStores } from '../../lease/etcd/stores.ts';
 import { leaseKey } from '../../lease/lease-key.ts';
-import { type Cidr, type Ip, parseCidr, parseIp } from '../../src/core/ip.ts';
 import { startEtcd } from '../fabric/etcd.ts';
+import { cidr, ip } from '../support/addresses.ts';
 import { etcdCpu, etcdRequests, requestsSince } from './lab.ts';
 
 export interface StoreStormResult {
@@ -61,16 +61,4 @@ export async function storeStorm(stores: number, { network, first, last }: Storm
   } finally {
     await etcd.stop();
   }
-}
-
-function ip(text: string): Ip {
-  const parsed = parseIp(text);
-  if (!parsed) throw new Error(`no address: ${text}`);
-  return parsed;
-}
-
-function cidr(text: string): Cidr {
-  const parsed = parseCidr(text);
-  if (!parsed) throw new Error(`no network: ${text}`);
-  return parsed;
 }

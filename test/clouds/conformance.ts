@@ -4,7 +4,8 @@
  */
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type { CloudProvider, NextHop, RouteEntry, RouteTable } from '../../providers/provider.ts';
-import { type Cidr, formatCidr, type Ip, parseCidr, parseIp } from '../../src/core/ip.ts';
+import { type Cidr, formatCidr } from '../../src/core/ip.ts';
+import { cidr, ip } from '../support/addresses.ts';
 
 /** A machine of the world under test. */
 export interface ConformanceNode {
@@ -233,16 +234,4 @@ export function describeCloudProvider(name: string, make: () => Promise<Conforma
       await expect(world.provider.identify(aborted)).rejects.toMatchObject({ name: 'AbortError' });
     });
   });
-}
-
-function ip(text: string): Ip {
-  const parsed = parseIp(text);
-  if (!parsed) throw new Error(`${text} is no address`);
-  return parsed;
-}
-
-function cidr(text: string): Cidr {
-  const parsed = parseCidr(text);
-  if (!parsed) throw new Error(`${text} is no CIDR`);
-  return parsed;
 }

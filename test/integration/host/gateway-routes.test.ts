@@ -1,8 +1,7 @@
 /** Routes to peers on a real kernel. */
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
-import type { GatewayRouteState } from '../../../host/host.ts';
-import { type Ip, parseIp } from '../../../src/core/ip.ts';
-import { cidr, createNode, type TestNode } from './node.ts';
+import { routesByEth0 } from '../../support/gateway-routes.ts';
+import { createNode, type TestNode } from './node.ts';
 
 let node: TestNode;
 
@@ -14,27 +13,6 @@ beforeEach(async () => {
 });
 afterEach(() => node.close());
 
-function ip(text: string): Ip {
-  const parsed = parseIp(text);
-  if (!parsed) throw new Error(text);
-  return parsed;
-}
-
-function wanted(...routes: readonly (readonly [string, string])[]): GatewayRouteState {
-  return {
-    device: 'eth0',
-    networks: {
-      4: { network: cidr('10.5.0.0/16'), subnetLength: 24 },
-      6: { network: cidr('fd42::/48'), subnetLength: 64 },
-    },
-    routes: routes.map(([destination, gateway]) => ({
-      destination: cidr(destination),
-      gateway: ip(gateway),
-      device: 'eth0',
-    })),
-  };
-}
-
 const peerRoutes = async (): Promise<readonly string[]> =>
   (await node.sh('ip -4 route show via 192.168.0.0/24; ip -6 route show root fd42::/48'))
     .split('\n')
@@ -42,17 +20,21 @@ const peerRoutes = async (): Promise<readonly string[]> =>
     .filter((line) => line !== '');
 
 test('adds, moves in place and removes, in both families, and does nothing the second time', async () => {
-  const first = wanted(['10.5.1.0/24', '192.168.0.2'], ['10.5.2.0/24', '192.168.0.3'], ['fd42:0:0:1::/64', 'fd77::2']);
+  const first = routesByEth0(
+    ['10.5.1.0/24', '192.168.0.2'],
+    ['10.5.2.0/24', '192.168.0.3'],
+    ['fd42:0:0:1::/64', 'fd77::2'],
+  );
   expect((await node.gatewayRoutes(first)).changes).toHaveLength(3);
   expect((await node.gatewayRoutes(first)).changes).toEqual([]);
-  const second = wanted(['10.5.1.0/24', '192.168.0.9']);
+  const second = routesByEth0(['10.5.1.0/24', '192.168.0.9']);
   expect((await node.gatewayRoutes(second)).changes).toHaveLength(3);
   expect(await peerRoutes()).toEqual(['10.5.1.0/24 via 192.168.0.9 dev eth0']);
 });
 
 test('one peer the kernel refuses keeps no other from its route, and is named', async () => {
   const { changes, refused } = await node.gatewayRoutes(
-    wanted(['10.5.1.0/24', '10.99.0.1'], ['10.5.2.0/24', '192.168.0.3']),
+    routesByEth0(['10.5.1.0/24', '10.99.0.1'], ['10.5.2.0/24', '192.168.0.3']),
   );
   expect(changes).toEqual(['route replace 10.5.2.0/24 via 192.168.0.3 dev eth0']);
   expect(refused).toEqual([
@@ -67,13 +49,13 @@ test('leaves routes of others, the pod network’s too', async () => {
   );
   const before = await peerRoutes();
   expect(before).toHaveLength(3);
-  expect((await node.gatewayRoutes(wanted())).changes).toEqual([]);
+  expect((await node.gatewayRoutes(routesByEth0())).changes).toEqual([]);
   expect(await peerRoutes()).toEqual(before);
 });
 
 test('250 routes take three programs: a read for each family and one batch', async () => {
   const many = Array.from({ length: 250 }, (_, at) => [`10.5.${at}.0/24`, '192.168.0.2'] as const);
-  const { commands, changes } = await node.gatewayRoutes(wanted(...many));
+  const { commands, changes } = await node.gatewayRoutes(routesByEth0(...many));
   expect(changes).toHaveLength(250);
   expect(commands).toHaveLength(3);
 });

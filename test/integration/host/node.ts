@@ -5,8 +5,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { ExternalInterface, GatewayRouteState, HostState, InterfaceSelection } from '../../../host/host.ts';
-import { type Cidr, formatCidr, parseCidr, parseInterfaceAddress } from '../../../src/core/ip.ts';
+import { type Cidr, formatCidr, parseInterfaceAddress } from '../../../src/core/ip.ts';
+import { cidr } from '../../support/addresses.ts';
 import type { Answer, Call } from './driver.ts';
+
+export { cidr } from '../../support/addresses.ts';
 
 export interface NodeOptions {
   /** What `iptables` is on this machine. */
@@ -162,12 +165,6 @@ export const dualStack: HostState['rules']['families'] = {
   4: { network: cidr('10.5.0.0/16'), subnet: cidr('10.5.42.0/24') },
   6: { network: cidr('fd42::/48'), subnet: cidr('fd42:0:0:7::/64') },
 };
-
-export function cidr(text: string): Cidr {
-  const parsed = parseCidr(text);
-  if (!parsed) throw new Error(`not a CIDR: ${text}`);
-  return parsed;
-}
 
 export function address(text: string): NonNullable<ReturnType<typeof parseInterfaceAddress>> {
   const parsed = parseInterfaceAddress(text);

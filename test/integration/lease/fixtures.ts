@@ -2,19 +2,10 @@
 
 import type { LeaseAttributes, NodeIdentity, SubnetRange } from '../../../lease/lease.ts';
 import type { LeaseRequest } from '../../../lease/lease-store.ts';
-import { type Cidr, families, type Ip, type PerFamily, parseCidr, parseIp } from '../../../src/core/ip.ts';
+import { type Cidr, families, type PerFamily } from '../../../src/core/ip.ts';
+import { cidr, ip } from '../../support/addresses.ts';
 
-export function ip(text: string): Ip {
-  const parsed = parseIp(text);
-  if (!parsed) throw new Error(`no address: ${text}`);
-  return parsed;
-}
-
-export function cidr(text: string): Cidr {
-  const parsed = parseCidr(text);
-  if (!parsed) throw new Error(`no network: ${text}`);
-  return parsed;
-}
+export { cidr, ip } from '../../support/addresses.ts';
 
 /** `subnets('10.5.1.0/24', 'fd00:1::/64')`, in any order. */
 export function subnets(...texts: readonly string[]): PerFamily<Cidr> {

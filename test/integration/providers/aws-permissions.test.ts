@@ -4,11 +4,11 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { createProvider } from '../../../providers/aws-vpc/aws-vpc.ts';
 import type { CloudProvider, NextHop } from '../../../providers/provider.ts';
 import { systemClock } from '../../../src/core/clock.ts';
-import { type Cidr, type Ip, parseCidr, parseIp } from '../../../src/core/ip.ts';
 import { silentLogger } from '../../../src/core/log.ts';
 import { type Policy, policySchema } from '../../clouds/aws/iam-policy.ts';
 import { accountId } from '../../clouds/aws/roles.ts';
 import { type AwsInstance, type AwsWorld, createAwsWorld } from '../../clouds/aws/world.ts';
+import { cidr, ip } from '../../support/addresses.ts';
 
 let world: AwsWorld;
 let node: AwsInstance;
@@ -146,16 +146,4 @@ function without(policy: Policy, action: string): Policy {
 
 function signal(): AbortSignal {
   return AbortSignal.timeout(20_000);
-}
-
-function ip(text: string): Ip {
-  const parsed = parseIp(text);
-  if (!parsed) throw new Error(`${text} is no address`);
-  return parsed;
-}
-
-function cidr(text: string): Cidr {
-  const parsed = parseCidr(text);
-  if (!parsed) throw new Error(`${text} is no CIDR`);
-  return parsed;
 }

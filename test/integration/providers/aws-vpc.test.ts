@@ -5,7 +5,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/glob
 import { createProvider } from '../../../providers/aws-vpc/aws-vpc.ts';
 import type { CloudProvider, NextHop, RouteChange, RouteTable } from '../../../providers/provider.ts';
 import { systemClock } from '../../../src/core/clock.ts';
-import { type Cidr, type Ip, parseCidr, parseIp } from '../../../src/core/ip.ts';
+import { parseCidr } from '../../../src/core/ip.ts';
 import { silentLogger } from '../../../src/core/log.ts';
 import { Ec2Refusal, refusals } from '../../clouds/aws/ec2-error.ts';
 import { publishedBucket } from '../../clouds/aws/ec2-traffic.ts';
@@ -15,6 +15,7 @@ import { type LocalStack, startLocalStack } from '../../clouds/aws/localstack.ts
 import type { AwsCredentials } from '../../clouds/aws/roles.ts';
 import { type AwsInstance, type AwsWorld, createAwsWorld } from '../../clouds/aws/world.ts';
 import { describeCloudProvider } from '../../clouds/conformance.ts';
+import { cidr, ip } from '../../support/addresses.ts';
 
 let localstack: LocalStack;
 let world: AwsWorld;
@@ -524,16 +525,4 @@ async function route(destination: string) {
 
 function create(destination: string, nextHop: NextHop): RouteChange {
   return { action: 'create', tableId: world.explicitTableId, destination: cidr(destination), nextHop };
-}
-
-function ip(text: string): Ip {
-  const parsed = parseIp(text);
-  if (!parsed) throw new Error(`${text} is no address`);
-  return parsed;
-}
-
-function cidr(text: string): Cidr {
-  const parsed = parseCidr(text);
-  if (!parsed) throw new Error(`${text} is no CIDR`);
-  return parsed;
 }

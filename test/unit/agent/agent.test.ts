@@ -9,10 +9,11 @@ import { createMemoryCloud, type MemoryCloud } from '../../../providers/memory/m
 import { initialReadiness, runAgent } from '../../../src/agent/agent.ts';
 import { type AgentOptions, parseAgentOptions } from '../../../src/cli/agent-options.ts';
 import { FlannelVpcError } from '../../../src/core/errors.ts';
-import { type Cidr, cidrOf, formatCidr, formatIp, type Ip, parseIp } from '../../../src/core/ip.ts';
+import { type Cidr, cidrOf, formatCidr, formatIp } from '../../../src/core/ip.ts';
 import type { LogFields } from '../../../src/core/log.ts';
 import { createReadiness, type Readiness } from '../../../src/health/status.ts';
 import type { NetConf } from '../../../src/netconf/net-conf.ts';
+import { ip } from '../../support/addresses.ts';
 import { createTestClock, type TestClock } from '../../support/test-clock.ts';
 
 const netConf = JSON.stringify({
@@ -20,12 +21,6 @@ const netConf = JSON.stringify({
   Backend: { Type: 'aws-vpc', RouteTableID: 'rtb-00000001' },
 });
 const subnetPattern = /^10\.244\.\d+\.0\/24$/;
-
-function ip(text: string): Ip {
-  const parsed = parseIp(text);
-  if (!parsed) throw new Error(text);
-  return parsed;
-}
 
 /** What happened, in order: `file`, `host start`, … */
 interface FakeHost extends Host {

@@ -6,24 +6,12 @@ import { createMemoryOwnershipStore } from '../../../lease/memory/ownership-stor
 import { createMemoryWorld } from '../../../lease/memory/world.ts';
 import { createMemoryCloud, type MemoryCloud } from '../../../providers/memory/memory-cloud.ts';
 import { type CloudNode, createCloudNode } from '../../../src/agent/cloud-node.ts';
-import { type Cidr, type Ip, parseCidr, parseIp } from '../../../src/core/ip.ts';
 import { silentLogger } from '../../../src/core/log.ts';
+import { cidr, ip } from '../../support/addresses.ts';
 import { createTestClock } from '../../support/test-clock.ts';
 
 const signal = new AbortController().signal;
 let cloud: MemoryCloud;
-
-function ip(text: string): Ip {
-  const parsed = parseIp(text);
-  if (!parsed) throw new Error(text);
-  return parsed;
-}
-
-function cidr(text: string): Cidr {
-  const parsed = parseCidr(text);
-  if (!parsed) throw new Error(text);
-  return parsed;
-}
 
 beforeEach(() => {
   cloud = createMemoryCloud({

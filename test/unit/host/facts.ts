@@ -1,17 +1,7 @@
 /** Values that several host tests use. */
-import { type Cidr, type Ip, parseCidr, parseIp } from '../../../src/core/ip.ts';
+import { cidr } from '../../support/addresses.ts';
 
-export function cidr(text: string): Cidr {
-  const parsed = parseCidr(text);
-  if (!parsed) throw new Error(`not a CIDR: ${text}`);
-  return parsed;
-}
-
-export function ip(text: string): Ip {
-  const parsed = parseIp(text);
-  if (!parsed) throw new Error(`not an address: ${text}`);
-  return parsed;
-}
+export { cidr, ip } from '../../support/addresses.ts';
 
 export const dualStackFamilies = {
   4: { network: cidr('10.5.0.0/16'), subnet: cidr('10.5.42.0/24') },

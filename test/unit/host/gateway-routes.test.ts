@@ -1,30 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import { planGatewayRoutes } from '../../../host/gateway-routes.ts';
-import type { GatewayRouteState } from '../../../host/host.ts';
 import type { IpRoute } from '../../../host/ip-json.ts';
-import { type Cidr, type Ip, parseCidr, parseIp } from '../../../src/core/ip.ts';
-
-const cidr = (text: string): Cidr => parseCidr(text) ?? fail(text);
-const ip = (text: string): Ip => parseIp(text) ?? fail(text);
-
-function fail(text: string): never {
-  throw new Error(text);
-}
-
-function state(...routes: readonly (readonly [string, string])[]): GatewayRouteState {
-  return {
-    device: 'eth0',
-    networks: {
-      4: { network: cidr('10.5.0.0/16'), subnetLength: 24 },
-      6: { network: cidr('fd42::/48'), subnetLength: 64 },
-    },
-    routes: routes.map(([destination, gateway]) => ({
-      destination: cidr(destination),
-      gateway: ip(gateway),
-      device: 'eth0',
-    })),
-  };
-}
+import { routesByEth0 } from '../../support/gateway-routes.ts';
 
 const via = (dst: string, gateway: string, more: Partial<IpRoute> = {}): IpRoute => ({
   dst,
@@ -35,28 +12,28 @@ const via = (dst: string, gateway: string, more: Partial<IpRoute> = {}): IpRoute
 });
 
 test('adds what is missing, in both families', () => {
-  expect(planGatewayRoutes(state(['10.5.1.0/24', '192.168.0.2'], ['fd42:0:0:1::/64', 'fd77::2']), {})).toEqual([
+  expect(planGatewayRoutes(routesByEth0(['10.5.1.0/24', '192.168.0.2'], ['fd42:0:0:1::/64', 'fd77::2']), {})).toEqual([
     'route replace 10.5.1.0/24 via 192.168.0.2 dev eth0',
     'route replace fd42:0:0:1::/64 via fd77::2 dev eth0',
   ]);
 });
 
 test('leaves what stands', () => {
-  const wanted = state(['10.5.1.0/24', '192.168.0.2'], ['fd42:0:0:1::/64', 'fd77::2']);
+  const wanted = routesByEth0(['10.5.1.0/24', '192.168.0.2'], ['fd42:0:0:1::/64', 'fd77::2']);
   const actual = { 4: [via('10.5.1.0/24', '192.168.0.2')], 6: [via('fd42:0:0:1::/64', 'fd77::2')] };
   expect(planGatewayRoutes(wanted, actual)).toEqual([]);
 });
 
 test('replaces a wrong gateway in place', () => {
   const actual = { 4: [via('10.5.1.0/24', '192.168.0.9')] };
-  expect(planGatewayRoutes(state(['10.5.1.0/24', '192.168.0.2']), actual)).toEqual([
+  expect(planGatewayRoutes(routesByEth0(['10.5.1.0/24', '192.168.0.2']), actual)).toEqual([
     'route replace 10.5.1.0/24 via 192.168.0.2 dev eth0',
   ]);
 });
 
 test('takes out a former peer’s', () => {
   const actual = { 4: [via('10.5.7.0/24', '192.168.0.7')] };
-  expect(planGatewayRoutes(state(), actual)).toEqual(['route del 10.5.7.0/24 via 192.168.0.7 dev eth0']);
+  expect(planGatewayRoutes(routesByEth0(), actual)).toEqual(['route del 10.5.7.0/24 via 192.168.0.7 dev eth0']);
 });
 
 describe('never takes out', () => {
@@ -70,12 +47,12 @@ describe('never takes out', () => {
     ['one with a metric of its own', via('10.5.7.0/24', '192.168.0.7', { metric: 50 })],
     ['a blackhole', { type: 'blackhole', dst: '10.5.7.0/24' }],
   ])('%s', (_, route) => {
-    expect(planGatewayRoutes(state(), { 4: [route] })).toEqual([]);
+    expect(planGatewayRoutes(routesByEth0(), { 4: [route] })).toEqual([]);
   });
 });
 
 test('carrying the plan out leaves nothing to do', () => {
-  const wanted = state(['10.5.1.0/24', '192.168.0.2'], ['10.5.2.0/24', '192.168.0.3']);
+  const wanted = routesByEth0(['10.5.1.0/24', '192.168.0.2'], ['10.5.2.0/24', '192.168.0.3']);
   const before = [via('10.5.2.0/24', '192.168.0.9'), via('10.5.7.0/24', '192.168.0.7')];
   expect(planGatewayRoutes(wanted, { 4: before })).toHaveLength(3);
   const after = [via('10.5.1.0/24', '192.168.0.2'), via('10.5.2.0/24', '192.168.0.3')];

@@ -2,24 +2,15 @@
 import type { Lease, NodeIdentity } from '../../../lease/lease.ts';
 import type { StoredOwnershipRecord } from '../../../lease/ownership-store.ts';
 import type { NextHop, RouteEntry, RouteTable, RouteTarget } from '../../../providers/provider.ts';
-import { type Cidr, formatCidr, type Ip, type PerFamily, parseCidr, parseIp } from '../../../src/core/ip.ts';
+import { type Cidr, formatCidr, type PerFamily, parseCidr } from '../../../src/core/ip.ts';
 import type { DesiredRoute } from '../../../src/routing/desired.ts';
 import { type CidrKey, cidrKey, type RouteNetworks } from '../../../src/routing/networks.ts';
 import { defaultDeletionPolicy, type LeaseEvidence, type PlanInput } from '../../../src/routing/route-plan.ts';
+import { cidr, ip } from '../../support/addresses.ts';
+
+export { cidr, ip } from '../../support/addresses.ts';
 
 export const now = Date.UTC(2026, 0, 1);
-
-export function cidr(text: string): Cidr {
-  const parsed = parseCidr(text);
-  if (!parsed) throw new Error(`no CIDR: ${text}`);
-  return parsed;
-}
-
-export function ip(text: string): Ip {
-  const parsed = parseIp(text);
-  if (!parsed) throw new Error(`no address: ${text}`);
-  return parsed;
-}
 
 export const networks: RouteNetworks = {
   4: { network: cidr('10.244.0.0/20'), subnetLength: 24 },
