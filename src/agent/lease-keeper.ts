@@ -1,10 +1,10 @@
 /** This node's lease: getting it, prolonging it, and acting at once when it is lost. */
 
-import { leaseLost } from '../../lease/failures.ts';
+import type { Lease } from '../../lease/lease.ts';
 import { leaseKey } from '../../lease/lease-key.ts';
 import type { LeaseRequest, LeaseStore, OwnedLease } from '../../lease/lease-store.ts';
 import { backoffMs, type Clock, jitter, type Random } from '../core/clock.ts';
-import { isFinalError, isFlannelVpcError } from '../core/errors.ts';
+import { FlannelVpcError, isFinalError, isFlannelVpcError } from '../core/errors.ts';
 import type { Logger } from '../core/log.ts';
 import { createRepeatGate } from '../repeats.ts';
 import { untilItWorks } from './until-it-works.ts';
@@ -104,7 +104,7 @@ async function watchLease(
   signal: AbortSignal,
 ): Promise<void> {
   for await (const event of options.store.watchOwn(current(), signal)) {
-    if (event.kind === 'taken') throw leaseLost(current().subnets, { subnets: event.by.subnets, lease: event.by });
+    if (event.kind === 'taken') throw lostTo(current(), event.by);
     if (event.kind === 'gone') {
       options.logger.warn('Lease has been revoked; creating it again', { subnet: leaseKey(current().subnets) });
       await renew();
@@ -132,4 +132,11 @@ async function renewUntilItWorks(
       await options.clock.sleep(jitter(renewRetryMs, 0.1, options.random), signal);
     }
   }
+}
+
+function lostTo(lease: Lease, by: Lease): FlannelVpcError {
+  const holder = by.attributes.node?.instanceId ?? 'another host';
+  return new FlannelVpcError('LEASE_LOST', `the lease of ${leaseKey(lease.subnets)} is held by ${holder} now`, {
+    hint: 'Find out which host should have it. This one keeps its bridge and rules; drain it and start the agent again to lease another subnet.',
+  });
 }
