@@ -6,7 +6,7 @@ const transform = {
 };
 
 /** A tier is a folder of test/. tools/test.ts runs them; all but unit inside test/fabric/enter.sh, one file at a time. */
-function tier(name, more) {
+function tier(name, setUp) {
   return {
     displayName: name,
     testEnvironment: 'node',
@@ -15,12 +15,12 @@ function tier(name, more) {
     testMatch: [`<rootDir>/test/${name}/**/*.test.ts`],
     // A built bundle is no module of ours, and jest would look through it.
     modulePathIgnorePatterns: ['<rootDir>/dist/'],
-    ...more,
+    setupFilesAfterEnv: ['<rootDir>/test/support/property-seeds.ts', ...setUp],
   };
 }
 
-const inRig = { setupFilesAfterEnv: ['<rootDir>/test/fabric/rig-setup.ts'] };
+const inRig = ['<rootDir>/test/fabric/rig-setup.ts'];
 
 export default {
-  projects: [tier('unit', {}), tier('integration', inRig), tier('e2e', inRig)],
+  projects: [tier('unit', []), tier('integration', inRig), tier('e2e', inRig)],
 };

@@ -16,7 +16,7 @@ const subnet = /^(10\.244\.([0-9]|1[0-5])\.0\/24|fd00:10:0:[0-9a-f]::\/64|fd00:1
 const partOfNetwork =
   /^(10\.244\.([0-9]|1[0-5])\.\d+\/(2[1-9]|3[0-2])|fd00:10:(0:[0-9a-f])?:.*\/(6[1-9]|[7-9]\d|1[0-2]\d))$/;
 
-const runs = { numRuns: 300 };
+const runs = { numRuns: Number(process.env['PROPERTY_RUNS'] ?? 300) };
 
 /** Holds the property against plans of many worlds. */
 function forAll(check: (input: PlanInput, plan: RoutePlan) => void, world = worlds()): void {
@@ -379,7 +379,10 @@ describe('an agent’s plan', () => {
   it('collects only recorded routes that were its own, or lead nowhere', () => {
     forAll((input, plan) => {
       for (const step of deletions(plan)) {
-        const [found] = standing(input, step).filter(({ target }) => target.id === step.expected.id);
+        // A propagated route to the same next hop may stand beside it; a deletion never meets that one.
+        const [found] = standing(input, step).filter(
+          ({ target, origin }) => target.id === step.expected.id && origin === 'static',
+        );
         const own = [found?.target.id, found?.target.instanceId].some((id) => id === 'eni-a' || id === 'i-a');
         expect(own || found?.state === 'blackhole').toBe(true);
         expect(input.records).toContain(step.record);
