@@ -69,9 +69,12 @@ export type Resolution =
   /** The cloud knows no machine that fits; `reason` says what did not. */
   | { readonly kind: 'unresolved'; readonly reason: string };
 
+/** The life of an instance, in EC2's words. */
+export type InstanceState = 'pending' | 'running' | 'stopping' | 'stopped' | 'shutting-down' | 'terminated';
+
 /** Which tables to read. */
 export interface TableSelector {
-  /** Configured ids; empty means: find those that serve `subnetIds`. */
+  /** Configured ids; empty means: those with `tag`, or else those that serve `subnetIds`. */
   readonly tableIds: readonly string[];
   readonly networkId: string | undefined;
   readonly subnetIds: readonly string[];

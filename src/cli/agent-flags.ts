@@ -1,27 +1,12 @@
 /** flanneld's flags (its `main.go`, 0.28) and ours. */
+import { etcdFlags, logFlags, text, toggle } from './common-flags.ts';
 import type { Flag } from './flag.ts';
 
 const notKubernetes = 'only used with --kube-subnet-mgr, which is not built yet';
 const glog = 'glog has no part here; --log-level does what it was used for';
 
 export const agentFlags: readonly Flag[] = [
-  text(
-    'etcd-endpoints',
-    'http://127.0.0.1:4001,http://127.0.0.1:2379',
-    'comma-separated endpoints of one etcd cluster',
-    'comma-list',
-  ),
-  text('etcd-prefix', '/coreos.com/network', 'prefix of the network in etcd'),
-  text('etcd-keyfile', '', 'key of the client certificate for etcd (PEM file)'),
-  text('etcd-certfile', '', 'client certificate for etcd (PEM file)'),
-  text('etcd-cafile', '', "authorities that etcd's certificate is checked against (PEM file); else the system's"),
-  text('etcd-username', '', 'etcd user'),
-  text(
-    'etcd-password',
-    '',
-    "etcd user's password; better given as FLANNELD_ETCD_PASSWORD, which process lists don't show",
-    'secret',
-  ),
+  ...etcdFlags,
   text('iface', '', 'interface (name or address) to use; repeatable, the first that fits is taken', 'list'),
   text(
     'iface-regex',
@@ -79,26 +64,5 @@ export const agentFlags: readonly Flag[] = [
     ...{ name: 'route-check-interval', kind: 'duration', byDefault: '5m', ours: true, range: [1_000, 86_400_000] },
     help: 'read the route tables this often and repair our routes',
   },
-  {
-    ...{ name: 'log-format', kind: 'choice', byDefault: 'auto', ours: true, choices: ['auto', 'human', 'json'] },
-    help: 'auto is human on a terminal, JSON lines elsewhere',
-  },
-  {
-    ...{
-      name: 'log-level',
-      kind: 'choice',
-      byDefault: 'info',
-      ours: true,
-      choices: ['debug', 'info', 'warn', 'error'],
-    },
-    help: 'least important line that is written',
-  },
+  ...logFlags,
 ];
-
-function text(name: string, byDefault: string, help: string, kind: Flag['kind'] = 'text'): Flag {
-  return { name, kind, byDefault, help };
-}
-
-function toggle(name: string, byDefault: boolean, help: string): Flag {
-  return { name, kind: 'boolean', byDefault: String(byDefault), help };
-}

@@ -1,20 +1,11 @@
 /** The agent's options, from its flags and environment. */
 import { FlannelVpcError } from '../core/errors.ts';
-import { Secret } from '../core/secret.ts';
-import type { LogFormat, LogLevel } from '../logging.ts';
 import { agentFlags } from './agent-flags.ts';
-import { type ParsedFlags, parseFlags } from './parse-flags.ts';
+import { type EtcdOptions, etcdOptions, type LogOptions, logOptions, readFlags } from './flag-reader.ts';
+import { parseFlags } from './parse-flags.ts';
 
 export interface AgentOptions {
-  readonly etcd: {
-    readonly endpoints: readonly string[];
-    readonly prefix: string;
-    readonly keyFile: string;
-    readonly certFile: string;
-    readonly caFile: string;
-    readonly username: string;
-    readonly password: Secret;
-  };
+  readonly etcd: EtcdOptions;
   readonly interfaces: {
     readonly ifaces: readonly string[];
     readonly ifaceRegexes: readonly string[];
@@ -35,7 +26,7 @@ export interface AgentOptions {
   readonly routeCheckIntervalMs: number;
   /** Undefined: no health server. */
   readonly health: { readonly ip: string; readonly port: number } | undefined;
-  readonly log: { readonly format: LogFormat; readonly level: LogLevel };
+  readonly log: LogOptions;
   /** Things to say once logging works: environment variables left out, flags without a meaning. */
   readonly warnings: readonly string[];
   /** Environment values that can't be read; flannel logs these as errors. */
@@ -61,7 +52,7 @@ export interface AgentInput {
 export function parseAgentOptions(input: AgentInput): AgentCommand {
   if (input.argv.some((argument) => /^--?(help|h)$/.test(argument))) return { kind: 'help' };
   const parsed = parseFlags({ ...input, flags: agentFlags });
-  const get = reader(parsed);
+  const get = readFlags(parsed);
   if (get.boolean('version')) return { kind: 'version' };
   if (get.boolean('kube-subnet-mgr')) {
     throw new FlannelVpcError(
@@ -79,15 +70,7 @@ export function parseAgentOptions(input: AgentInput): AgentCommand {
   return {
     kind: 'run',
     options: {
-      etcd: {
-        endpoints: get.list('etcd-endpoints'),
-        prefix: get.text('etcd-prefix'),
-        keyFile: get.text('etcd-keyfile'),
-        certFile: get.text('etcd-certfile'),
-        caFile: get.text('etcd-cafile'),
-        username: get.text('etcd-username'),
-        password: new Secret(get.text('etcd-password')),
-      },
+      etcd: etcdOptions(get),
       interfaces: {
         ifaces: get.list('iface').filter((name) => name !== ''),
         ifaceRegexes: get.list('iface-regex').filter((regex) => regex !== ''),
@@ -106,10 +89,7 @@ export function parseAgentOptions(input: AgentInput): AgentCommand {
       },
       routeCheckIntervalMs: get.number('route-check-interval'),
       health: port === 0 ? undefined : { ip: get.text('healthz-ip'), port },
-      log: {
-        format: get.text('log-format') as LogFormat,
-        level: get.number('v') > 0 ? 'debug' : (get.text('log-level') as LogLevel),
-      },
+      log: { ...logOptions(get), ...(get.number('v') > 0 ? { level: 'debug' as const } : {}) },
       warnings: unused.map((flag) => `--${flag.name} has no effect: ${flag.unused}`),
       environmentProblems: parsed.environmentProblems,
     },
@@ -122,36 +102,4 @@ function checkBridgeName(name: string): void {
   throw new FlannelVpcError('CONFIG_INVALID', `--bridge: ${JSON.stringify(name.slice(0, 64))} is no interface name`, {
     hint: 'Give a name of 1 to 15 characters without slash, colon or blank, such as cni0.',
   });
-}
-
-interface Reader {
-  text(name: string): string;
-  list(name: string): readonly string[];
-  boolean(name: string): boolean;
-  number(name: string): number;
-}
-
-/** Typed reading of values; the flag table decides the types, so a mismatch is a bug. */
-function reader({ values }: ParsedFlags): Reader {
-  const mismatch = (name: string): never => {
-    throw new FlannelVpcError('INTERNAL', `flag ${name} has another type`);
-  };
-  return {
-    text(name) {
-      const value = values.get(name);
-      return typeof value === 'string' ? value : mismatch(name);
-    },
-    list(name) {
-      const value = values.get(name);
-      return Array.isArray(value) ? value : mismatch(name);
-    },
-    boolean(name) {
-      const value = values.get(name);
-      return typeof value === 'boolean' ? value : mismatch(name);
-    },
-    number(name) {
-      const value = values.get(name);
-      return typeof value === 'number' ? value : mismatch(name);
-    },
-  };
 }

@@ -23,6 +23,8 @@ export type ErrorCode =
   | 'SUBNET_IN_USE'
   /** A compare-and-swap lost its race; read again. */
   | 'CONFLICT'
+  /** Another controller leads, or may: nothing more is written. */
+  | 'LEADERSHIP_LOST'
   /** The metadata server does not answer, or refuses. */
   | 'METADATA_UNAVAILABLE'
   | 'THROTTLED'
@@ -66,6 +68,7 @@ const defaultAdvice: Readonly<Record<ErrorCode, RetryAdvice>> = {
   LEASE_LOST: 'never',
   SUBNET_IN_USE: 'backoff',
   CONFLICT: 'now',
+  LEADERSHIP_LOST: 'never',
   METADATA_UNAVAILABLE: 'backoff',
   THROTTLED: 'backoff',
   QUOTA_EXCEEDED: 'slow',
