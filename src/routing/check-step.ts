@@ -22,6 +22,11 @@ export function writeKey(tableId: string, destination: RouteStep['destination'])
   return `${tableId} ${cidrKey(destination)}`;
 }
 
+/** Takes out writes that reads no longer lag behind. */
+export function forgetOldWrites(recent: Map<string, number>, monotonic: number): void {
+  for (const [key, at] of recent) if (monotonic - at >= recentMs) recent.delete(key);
+}
+
 /** Prepares the check of a plan's steps, so that each takes logarithmic time. */
 export function createStepCheck(input: Pick<PlanInput, 'networks' | 'desired' | 'leases'>): StepCheck {
   const { networks, desired, leases } = input;

@@ -18,8 +18,13 @@ export interface DesiredRoute {
   readonly nextHop: NextHop;
   /** Who holds the lease: instance id, else public IP. */
   readonly holder: string;
-  /** Since when it has been wanted, wall clock milliseconds: where a table is nearly full, who waits longest goes first. */
+  /**
+   * Who waits longest, the smaller number, goes first where a table is nearly full: the store's revision of the lease, which outlives
+   * a restart of whoever writes.
+   */
   readonly since?: number | undefined;
+  /** The lease that asks for it. */
+  readonly lease?: LeaseKey | undefined;
 }
 
 /** Why a lease gets no route. Stable words. */
@@ -54,24 +59,24 @@ export interface DesiredRoutes {
 
 /** The routes these leases ask for, and those refused. Each family of a lease stands for itself. Input order does not matter. */
 export function desiredRoutes(input: DesiredInput): DesiredRoutes {
-  const accepted: (DesiredRoute & { readonly lease: LeaseKey })[] = [];
+  const accepted: DesiredRoute[] = [];
   const rejected: RejectedSubnet[] = [];
   for (const lease of input.leases) {
     const key = leaseKey(lease.subnets);
     for (const destination of subnetsOf(lease.subnets)) {
       const judged = judge(input, lease, key, destination);
       if ('reason' in judged) rejected.push({ lease: key, destination, ...judged });
-      else accepted.push({ lease: key, ...judged });
+      else accepted.push(judged);
     }
   }
   const clashes = overlapsAmong(accepted.map((route) => route.destination));
   const routes: DesiredRoute[] = [];
-  for (const { lease, ...route } of accepted.sort((a, b) => compareCidrs(a.destination, b.destination))) {
+  for (const route of accepted.sort((a, b) => compareCidrs(a.destination, b.destination))) {
     const other = clashes.get(route.destination);
     if (other === undefined) routes.push(route);
     else
       rejected.push({
-        lease,
+        lease: route.lease ?? '',
         destination: route.destination,
         code: 'overlap',
         reason: overlapReason(route.destination, other),
@@ -148,7 +153,8 @@ function judge(
       reason: `the lease names instance ${claimed}, but its address belongs to ${nextHop.instanceId}`,
     };
   }
-  return { destination, nextHop, holder: holderName(nextHop, lease.attributes.publicIps) };
+  const holder = holderName(nextHop, lease.attributes.publicIps);
+  return { destination, nextHop, holder, since: Number(lease.revision), lease: key };
 }
 
 /** Every network that shares an address with another, with one it shares with (itself for a repeated one). */

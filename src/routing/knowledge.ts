@@ -1,5 +1,6 @@
 /** What the store says about records and leases, and what was seen of it before. */
 
+import type { Lease, LeaseList } from '../../lease/lease.ts';
 import { subnetsOf } from '../../lease/lease-key.ts';
 import type { LeaseStore } from '../../lease/lease-store.ts';
 import type { OwnershipStore, StoredOwnershipRecord } from '../../lease/ownership-store.ts';
@@ -7,7 +8,7 @@ import type { RouteTable } from '../../providers/provider.ts';
 import { type FlannelVpcError, isFlannelVpcError } from '../core/errors.ts';
 import type { Cidr } from '../core/ip.ts';
 import { createCidrSet } from './cidr-set.ts';
-import type { CidrKey, RouteNetworks } from './networks.ts';
+import { type CidrKey, cidrKey, type RouteNetworks } from './networks.ts';
 import { doubtAboutStore, isCandidate, type Leftover, leftovers } from './plan-removals.ts';
 import type { LeaseEvidence, PlanInput, StorePosition, WriterScope } from './route-plan.ts';
 
@@ -54,22 +55,39 @@ export async function readKnowledge(
   }
   try {
     const [records, list] = await Promise.all([options.ownership.list(signal), options.leases.list(signal)]);
-    const live = list.leases.flatMap((lease) => subnetsOf(lease.subnets));
-    const store: StorePosition = { storeId: list.storeId, revision: list.revision };
-    const leases = { kind: 'known', live, store, remembered: memory.position } as const;
-    if (doubtAboutStore({ leases: { ...leases, absences: memory.absences } })) {
-      // Looks at a store in doubt prove nothing, and none before it count: it may be a restored one that has caught up later.
-      memory.absences = new Map();
-    } else {
-      if (request.resync) countAbsences(memory, candidates, live);
-      memory.position = store;
-    }
-    return { records, leases: { ...leases, absences: memory.absences }, problem: undefined };
+    return { records, leases: weighLeases(memory, { list, candidates, ...request }), problem: undefined };
   } catch (error) {
     signal.throwIfAborted();
     if (!isFlannelVpcError(error)) throw error;
     return unread(`not read: ${error.message}`, error);
   }
+}
+
+/** What a list of leases proves, given what was seen before; `memory` is brought up to date. */
+export function weighLeases(
+  memory: Memory,
+  look: {
+    readonly list: LeaseList;
+    readonly candidates: readonly Leftover[];
+    readonly resync: boolean;
+    /** Leases whose machine the cloud calls terminated: they count as gone. */
+    readonly ended?: readonly Lease[];
+  },
+): LeaseEvidence {
+  const { list, candidates, resync, ended = [] } = look;
+  const over = new Set(ended);
+  const live = list.leases.filter((lease) => !over.has(lease)).flatMap((lease) => subnetsOf(lease.subnets));
+  const store: StorePosition = { storeId: list.storeId, revision: list.revision };
+  const bySubnet = new Map(ended.flatMap((lease) => subnetsOf(lease.subnets).map((cidr) => [cidrKey(cidr), lease])));
+  const leases = { kind: 'known', live, store, remembered: memory.position, ended: bySubnet } as const;
+  if (doubtAboutStore({ leases: { ...leases, absences: memory.absences } })) {
+    // Looks at a store in doubt prove nothing, and none before it count: it may be a restored one that has caught up later.
+    memory.absences = new Map();
+  } else {
+    if (resync) countAbsences(memory, candidates, live);
+    memory.position = store;
+  }
+  return { ...leases, absences: memory.absences };
 }
 
 function unread(reason: string, problem: FlannelVpcError | undefined): Knowledge {

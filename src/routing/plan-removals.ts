@@ -68,7 +68,9 @@ export function planRemovals(
     ...(input.leases.kind === 'known' ? input.leases.live : []),
     ...input.desired.map(({ destination }) => destination),
   ]);
+  const { ended } = input.leases.kind === 'known' ? input.leases : {};
   const steps: RemovalStep[] = [];
+  const suspicious = new Set<RemovalStep>();
   const held: HeldRoute[] = [];
   const foreign: OthersRoute[] = [];
   for (const leftover of leftovers(input, indexOf)) {
@@ -89,10 +91,22 @@ export function planRemovals(
       held.push({ ...base, action: 'delete', code, reason });
       continue;
     }
-    const reason = `its lease is gone; it led to ${targetName(target)} (${entry.state})`;
-    steps.push({ ...base, action: 'delete', record, expected: target, reason });
+    const terminated = isTerminated(input, record, entry);
+    const lease = ended?.get(key);
+    const why = terminated ? `its instance ${record.holder} is terminated` : 'its lease is gone';
+    const reason = `${why}; it led to ${targetName(target)} (${entry.state})`;
+    const step: RemovalStep = {
+      ...base,
+      action: 'delete',
+      record,
+      expected: target,
+      reason,
+      ...(lease && { ended: lease }),
+    };
+    steps.push(step);
+    if (!terminated) suspicious.add(step);
   }
-  const deletions = withoutMassDeletion(input, records, steps);
+  const deletions = withoutMassDeletion(input, records, steps, suspicious);
   return {
     steps: [...deletions.steps, ...forgotten(input, records, indexOf, leased)],
     held: [...held, ...deletions.held],
@@ -132,17 +146,30 @@ function obstacleTo(
   if (isBeingRemoved(record, input.now)) {
     return ['being-removed', `somebody is removing it, until ${record.removingUntil}`];
   }
-  if (input.terminatedInstances.has(entry.target.instanceId ?? entry.target.id)) return undefined;
+  if (isTerminated(input, record, entry)) return undefined;
   const absences = leases.absences.get(key) ?? 0;
   const { requiredAbsences } = input.policy;
   if (absences >= requiredAbsences) return undefined;
   return ['lease-absent-lately', `no lease for it in ${absences} of ${requiredAbsences} looks`];
 }
 
+/**
+ * True for the route of a machine that the cloud calls terminated. Its NIC is gone with it, and a cloud then no longer says whose it
+ * was; so for a route that leads nowhere our record's word counts.
+ */
+function isTerminated(
+  { terminatedInstances }: Pick<PlanInput, 'terminatedInstances'>,
+  { holder }: Pick<StoredOwnershipRecord, 'holder'>,
+  { target, state }: Pick<RouteEntry, 'target' | 'state'>,
+): boolean {
+  if (terminatedInstances.has(target.instanceId ?? target.id)) return true;
+  return state === 'blackhole' && target.instanceId === undefined && terminatedInstances.has(holder);
+}
+
 /** Why the list of leases can't be trusted to show that one is gone. */
 export function doubtAboutStore({ leases }: Pick<PlanInput, 'leases'>): readonly [HoldCode, string] | undefined {
   if (leases.kind === 'unknown') return ['leases-unknown', leases.reason];
-  if (leases.live.length === 0)
+  if (leases.live.length === 0 && !leases.ended?.size)
     return ['lease-list-empty', 'the store lists no lease at all, which a lost store does too'];
   const { store, remembered } = leases;
   if (remembered && remembered.storeId !== store.storeId) {
@@ -159,14 +186,12 @@ export function doubtAboutStore({ leases }: Pick<PlanInput, 'leases'>): readonly
 
 /** Holds all deletions back when there are suspiciously many; what the cloud calls terminated does not count. */
 function withoutMassDeletion(
-  { policy, terminatedInstances, tables, desired }: PlanInput,
+  { policy, tables, desired }: PlanInput,
   records: RecordIndex,
   steps: readonly RemovalStep[],
+  suspicious: ReadonlySet<RemovalStep>,
 ): { readonly steps: readonly RemovalStep[]; readonly held: readonly HeldRoute[] } {
-  const suspicious = steps.filter(
-    (step) => step.action === 'delete' && !terminatedInstances.has(step.expected.instanceId ?? step.expected.id),
-  );
-  const going = new Set(suspicious.map((step) => cidrKey(step.destination))).size;
+  const going = new Set([...suspicious].map((step) => cidrKey(step.destination))).size;
   if (policy.allowMassDelete || going <= policy.massDeleteCount) return { steps, held: [] };
   // With what is yet to be written, or the hold would end by the plan's own writes.
   const recorded = tables.flatMap(({ id }) => [...(records.get(id)?.keys() ?? [])]);
@@ -174,8 +199,8 @@ function withoutMassDeletion(
   if (going <= policy.massDeleteShare * ours) return { steps, held: [] };
   const reason = `${going} of ${ours} destinations would go at once; that waits for a person`;
   return {
-    steps: steps.filter((step) => !suspicious.includes(step)),
-    held: suspicious.map(({ tableId, destination }) => ({
+    steps: steps.filter((step) => !suspicious.has(step)),
+    held: [...suspicious].map(({ tableId, destination }) => ({
       tableId,
       destination,
       action: 'delete',
@@ -193,7 +218,8 @@ function forgotten(
   leased: CidrSet,
 ): readonly RemovalStep[] {
   if (doubtAboutStore(input)) return [];
-  const { networks, scope, now } = input;
+  const { networks, scope, now, leases } = input;
+  const { ended } = leases.kind === 'known' ? leases : {};
   const steps: RemovalStep[] = [];
   for (const table of input.tables) {
     const standing = indexOf(table);
@@ -203,7 +229,8 @@ function forgotten(
       if (!insideNetworks(networks, destination) || isBeingRemoved(record, now) || leased.overlaps(destination))
         continue;
       const reason = `${formatCidr(destination)} is no longer in the table, and no lease asks for it`;
-      steps.push({ action: 'forget', tableId, destination, record, reason });
+      const lease = ended?.get(key);
+      steps.push({ action: 'forget', tableId, destination, record, reason, ...(lease && { ended: lease }) });
     }
   }
   return steps;

@@ -7,11 +7,11 @@ import type { LeaseStore } from '../../lease/lease-store.ts';
 import type { OwnershipStore } from '../../lease/ownership-store.ts';
 import type { CloudProvider, RouteTable, TableSelector } from '../../providers/provider.ts';
 import type { Clock } from '../core/clock.ts';
-import { type FlannelVpcError, isFlannelVpcError } from '../core/errors.ts';
 import type { Logger } from '../core/log.ts';
-import { recentMs, writeKey } from './check-step.ts';
+import { forgetOldWrites } from './check-step.ts';
+import { confirmWrites } from './confirm.ts';
 import type { DesiredRoute } from './desired.ts';
-import { type Execution, type Executor, executePlan } from './execute.ts';
+import { type Executor, executePlan } from './execute.ts';
 import { type Memory, readKnowledge } from './knowledge.ts';
 import type { RouteNetworks } from './networks.ts';
 import { type PassResult, toResult } from './pass-result.ts';
@@ -20,7 +20,6 @@ import {
   type DeletionPolicy,
   defaultDeletionPolicy,
   type PlanInput,
-  type RoutePlan,
   type RouteStep,
   type WriterScope,
 } from './route-plan.ts';
@@ -54,8 +53,6 @@ export interface RouteReconciler {
 
 /** Times to read and plan anew after somebody else wrote at the same time. */
 const maxRounds = 3;
-/** Pauses before each look whether what was written can be seen, milliseconds. EC2 mostly shows it at once. */
-const confirmPausesMs = [0, 500, 1_000, 2_000, 4_000];
 
 export function createRouteReconciler(options: ReconcilerOptions): RouteReconciler {
   const { provider, clock, logger, ownership } = options;
@@ -82,42 +79,11 @@ export function createRouteReconciler(options: ReconcilerOptions): RouteReconcil
         tables = await provider.tables(request.selector, signal);
         continue;
       }
-      const seen = await confirm(request, input, { plan, execution }, signal);
+      const read = (inner: AbortSignal) => provider.tables(request.selector, inner);
+      const seen = await confirmWrites({ clock, read }, input, { plan, execution }, signal);
       return toResult({ plan, execution, ...seen, desired: request.desired, scope: options.scope, done, problem });
     }
   }
 
-  /** Reads until what was written shows, or the pauses are used up. Writes nothing. */
-  async function confirm(
-    { selector }: PassRequest,
-    input: PlanInput,
-    { plan, execution }: { readonly plan: RoutePlan; readonly execution: Execution },
-    signal: AbortSignal,
-  ): Promise<{ readonly seen: RoutePlan; readonly unread?: FlannelVpcError }> {
-    const written = execution.done.filter(({ action }) => action !== 'delete' && action !== 'forget');
-    if (written.length === 0) return { seen: plan };
-    const awaited = new Set(written.map(({ tableId, destination }) => writeKey(tableId, destination)));
-    // Half a move does not show as a route that stands, however long one waits.
-    for (const { step } of execution.failures) if (step) awaited.delete(writeKey(step.tableId, step.destination));
-    let seen = plan;
-    for (const pause of confirmPausesMs) {
-      if (pause > 0) await clock.sleep(pause, signal);
-      try {
-        seen = planRoutes({ ...input, tables: await provider.tables(selector, signal), records: undefined });
-      } catch (error) {
-        signal.throwIfAborted();
-        if (!isFlannelVpcError(error)) throw error;
-        return { seen, unread: error };
-      }
-      const shown = new Set(seen.kept.map(({ tableId, route }) => writeKey(tableId, route.destination)));
-      if ([...awaited].every((key) => shown.has(key))) break;
-    }
-    return { seen };
-  }
-
   return { pass };
-}
-
-function forgetOldWrites(recent: Map<string, number>, monotonic: number): void {
-  for (const [key, at] of recent) if (monotonic - at >= recentMs) recent.delete(key);
 }

@@ -1,5 +1,6 @@
 /** What planning takes and gives: plain data, so that logs, dry runs, tests and the executor read the same thing. */
 
+import type { Lease } from '../../lease/lease.ts';
 import type { StoredOwnershipRecord } from '../../lease/ownership-store.ts';
 import type { NextHop, ProviderCapabilities, RouteTable, RouteTarget } from '../../providers/provider.ts';
 import type { Cidr, Family } from '../core/ip.ts';
@@ -29,8 +30,10 @@ export type LeaseEvidence =
   | { readonly kind: 'unknown'; readonly reason: string }
   | {
       readonly kind: 'known';
-      /** The subnets of every lease in the store, those that get no route among them. */
+      /** The subnets of every lease in the store, those that get no route among them, but not those of `ended`. */
       readonly live: readonly Cidr[];
+      /** Leases whose machine the cloud calls terminated, by each of their subnets: they hold nothing any more. */
+      readonly ended?: ReadonlyMap<CidrKey, Lease> | undefined;
       /** Identity and revision of the store that this list is true at. */
       readonly store: StorePosition;
       /** The last position acted on before; undefined at the first look. */
@@ -71,7 +74,7 @@ export interface PlanInput {
   /** This network's ownership records, or undefined when they were not read: then nothing is deleted. */
   readonly records: readonly StoredOwnershipRecord[] | undefined;
   readonly leases: LeaseEvidence;
-  /** Instances the cloud itself says are terminated. Stopped ones don't belong here. */
+  /** Instances the cloud itself says are terminated, or are being so. Stopped ones don't belong here. */
   readonly terminatedInstances: ReadonlySet<string>;
   readonly policy: DeletionPolicy;
   readonly capabilities: Pick<ProviderCapabilities, 'replacesInPlace' | 'coexistingRoutes'>;
@@ -95,7 +98,11 @@ export type WriteStep = StepBase & { readonly nextHop: NextHop; readonly holder:
   );
 
 /** A change for a lease that is gone. The executor goes through the record's removal, which looks for the lease again. */
-export type RemovalStep = StepBase & { readonly record: StoredOwnershipRecord } & (
+export type RemovalStep = StepBase & {
+  readonly record: StoredOwnershipRecord;
+  /** The lease that does not count, since its machine is terminated; the removal holds only while it is this very one. */
+  readonly ended?: Lease | undefined;
+} & (
     | { readonly action: 'delete'; readonly expected: RouteTarget }
     /** The route is gone already; only its record is left. */
     | { readonly action: 'forget' }
