@@ -192,7 +192,7 @@ async function getLease(
 }
 
 async function openCloudNode(
-  { provider, tableIds }: OpenCloud,
+  { provider, tableIds, tag }: OpenCloud,
   netConf: NetConf,
   external: ExternalInterface,
   parts: AgentParts,
@@ -206,7 +206,8 @@ async function openCloudNode(
   );
   parts.readiness.reached('cloud');
   const { instanceId, zone } = identity;
-  const node = createCloudNode({ ...parts, provider, networks: netConf.ranges, tableIds }, identity, external);
+  const networks = netConf.ranges;
+  const node = createCloudNode({ ...parts, provider, networks, tableIds, tag }, identity, external);
   parts.logger.info('this machine', { instance: instanceId, zone, nic: node.nicId });
   return node;
 }

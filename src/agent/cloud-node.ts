@@ -4,7 +4,14 @@ import type { ExternalInterface } from '../../host/host.ts';
 import type { Lease } from '../../lease/lease.ts';
 import type { LeaseStore } from '../../lease/lease-store.ts';
 import type { OwnershipStore } from '../../lease/ownership-store.ts';
-import type { CloudProvider, MachineIdentity, NextHop, RouteTable, TableSelector } from '../../providers/provider.ts';
+import type {
+  CloudProvider,
+  MachineIdentity,
+  NextHop,
+  RouteTable,
+  TableSelector,
+  TableTag,
+} from '../../providers/provider.ts';
 import { backoffMs, type Clock, type Random } from '../core/clock.ts';
 import { FlannelVpcError, isFinalError, isFlannelVpcError } from '../core/errors.ts';
 import { families, formatIp, type Ip, type PerFamily, sameIp } from '../core/ip.ts';
@@ -16,8 +23,9 @@ import { untilItWorks } from './until-it-works.ts';
 
 export interface CloudNodeOptions {
   readonly provider: CloudProvider;
-  /** Configured table ids; empty: those that serve this node's subnet. */
+  /** Configured table ids; empty: those with the tag, or else those that serve this node's subnet. */
   readonly tableIds: readonly string[];
+  readonly tag?: TableTag | undefined;
   readonly networks: RouteNetworks;
   readonly leases: Pick<LeaseStore, 'list'>;
   readonly ownership: OwnershipStore;
@@ -86,6 +94,7 @@ export function createCloudNode(
     options.tableIds.length > 0 || nic?.subnetId !== undefined
       ? {
           tableIds: options.tableIds,
+          tag: options.tag,
           networkId: nic?.networkId,
           subnetIds: nic?.subnetId === undefined ? [] : [nic.subnetId],
         }
@@ -118,6 +127,7 @@ export function createCloudNode(
     if (selector) return selector;
     return {
       tableIds: [],
+      tag: options.tag,
       networkId: nextHop.networkId,
       subnetIds: nextHop.subnetId === undefined ? [] : [nextHop.subnetId],
     };

@@ -198,6 +198,11 @@ describe('Backend', () => {
     [{ Type: 'aws-vpc', RouteTableID: 5 }, 'Backend.RouteTableID'],
     [{ Type: 'aws-vpc', RouteTableID: 'tgw-1' }, 'Backend.RouteTableID'],
     [{ Type: 'aws-vpc', RouteTableID: ['rtb-0123456789abcdef0', 'x'] }, 'Backend.RouteTableID'],
+    [{ Type: 'aws-vpc', RouteTableTag: 'no-value' }, 'Backend.RouteTableTag'],
+    [{ Type: 'aws-vpc', RouteTableTag: 'key=' }, 'Backend.RouteTableTag'],
+    [{ Type: 'aws-vpc', RouteTableTag: 'key=prod*' }, 'Backend.RouteTableTag'],
+    [{ Type: 'aws-vpc', RouteTableTag: ['a=b'] }, 'Backend.RouteTableTag'],
+    [{ Type: 'aws-vpc', RouteTableTag: 'a=b', RouteTableID: 'rtb-01234567' }, 'Backend.RouteTableTag'],
     [{ Type: 'aws-vpc', Writer: 'both' }, 'Backend.Writer'],
     [{ Type: 'alloc', NonMasqueradeCIDRs: ['10.0.0.0'] }, 'Backend.NonMasqueradeCIDRs'],
   ])('%j is waited for', (backend, field) => {
@@ -216,6 +221,23 @@ describe('Backend', () => {
   ])('RouteTableID %j', (routeTableID, routeTableIds) => {
     const netConf = accepted({ Network: '10.5.0.0/16', backend: { type: 'aws-vpc', routetableid: routeTableID } });
     expect(netConf.backend.config).toEqual({ routeTableIds });
+  });
+
+  test.each([
+    ['kubernetes.io/cluster/prod=owned', { key: 'kubernetes.io/cluster/prod', value: 'owned' }],
+    ['a=b=c', { key: 'a', value: 'b=c' }],
+    ['', undefined],
+    [null, undefined],
+  ])('RouteTableTag %j', (text, routeTableTag) => {
+    const netConf = accepted({ Network: '10.5.0.0/16', Backend: { Type: 'aws-vpc', routeTableTag: text } });
+    expect(netConf.backend.config).toEqual({ routeTableIds: [], routeTableTag });
+  });
+
+  test('what RouteTableTag may be is said, and that it does not go with RouteTableID', () => {
+    const messageOf = (backend: object) => refused(withBackend({ Type: 'aws-vpc', ...backend }))[0]?.message;
+    expect(messageOf({ RouteTableTag: 7 })).toMatch(/found 7.*allowed: a tag as "key=value"/);
+    expect(messageOf({ RouteTableTag: 'a=*' })).toMatch(/allowed: a tag as "key=value".*without \*/);
+    expect(messageOf({ RouteTableTag: 'a=b', RouteTableID: 'rtb-01234567' })).toMatch(/no tag beside RouteTableID/);
   });
 
   test('NonMasqueradeCIDRs', () => {
