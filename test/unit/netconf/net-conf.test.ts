@@ -173,6 +173,15 @@ describe('refused with the text flannel has for it', () => {
 describe('Backend', () => {
   const withBackend = (Backend: unknown): string => JSON.stringify({ Network: '10.5.0.0/16', Backend });
 
+  test.each(['aws-vpc', 'alloc', 'host-gw'])('%s may name a controller as the writer', (Type) => {
+    const parsed = parseNetConf(withBackend({ Type, Writer: 'controller' }));
+    expect(parsed).toMatchObject({
+      ok: true,
+      netConf: { backend: { type: Type, writer: 'controller' } },
+      warnings: [],
+    });
+  });
+
   test.each([
     [undefined, 'Backend', /which to flannel means udp.*for example \{"Network"/],
     [{}, 'Backend.Type', /unknown backend type: none is named.*"aws-vpc", "alloc"/],
@@ -185,7 +194,6 @@ describe('Backend', () => {
       'Backend.Type',
       /unknown backend type: aws-vcp, did you mean aws-vpc\? .*allowed: "aws-vpc", "alloc"/,
     ],
-    [{ Type: 'aws-vpc', Writer: 'controller' }, 'Backend.Writer', /no controller yet/],
   ])('%j ends the agent', (backend, field, message) => {
     const [found] = refused(withBackend(backend));
     expect(found).toMatchObject({ field, severity: 'exit' });
