@@ -11,7 +11,7 @@ export interface LeaseAdmin {
   /**
    * Pins a subnet: a lease without an end. One that stands keeps its value and loses its TTL; a free one is made with these attributes.
    *
-   * @returns the reservation. @throws CONFLICT where the subnet overlaps another lease, or is somebody else's than the attributes say.
+   * @returns the reservation. @throws NOT_FOUND for a free subnet without attributes. @throws CONFLICT where the subnet overlaps another lease, or is somebody else's than the attributes say.
    */
   reserve(subnets: PerFamily<Cidr>, attributes: LeaseAttributes | undefined, signal: AbortSignal): Promise<Lease>;
 

@@ -96,6 +96,12 @@ export interface LeaseStore {
   /** All leases, read at one revision. Keys and values that do not parse are skipped and logged once each. */
   list(signal: AbortSignal): Promise<LeaseList>;
 
+  /**
+   * Up to `limit` leases that follow this one in the store's own order of keys, beginning again after the last; never this one.
+   * Costs two reads at most, bounded by the limit: how thousands of nodes find a few peers each.
+   */
+  neighbours(after: PerFamily<Cidr>, limit: number, signal: AbortSignal): Promise<readonly Lease[]>;
+
   /** All leases and their changes, until the signal fires. */
   watch(signal: AbortSignal): AsyncIterable<LeaseWatchEvent>;
 

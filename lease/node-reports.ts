@@ -16,7 +16,12 @@ export interface NodeReport {
 
 /** Same promises and errors as `LeaseStore`. */
 export interface NodeReportStore {
-  /** Stores the report beside the lease, on the lease's own TTL. Puts nothing where an equal one stands, `since` aside. */
+  /**
+   * Stores the report beside the lease, on the lease's own TTL. Puts nothing where an equal one stands, `since` aside. To be called
+   * again after the lease was made again: the report has ended with the former one.
+   *
+   * @throws LEASE_LOST when somebody else holds the lease, CONFLICT while nobody does.
+   */
   publish(lease: OwnedLease, report: NodeReport, signal: AbortSignal): Promise<void>;
   /** All reports; what does not parse is left out. */
   list(signal: AbortSignal): Promise<ReadonlyMap<LeaseKey, NodeReport>>;

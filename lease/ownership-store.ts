@@ -3,6 +3,8 @@
  * stored by compare-and-swap; nothing without a record (or the cloud's own mark) is ever collected.
  */
 import type { Cidr } from '../src/core/ip.ts';
+import type { Leadership } from './election.ts';
+import type { Lease } from './lease.ts';
 
 export interface OwnershipRecord {
   readonly tableId: string;
@@ -46,14 +48,23 @@ export interface OwnershipStore {
    * Marks a record as being removed until `until` (wall clock, milliseconds), only if it is unchanged and no lease for its
    * destination exists at that moment; both are checked in the one transaction.
    *
+   * `ended` is a lease whose machine is terminated: it alone is no obstacle, and only while it is exactly as given (`revision`).
+   *
    * @returns the marked record, or undefined when somebody was faster or a lease is there again: leave the route alone.
    */
   beginRemoval(
     record: StoredOwnershipRecord,
     until: number,
     signal: AbortSignal,
+    ended?: Lease,
   ): Promise<StoredOwnershipRecord | undefined>;
 
   /** Forgets a record after its route is gone, if it is still as `beginRemoval` left it. */
   finishRemoval(record: StoredOwnershipRecord, signal: AbortSignal): Promise<void>;
+
+  /**
+   * The same records, written only while this leadership stands in the store: each write then throws LEADERSHIP_LOST, and changes
+   * nothing, once another one leads or nobody does.
+   */
+  fenced(leadership: Pick<Leadership, 'token'>): OwnershipStore;
 }

@@ -14,7 +14,7 @@ import { type Cidr, cidrOf, formatIp, networkAddress, type PerFamily } from '../
 import { netConfChanged } from '../failures.ts';
 import { subnetsOf } from '../lease-key.ts';
 import type { EntryList, LeaseEntry } from './entries.ts';
-import { cidrKeyPart, type EtcdKeys, leaseKeyOf, subnetKeyPart } from './keys.ts';
+import { claimKeyOf, type EtcdKeys, leaseKeyOf, subnetKeyPart } from './keys.ts';
 import {
   deleteOp,
   ifNothingNew,
@@ -33,7 +33,7 @@ export interface ClaimRequest<C extends { readonly subnets: PerFamily<Cidr> }> {
   /** Best first; at least one. */
   readonly candidates: readonly C[];
   readonly value: string;
-  /** The etcd lease to live on. */
+  /** The etcd lease to live on; '0' for a reservation, which never ends. */
   readonly etcdLease: string;
   /** What the candidates were chosen from. */
   readonly list: EntryList;
@@ -89,8 +89,9 @@ function claimTransaction(keys: EtcdKeys, request: ClaimRequest<{ readonly subne
   }, elseRead);
   return {
     compare: [
-      // A copy of this very transaction may have been carried out before, its answer lost.
-      ...candidates.map(({ subnets }) => unlessOn(leaseKeyOf(keys, subnets), etcdLease)),
+      // A copy of this very transaction may have been carried out before, its answer lost. Without an etcd lease nothing tells the
+      // copy from others (nor from nothing); it then loses, and finds its own reservation in the list.
+      ...(etcdLease === '0' ? [] : candidates.map(({ subnets }) => unlessOn(leaseKeyOf(keys, subnets), etcdLease))),
       ...removes.map((entry) => ifNothingPut(oneKey(entry.key), list.revision)),
       ...(netConfRevision === undefined ? [] : [ifUnchanged(keys.config, netConfRevision)]),
     ],
@@ -137,8 +138,4 @@ function rangeAround(keys: EtcdKeys, subnet: Cidr): KeyRange {
   if (subnet.family === 6 || subnet.length < 24) return prefixRange(keys.subnets);
   const text = formatIp(networkAddress(subnet));
   return prefixRange(`${keys.subnets}${text.slice(0, text.lastIndexOf('.') + 1)}`);
-}
-
-function claimKeyOf(keys: EtcdKeys, subnet: Cidr): string {
-  return `${keys.claims}${cidrKeyPart(subnet)}`;
 }

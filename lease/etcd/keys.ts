@@ -16,6 +16,10 @@ export interface EtcdKeys {
   readonly claims: string;
   /** Folder of the records of our routes. */
   readonly routes: string;
+  /** Folder of what nodes say of themselves. */
+  readonly nodes: string;
+  /** Who leads among the controllers. */
+  readonly leader: string;
 }
 
 /** Joins like a path: no double and no trailing slashes. */
@@ -27,6 +31,8 @@ export function createEtcdKeys(prefix: string): EtcdKeys {
     subnets: `${clean}/subnets/`,
     claims: `${clean}/flannel-vpc/claims/`,
     routes: `${clean}/flannel-vpc/routes/`,
+    nodes: `${clean}/flannel-vpc/nodes/`,
+    leader: `${clean}/flannel-vpc/leader`,
   };
 }
 
@@ -47,6 +53,16 @@ export function subnetKeyPart(subnets: PerFamily<Cidr>): string {
 /** The key of the lease of these subnets. */
 export function leaseKeyOf(keys: EtcdKeys, subnets: PerFamily<Cidr>): string {
   return `${keys.subnets}${subnetKeyPart(subnets)}`;
+}
+
+/** The key that says which lease took this IPv6 subnet: see `claim.ts`. */
+export function claimKeyOf(keys: EtcdKeys, subnet: Cidr): string {
+  return `${keys.claims}${cidrKeyPart(subnet)}`;
+}
+
+/** The key of what the node that holds these subnets says of itself. */
+export function reportKeyOf(keys: EtcdKeys, subnets: PerFamily<Cidr>): string {
+  return `${keys.nodes}${subnetKeyPart(subnets)}`;
 }
 
 /** flannel's expression (`subnetRegex`), not anchored at the left either, so that both read the same keys as leases. */

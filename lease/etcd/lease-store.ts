@@ -4,9 +4,11 @@ import type { LeaseStore } from '../lease-store.ts';
 import { acquireLease, listEntries } from './acquire.ts';
 import { createGrantPool, type HoldingParts } from './holding.ts';
 import { leaseKeyOf } from './keys.ts';
-import { deleteOp, ifAbsent, oneKey } from './operations.ts';
+import { neighboursOf } from './neighbours.ts';
+import { ifAbsent, oneKey } from './operations.ts';
 import type { EtcdParts } from './parts.ts';
 import { renewLease } from './renew.ts';
+import { endLeaseOps } from './standing.ts';
 import { toLeaseList, type WatchAllOptions, watchAllLeases, watchOwnLease } from './watches.ts';
 
 /** The lease store over a connection that is there. */
@@ -24,11 +26,12 @@ export function createEtcdLeaseStore(shared: EtcdParts, options: WatchAllOptions
     renew: (lease, signal) => renewLease(parts, lease, signal),
     watchOwn: (lease, signal) => watchOwnLease(parts, lease, signal),
     list: async (signal) => toLeaseList(await listEntries(parts, signal)),
+    neighbours: (after, limit, signal) => neighboursOf(parts, after, limit, signal),
     watch: (signal) => watchAllLeases(parts, options, signal),
     async release(subnets, signal) {
       const key = leaseKeyOf(keys, subnets);
       const answer = await client.txn(
-        { compare: [ifAbsent(oneKey(key))], failure: [deleteOp(key)] },
+        { compare: [ifAbsent(oneKey(key))], failure: [...endLeaseOps(keys, subnets)] },
         `release ${leaseKey(subnets)}`,
         signal,
       );

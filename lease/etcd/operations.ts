@@ -29,8 +29,30 @@ export function deleteOp(key: string): IRequestOp {
   return { request_delete_range: oneKey(key) };
 }
 
+/** Deletes the key if it still has this value. */
+export function deleteIfOp(key: string, value: string): IRequestOp {
+  const same: ICompare = { ...oneKey(key), target: 'Value', result: 'Equal', value: Buffer.from(value) };
+  return { request_txn: { compare: [same], success: [deleteOp(key)], failure: [] } };
+}
+
 export function readOp(range: IRangeRequest): IRequestOp {
   return { request_range: range };
+}
+
+/** All keys of the folder that come after the key, in byte order. */
+export function rangeAfter(prefix: string, key: string): KeyRange {
+  const { range_end } = prefixRange(prefix);
+  return { key: Buffer.from(`${key}\0`), ...(range_end ? { range_end } : {}) };
+}
+
+/** All keys of the folder that come before the key. */
+export function rangeBefore(prefix: string, key: string): KeyRange {
+  return { key: Buffer.from(prefix), range_end: Buffer.from(key) };
+}
+
+/** Holds while the key is the one made at this revision, however often it was put over since. */
+export function ifMadeAt(key: string, createRevision: string): ICompare {
+  return { ...oneKey(key), target: 'Create', result: 'Equal', create_revision: createRevision };
 }
 
 /** Holds when the key is still as it was read. */

@@ -6,10 +6,24 @@ import type { ICompare } from 'etcd3';
 import { backoffMs } from '../../src/core/clock.ts';
 import { FlannelVpcError } from '../../src/core/errors.ts';
 import { type Cidr, formatCidr, sameCidr } from '../../src/core/ip.ts';
+import type { Lease } from '../lease.ts';
 import type { ClaimResult, OwnershipRecord, OwnershipStore, StoredOwnershipRecord } from '../ownership-store.ts';
 import { listEntries } from './acquire.ts';
+import type { EtcdClient } from './client.ts';
+import { fencedTransactions } from './fence.ts';
 import { leaseKeyOf } from './keys.ts';
-import { deleteOp, ifAbsent, ifNothingNew, ifUnchanged, oneKey, prefixRange, putOp, readOp } from './operations.ts';
+import {
+  deleteOp,
+  ifAbsent,
+  ifNothingNew,
+  ifUnchanged,
+  oneKey,
+  prefixRange,
+  putOp,
+  rangeAfter,
+  rangeBefore,
+  readOp,
+} from './operations.ts';
 import { encodeRecord, readRecord, recordKey } from './ownership-record.ts';
 import type { EtcdParts } from './parts.ts';
 
@@ -24,8 +38,11 @@ interface Standing {
   readonly record: StoredOwnershipRecord | undefined;
 }
 
-/** The record store over a connection that is there. */
-export function createEtcdOwnershipStore(parts: EtcdParts): OwnershipStore {
+/** The record store over a connection that is there. `transact` carries every write. */
+export function createEtcdOwnershipStore(
+  parts: EtcdParts,
+  transact: EtcdClient['txn'] = parts.client.txn,
+): OwnershipStore {
   const { client, keys, clock, random } = parts;
 
   /** One transaction where nothing or only equal records stand, two where some are replaced. */
@@ -35,7 +52,7 @@ export function createEtcdOwnershipStore(parts: EtcdParts): OwnershipStore {
       if (tries > 1) await clock.sleep(backoffMs(tries - 2, 20, 1_000, random), signal);
       const writes = records.filter((record) => !stands(found.get(recordKey(keys, record))?.record, record));
       if (writes.length === 0) return { kind: 'claimed', previous: [] };
-      const answer = await client.txn(
+      const answer = await transact(
         {
           compare: records.map((record) => {
             const key = recordKey(keys, record);
@@ -65,17 +82,28 @@ export function createEtcdOwnershipStore(parts: EtcdParts): OwnershipStore {
   }
 
   /**
-   * Compares that hold while no lease of the destination exists; undefined when one does. An IPv6 subnet stands at the end of its
-   * lease's key, where no range finds it: all leases are read, and none may have been made since.
+   * Compares that hold while no lease of the destination exists but the ended one, if that is given and still as it was; undefined
+   * when they can't. An IPv6 subnet stands at the end of its lease's key, where no range finds it: all leases are read, and none may
+   * have been made since.
    */
-  async function comparesForNoLease(destination: Cidr, signal: AbortSignal): Promise<readonly ICompare[] | undefined> {
+  async function comparesForNoLease(
+    destination: Cidr,
+    ended: Lease | undefined,
+    signal: AbortSignal,
+  ): Promise<readonly ICompare[] | undefined> {
+    const endedKey = ended && leaseKeyOf(keys, ended.subnets);
+    const asGiven = ended && endedKey !== undefined ? [ifUnchanged(endedKey, ended.revision)] : [];
     if (destination.family === 4) {
       const lease = leaseKeyOf(keys, { 4: destination });
-      return [ifAbsent(oneKey(lease)), ifAbsent(prefixRange(`${lease}&`))];
+      const dual = `${lease}&`;
+      const alone = endedKey === lease ? [] : [ifAbsent(oneKey(lease))];
+      if (!endedKey?.startsWith(dual)) return [...asGiven, ...alone, ifAbsent(prefixRange(dual))];
+      return [...asGiven, ...alone, ifAbsent(rangeBefore(dual, endedKey)), ifAbsent(rangeAfter(dual, endedKey))];
     }
     const list = await listEntries(parts, signal);
-    const leased = list.entries.some((entry) => entry.subnets[6] && sameCidr(entry.subnets[6], destination));
-    return leased ? undefined : [ifNothingNew(prefixRange(keys.subnets), list.revision)];
+    const others = list.entries.filter((entry) => entry.key !== endedKey);
+    const leased = others.some((entry) => entry.subnets[6] && sameCidr(entry.subnets[6], destination));
+    return leased ? undefined : [...asGiven, ifNothingNew(prefixRange(keys.subnets), list.revision)];
   }
 
   return {
@@ -96,14 +124,14 @@ export function createEtcdOwnershipStore(parts: EtcdParts): OwnershipStore {
         return record ?? [];
       });
     },
-    async beginRemoval(record, until, signal) {
+    async beginRemoval(record, until, signal, ended) {
       const key = recordKey(keys, record);
       const removingUntil = new Date(until).toISOString();
       for (let tries = 0; tries < maxTries; tries++) {
         if (tries > 0) await clock.sleep(backoffMs(tries - 1, 20, 1_000, random), signal);
-        const noLease = await comparesForNoLease(record.destination, signal);
+        const noLease = await comparesForNoLease(record.destination, ended, signal);
         if (!noLease) return undefined;
-        const answer = await client.txn(
+        const answer = await transact(
           {
             compare: [ifUnchanged(key, record.revision), ...noLease],
             success: [putOp(key, encodeRecord({ ...record, removingUntil }), '0')],
@@ -121,12 +149,13 @@ export function createEtcdOwnershipStore(parts: EtcdParts): OwnershipStore {
     },
     async finishRemoval(record, signal) {
       const key = recordKey(keys, record);
-      await client.txn(
-        { compare: [ifUnchanged(key, record.revision)], success: [deleteOp(key)] },
+      await transact(
+        { compare: [ifUnchanged(key, record.revision)], success: [deleteOp(key)], failure: [] },
         `forget the route of ${formatCidr(record.destination)}`,
         signal,
       );
     },
+    fenced: ({ token }) => createEtcdOwnershipStore(parts, fencedTransactions(parts, token)),
   };
 }
 

@@ -1,12 +1,13 @@
-/** Leases and route records in one etcd, over one connection. */
+/** Leases and all that belongs to them in one etcd, over one connection. */
 import { type Clock, type Random, systemClock } from '../../src/core/clock.ts';
 import { type Logger, silentLogger } from '../../src/core/log.ts';
-import type { LeaseStore } from '../lease-store.ts';
-import type { OwnershipStore } from '../ownership-store.ts';
+import type { Stores } from '../stores.ts';
 import { createEtcdClient } from './client.ts';
 import { createEntryReader } from './entries.ts';
 import { createEtcdKeys } from './keys.ts';
+import { createEtcdLeaseAdmin } from './lease-admin.ts';
 import { createEtcdLeaseStore } from './lease-store.ts';
+import { createEtcdNodeReports } from './node-reports.ts';
 import type { EtcdConnectionOptions } from './options.ts';
 import { createEtcdOwnershipStore } from './ownership-store.ts';
 
@@ -22,17 +23,12 @@ export interface EtcdStoreOptions extends EtcdConnectionOptions {
   readonly relistMs?: number;
 }
 
-export interface EtcdStores {
-  readonly leases: LeaseStore;
-  readonly ownership: OwnershipStore;
-  /** Closes the connection of both (as `leases.close` does). What is stored stays. */
-  close(): Promise<void>;
-}
+export type EtcdStores = Stores;
 
 const defaultRelistMs = 10 * 60_000;
 
 /**
- * Makes both stores. Files are read here; nothing is sent before the first call.
+ * Makes the stores. Files are read here; nothing is sent before the first call.
  *
  * @throws CONFIG_INVALID for endpoints or certificate files that can't be used.
  */
@@ -42,5 +38,11 @@ export function createEtcdStores(options: EtcdStoreOptions): EtcdStores {
   const client = createEtcdClient({ ...options, clock, random });
   const parts = { client, keys, clock, random, logger, reader: createEntryReader({ keys, logger }) };
   const leases = createEtcdLeaseStore(parts, { relistMs: options.relistMs ?? defaultRelistMs });
-  return { leases, ownership: createEtcdOwnershipStore(parts), close: () => leases.close() };
+  return {
+    leases,
+    ownership: createEtcdOwnershipStore(parts),
+    reports: createEtcdNodeReports(parts),
+    admin: createEtcdLeaseAdmin(parts),
+    close: () => leases.close(),
+  };
 }

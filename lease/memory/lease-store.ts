@@ -7,7 +7,7 @@ import type { Lease, LeaseAttributes, LeaseKey, LeaseList } from '../lease.ts';
 import { leaseKey, subnetsOverlap } from '../lease-key.ts';
 import type { LeaseRequest, LeaseStore, LeaseWatchEvent, OwnedLease, OwnLeaseEvent } from '../lease-store.ts';
 import { attributesForRewrite, selectLease } from '../selection.ts';
-import type { MemoryWorld } from './world.ts';
+import { compareLeases, enterWorld, type MemoryWorld } from './world.ts';
 
 /** A store of this world; several share its leases. */
 export function createMemoryLeaseStore(world: MemoryWorld): LeaseStore {
@@ -16,10 +16,8 @@ export function createMemoryLeaseStore(world: MemoryWorld): LeaseStore {
   const asked = new Map<LeaseKey, Pick<LeaseRequest, 'attributes' | 'ttlSeconds'>>();
 
   function enter(signal: AbortSignal): void {
-    signal.throwIfAborted();
     closing.signal.throwIfAborted();
-    const outage = world.outage();
-    if (outage) throw outage;
+    enterWorld(world, signal);
   }
 
   /** Writes the value only if it differs, and moves the end. */
@@ -108,6 +106,13 @@ export function createMemoryLeaseStore(world: MemoryWorld): LeaseStore {
     async list(signal) {
       enter(signal);
       return readList();
+    },
+    async neighbours(after, limit, signal) {
+      enter(signal);
+      const leases = readList().leases.filter((lease) => leaseKey(lease.subnets) !== leaseKey(after));
+      const next = leases.findIndex((lease) => compareLeases(lease, { subnets: after }) > 0);
+      const from = next < 0 ? 0 : next;
+      return [...leases.slice(from), ...leases.slice(0, from)].slice(0, Math.max(0, Math.floor(limit)));
     },
     async *watch(signal) {
       let shown: ReadonlyMap<LeaseKey, Lease> | undefined;

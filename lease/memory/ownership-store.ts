@@ -1,26 +1,34 @@
 /** Records of our routes in memory. */
 import { type Cidr, formatCidr, sameCidr } from '../../src/core/ip.ts';
-import { subnetsOf } from '../lease-key.ts';
+import { leadershipLost } from '../failures.ts';
+import type { Lease } from '../lease.ts';
+import { leaseKey, subnetsOf } from '../lease-key.ts';
 import type { OwnershipRecord, OwnershipStore } from '../ownership-store.ts';
-import type { MemoryWorld } from './world.ts';
+import { enterWorld, type MemoryWorld } from './world.ts';
 
-/** A store of this world; several share its records. */
-export function createMemoryOwnershipStore(world: MemoryWorld): OwnershipStore {
+/** A store of this world; several share its records. With a token it writes only while that leadership stands. */
+export function createMemoryOwnershipStore(world: MemoryWorld, token?: string): OwnershipStore {
   const keyOf = ({ destination, tableId }: OwnershipRecord): string => `${formatCidr(destination)} ${tableId}`;
 
-  function enter(signal: AbortSignal): void {
-    signal.throwIfAborted();
-    const outage = world.outage();
-    if (outage) throw outage;
+  function enterToWrite(signal: AbortSignal): void {
+    enterWorld(world, signal);
+    if (token === undefined) return;
+    const leader = world.leader();
+    if (leader?.token !== token) throw leadershipLost(leader ? `${leader.holder} leads now` : 'nobody leads now');
   }
 
-  function isLeased(destination: Cidr): boolean {
-    return world.leases().some(({ lease }) => subnetsOf(lease.subnets).some((subnet) => sameCidr(subnet, destination)));
+  /** True when a lease of the destination exists, the ended one aside; or when that one is not as it was. */
+  function isLeased(destination: Cidr, ended: Lease | undefined): boolean {
+    if (ended && world.lease(ended.subnets)?.lease.revision !== ended.revision) return true;
+    return world
+      .leases()
+      .filter(({ lease }) => !ended || leaseKey(lease.subnets) !== leaseKey(ended.subnets))
+      .some(({ lease }) => subnetsOf(lease.subnets).some((subnet) => sameCidr(subnet, destination)));
   }
 
   return {
     async claim(records, signal) {
-      enter(signal);
+      enterToWrite(signal);
       const standing = records.map((record) => world.records().get(keyOf(record)));
       const until = Math.max(...standing.map((record) => Date.parse(record?.removingUntil ?? '') || 0));
       if (until > world.clock.now()) return { kind: 'removing', until };
@@ -35,18 +43,19 @@ export function createMemoryOwnershipStore(world: MemoryWorld): OwnershipStore {
       return { kind: 'claimed', previous: previous.filter((record) => record !== undefined) };
     },
     async list(signal) {
-      enter(signal);
+      enterWorld(world, signal);
       return [...world.records().values()];
     },
-    async beginRemoval(record, until, signal) {
-      enter(signal);
+    async beginRemoval(record, until, signal, ended) {
+      enterToWrite(signal);
       const unchanged = world.records().get(keyOf(record))?.revision === record.revision;
-      if (!unchanged || isLeased(record.destination)) return undefined;
+      if (!unchanged || isLeased(record.destination, ended)) return undefined;
       return world.putRecord(keyOf(record), { ...record, removingUntil: new Date(until).toISOString() });
     },
     async finishRemoval(record, signal) {
-      enter(signal);
+      enterToWrite(signal);
       if (world.records().get(keyOf(record))?.revision === record.revision) world.deleteRecord(keyOf(record));
     },
+    fenced: (leadership) => createMemoryOwnershipStore(world, leadership.token),
   };
 }

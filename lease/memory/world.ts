@@ -6,9 +6,11 @@
 import type { Clock } from '../../src/core/clock.ts';
 import { FlannelVpcError } from '../../src/core/errors.ts';
 import { type Cidr, compareCidrs, type PerFamily } from '../../src/core/ip.ts';
+import type { LeaderInfo } from '../election.ts';
 import type { Lease, LeaseAttributes, LeaseKey } from '../lease.ts';
 import { leaseKey, subnetsOf } from '../lease-key.ts';
 import type { NetConfDocument } from '../lease-store.ts';
+import type { NodeReport } from '../node-reports.ts';
 import type { StoredOwnershipRecord } from '../ownership-store.ts';
 
 /** A lease and when it ends, wall-clock milliseconds; undefined for a reservation. */
@@ -17,13 +19,21 @@ export interface MemoryLease {
   readonly expiresAt: number | undefined;
 }
 
+/** The election's key: its token is the revision it was made at. */
+export interface MemoryLeader extends LeaderInfo {
+  readonly token: string;
+  /** Monotonic milliseconds. */
+  readonly expiresAt: number;
+}
+
 export interface MemoryWorld {
   readonly clock: Clock;
   readonly storeId: string;
   /** Goes up with every change: unchanged means that nothing was put. */
   readonly revision: string;
   netConf(): NetConfDocument | undefined;
-  setNetConf(text: string | undefined): void;
+  /** Gives its revision. */
+  setNetConf(text: string | undefined): string;
   /** The leases that have not ended, by address. */
   leases(): readonly MemoryLease[];
   lease(subnets: PerFamily<Cidr>): MemoryLease | undefined;
@@ -36,6 +46,17 @@ export interface MemoryWorld {
   records(): ReadonlyMap<string, StoredOwnershipRecord>;
   putRecord(key: string, record: Omit<StoredOwnershipRecord, 'revision'>): StoredOwnershipRecord;
   deleteRecord(key: string): void;
+  /** What nodes say of themselves; a report goes with its lease. */
+  reports(): ReadonlyMap<LeaseKey, NodeReport>;
+  putReport(subnets: PerFamily<Cidr>, report: NodeReport): void;
+  /** Who leads, unless the term has passed. */
+  leader(): MemoryLeader | undefined;
+  /** A new leader, in place of whoever was. */
+  putLeader(leader: LeaderInfo, termMs: number): MemoryLeader;
+  /** Moves the end of this leadership; no change that anybody sees. False when it is gone. */
+  prolongLeader(token: string, termMs: number): boolean;
+  /** Ends this leadership, or (without a token) whichever there is. */
+  deleteLeader(token?: string): void;
   /** Makes every call of every store fail, until called without a reason. Watches stay silent meanwhile. */
   setOutage(reason: string | undefined): void;
   /** What every call is to throw just now. */
@@ -50,6 +71,8 @@ export function createMemoryWorld(clock: Clock): MemoryWorld {
   let outage: string | undefined;
   const leases = new Map<LeaseKey, MemoryLease>();
   const records = new Map<string, StoredOwnershipRecord>();
+  const reports = new Map<LeaseKey, NodeReport>();
+  let leader: MemoryLeader | undefined;
   const waiting = new Set<() => void>();
 
   /** Counts a change and wakes who waits for one. Gives its revision. */
@@ -64,10 +87,21 @@ export function createMemoryWorld(clock: Clock): MemoryWorld {
     waiting.clear();
   }
 
+  function remove(key: LeaseKey): boolean {
+    const existed = leases.delete(key);
+    reports.delete(key);
+    if (existed) changed();
+    return existed;
+  }
+
   function expire(): void {
     const now = clock.now();
     for (const [key, { expiresAt }] of leases) {
-      if (expiresAt !== undefined && expiresAt <= now && leases.delete(key)) changed();
+      if (expiresAt !== undefined && expiresAt <= now) remove(key);
+    }
+    if (leader && leader.expiresAt <= clock.monotonic()) {
+      leader = undefined;
+      changed();
     }
   }
 
@@ -82,10 +116,11 @@ export function createMemoryWorld(clock: Clock): MemoryWorld {
     setNetConf(text) {
       const at = changed();
       netConf = text === undefined ? undefined : { text, revision: at };
+      return at;
     },
     leases() {
       expire();
-      return [...leases.values()].sort((a, b) => compareFirst(a.lease, b.lease));
+      return [...leases.values()].sort((a, b) => compareLeases(a.lease, b.lease));
     },
     lease(subnets) {
       expire();
@@ -104,9 +139,7 @@ export function createMemoryWorld(clock: Clock): MemoryWorld {
     },
     deleteLease(subnets) {
       expire();
-      const existed = leases.delete(leaseKey(subnets));
-      if (existed) changed();
-      return existed;
+      return remove(leaseKey(subnets));
     },
     records: () => records,
     putRecord(key, record) {
@@ -116,6 +149,34 @@ export function createMemoryWorld(clock: Clock): MemoryWorld {
     },
     deleteRecord(key) {
       if (records.delete(key)) changed();
+    },
+    reports() {
+      expire();
+      return reports;
+    },
+    putReport(subnets, report) {
+      reports.set(leaseKey(subnets), report);
+      changed();
+    },
+    leader() {
+      expire();
+      return leader;
+    },
+    putLeader({ holder, since }, termMs) {
+      leader = { holder, since, token: changed(), expiresAt: clock.monotonic() + termMs };
+      return leader;
+    },
+    prolongLeader(token, termMs) {
+      expire();
+      if (leader?.token !== token) return false;
+      leader = { ...leader, expiresAt: clock.monotonic() + termMs };
+      return true;
+    },
+    deleteLeader(token) {
+      expire();
+      if (!leader || (token !== undefined && leader.token !== token)) return;
+      leader = undefined;
+      changed();
     },
     setOutage(reason) {
       outage = reason;
@@ -129,7 +190,8 @@ export function createMemoryWorld(clock: Clock): MemoryWorld {
       const { promise, resolve } = Promise.withResolvers<void>();
       waiting.add(resolve);
       const ends = [...leases.values()].map(({ expiresAt }) => expiresAt ?? Infinity);
-      const firstEnd = Math.min(Infinity, ...ends);
+      const leaderEnd = leader ? clock.now() + leader.expiresAt - clock.monotonic() : Infinity;
+      const firstEnd = Math.min(leaderEnd, ...ends);
       const done = new AbortController();
       const stop = AbortSignal.any([signal, done.signal]);
       try {
@@ -144,7 +206,15 @@ export function createMemoryWorld(clock: Clock): MemoryWorld {
   };
 }
 
-function compareFirst(a: Lease, b: Lease): number {
+/** What every call begins with: throws for a signal that has fired, and during an outage. */
+export function enterWorld(world: MemoryWorld, signal: AbortSignal): void {
+  signal.throwIfAborted();
+  const outage = world.outage();
+  if (outage) throw outage;
+}
+
+/** The order of leases here: by their first subnet. */
+export function compareLeases(a: Pick<Lease, 'subnets'>, b: Pick<Lease, 'subnets'>): number {
   const [left] = subnetsOf(a.subnets);
   const [right] = subnetsOf(b.subnets);
   return left && right ? compareCidrs(left, right) : 0;

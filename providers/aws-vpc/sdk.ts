@@ -5,7 +5,6 @@
 export {
   CreateRouteCommand,
   DeleteRouteCommand,
-  DescribeInstancesCommand,
   DescribeNetworkInterfacesCommand,
   DescribeRouteTablesCommand,
   EC2Client,

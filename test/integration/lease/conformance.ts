@@ -3,13 +3,16 @@ import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import type { LeaseAttributes } from '../../../lease/lease.ts';
 import { leaseKey } from '../../../lease/lease-key.ts';
 import type { LeaseStore, OwnedLease } from '../../../lease/lease-store.ts';
+import type { Stores } from '../../../lease/stores.ts';
 import { isAbortError, isFlannelVpcError } from '../../../src/core/errors.ts';
 import { type Cidr, cidrsOverlap, formatCidr, type PerFamily } from '../../../src/core/ip.ts';
 import { attributes, cidr, four, four6, ip, never, range, ranges, reader, request, subnets, wide } from './fixtures.ts';
 
 /** An empty network with its store, fresh for each test. */
 export interface LeaseWorld {
-  /** A store as one more node has it, with a connection of its own. */
+  /** The stores as one more process has them, with a connection of its own. */
+  stores(): Stores;
+  /** The leases of such. */
   store(): LeaseStore;
   setNetConf(text: string): Promise<void>;
   /** Puts without asking who is there, as real flannel does. Without a TTL it is a reservation. */
@@ -369,6 +372,40 @@ export function describeLeaseStore(name: string, make: () => Promise<LeaseWorld>
         });
         await store.close();
         await expect(events.next()).rejects.toThrow();
+      });
+    });
+
+    describe('neighbours', () => {
+      const namesOf = async (after: string, limit: number): Promise<readonly string[]> =>
+        (await store.neighbours(subnets(after), limit, never)).map((lease) => leaseKey(lease.subnets));
+
+      beforeEach(async () => {
+        for (const n of [1, 2, 3, 4, 5]) {
+          await world.putLease(subnets(`10.5.${n}.0/24`), attributes(`192.0.2.${n}`), 86_400);
+        }
+      });
+
+      it('are those that follow, and after the last the first ones', async () => {
+        expect(await namesOf('10.5.2.0/24', 2)).toEqual(['10.5.3.0/24', '10.5.4.0/24']);
+        expect(await namesOf('10.5.4.0/24', 3)).toEqual(['10.5.5.0/24', '10.5.1.0/24', '10.5.2.0/24']);
+      });
+
+      it('are never the lease itself, nor anybody twice', async () => {
+        expect(await namesOf('10.5.3.0/24', 100)).toEqual(['10.5.4.0/24', '10.5.5.0/24', '10.5.1.0/24', '10.5.2.0/24']);
+      });
+
+      it('are there for a subnet that has no lease, and are none when none are asked for', async () => {
+        await world.deleteLease(subnets('10.5.5.0/24'));
+        expect(await namesOf('10.5.5.0/24', 1)).toEqual(['10.5.1.0/24']);
+        expect(await namesOf('10.5.3.0/24', 0)).toEqual([]);
+      });
+
+      it('are whole leases', async () => {
+        const both = subnets('10.5.1.0/24', 'fd00:1::/64');
+        await world.putLease(both, attributes(['192.0.2.9', 'fd00::9'], idB), 86_400);
+        const { leases } = await store.list(never);
+        const found = await store.neighbours(subnets('10.5.5.0/24'), 9, never);
+        expect(found).toEqual(leases.filter((lease) => leaseKey(lease.subnets) !== '10.5.5.0/24'));
       });
     });
 

@@ -27,7 +27,14 @@ describeOwnershipStore('etcd', async () => {
     opened.push(stores);
     return stores;
   };
+  const { leader } = createEtcdKeys(prefix);
   return {
+    async lead() {
+      await etcd.delete(leader);
+      await etcd.put(leader, '{"holder":"somebody","since":""}');
+      return { token: String((await etcd.keys(leader))[0]?.modRevision) };
+    },
+    leadNobody: () => etcd.delete(leader),
     leases: open().leases,
     clock: systemClock,
     ownership: () => open().ownership,

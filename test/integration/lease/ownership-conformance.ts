@@ -1,9 +1,11 @@
 /** What every store of route records promises at its seam, as one suite: the same sentences for memory and for etcd. */
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import type { Leadership } from '../../../lease/election.ts';
 import type { LeaseStore } from '../../../lease/lease-store.ts';
 import type { OwnershipRecord, OwnershipStore, StoredOwnershipRecord } from '../../../lease/ownership-store.ts';
 import type { Clock } from '../../../src/core/clock.ts';
-import { cidr, four, four6, never, ranges, request } from './fixtures.ts';
+import { sameCidr } from '../../../src/core/ip.ts';
+import { attributes, cidr, four, four6, never, ranges, request } from './fixtures.ts';
 
 /** An empty network with its stores, fresh for each test. */
 export interface OwnershipWorld {
@@ -11,6 +13,10 @@ export interface OwnershipWorld {
   readonly clock: Clock;
   /** A store as one more node has it. */
   ownership(): OwnershipStore;
+  /** Makes somebody new the leader, in place of whoever was. */
+  lead(): Promise<Pick<Leadership, 'token'>>;
+  /** Leaves nobody who leads. */
+  leadNobody(): Promise<void>;
   /** A number that stays the same as long as nothing is put or deleted. */
   revision(): Promise<number>;
   close(): Promise<void>;
@@ -164,6 +170,84 @@ export function describeOwnershipStore(name: string, make: () => Promise<Ownersh
       await world.leases.release(single.subnets, never);
       await world.leases.release(dual.subnets, never);
       for (const each of stored) expect(await store.beginRemoval(each, soon(), never)).toBeDefined();
+    });
+
+    it('marks the route of a lease whose machine is gone, as long as it is that very lease', async () => {
+      const ranged = { ranges: ranges(four, four6) };
+      const dual = await world.leases.acquire(request(['192.0.2.1', 'fd00::1'], ranged), never);
+      const single = await world.leases.acquire(request('192.0.2.2', { ranges: ranges(four) }), never);
+      const routes = [
+        { destination: dual.subnets[4], ended: dual, other: single },
+        { destination: dual.subnets[6], ended: dual, other: single },
+        { destination: single.subnets[4], ended: single, other: dual },
+      ];
+      for (const { destination, ended, other } of routes) {
+        if (!destination) throw new Error('no subnet');
+        await store.claim([{ ...record('10.6.0.0/26', 'rtb-1'), destination }], never);
+        const stored = (await store.list(never)).find((each) => sameCidr(each.destination, destination));
+        if (!stored) throw new Error('no record');
+        expect(await store.beginRemoval(stored, soon(), never)).toBeUndefined();
+        expect(await store.beginRemoval(stored, soon(), never, other)).toBeUndefined();
+        const former = { ...ended, revision: '1' };
+        expect(await store.beginRemoval(stored, soon(), never, former)).toBeUndefined();
+        expect(await store.beginRemoval(stored, soon(), never, ended)).toMatchObject({ target: 'eni-1' });
+      }
+    });
+
+    it('marks no route of a lease that somebody took over from the machine that is gone', async () => {
+      const mine = { instanceId: 'i-1' };
+      const ended = await world.leases.acquire(
+        request('192.0.2.1', { ranges: ranges(four), attributes: attributes('192.0.2.1', mine) }),
+        never,
+      );
+      const { 4: destination } = ended.subnets;
+      if (!destination) throw new Error('no subnet');
+      const stored = await claimOne({ ...record('10.6.0.0/26', 'rtb-1'), destination });
+      const heir = { ranges: ranges(four), attributes: attributes('192.0.2.1', { instanceId: 'i-2' }) };
+      expect(await world.leases.acquire(request('192.0.2.1', heir), never)).toMatchObject({ how: 'taken-over' });
+      expect(await store.beginRemoval(stored, soon(), never, ended)).toBeUndefined();
+    });
+
+    describe('behind the fence of a leadership', () => {
+      it('does all as before while that leader leads', async () => {
+        const fenced = store.fenced(await world.lead());
+        const wanted = [record('10.6.0.0/26', 'rtb-1'), record('10.6.0.0/26', 'rtb-2')];
+        expect(await fenced.claim(wanted, never)).toEqual({ kind: 'claimed', previous: [] });
+        expect(await fenced.claim(wanted, never)).toEqual({ kind: 'claimed', previous: [] });
+        const former = await fenced.claim([record('10.6.0.0/26', 'rtb-1', { target: 'eni-2' })], never);
+        expect(former).toMatchObject({ kind: 'claimed', previous: [{ target: 'eni-1' }] });
+        const [first, second] = await fenced.list(never);
+        if (!first || !second) throw new Error('no records');
+        const marked = await fenced.beginRemoval(first, soon(), never);
+        if (!marked) throw new Error('not marked');
+        expect(await fenced.beginRemoval(first, soon(), never)).toBeUndefined();
+        expect(await fenced.claim([first], never)).toMatchObject({ kind: 'removing' });
+        await fenced.finishRemoval(marked, never);
+        await fenced.finishRemoval(marked, never);
+        expect(await fenced.list(never)).toEqual([second]);
+      });
+
+      it.each(['another leads', 'nobody leads'])('writes nothing any more once %s', async (then) => {
+        const fenced = store.fenced(await world.lead());
+        const stored = await claimOne(record('10.6.0.0/26', 'rtb-1'));
+        const marked = await fenced.beginRemoval(await claimOne(record('10.6.0.64/26', 'rtb-2')), soon(), never);
+        if (!marked) throw new Error('not marked');
+        if (then === 'another leads') await world.lead();
+        else await world.leadNobody();
+        const before = await world.revision();
+        for (const write of [
+          fenced.claim([record('10.6.0.128/26', 'rtb-1')], never),
+          // One that would have nothing to write, too: who acts on the answer must lead.
+          fenced.claim([record('10.6.0.0/26', 'rtb-1')], never),
+          fenced.beginRemoval(stored, soon(), never),
+          fenced.finishRemoval(marked, never),
+        ]) {
+          await expect(write).rejects.toMatchObject({ code: 'LEADERSHIP_LOST', retry: 'never' });
+        }
+        expect(await world.revision()).toBe(before);
+        expect(await fenced.list(never)).toHaveLength(2);
+        expect(await store.claim([record('10.6.0.128/26', 'rtb-1')], never)).toMatchObject({ kind: 'claimed' });
+      });
     });
 
     it('does nothing for a signal that has fired', async () => {

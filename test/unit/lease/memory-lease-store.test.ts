@@ -1,18 +1,24 @@
-import { createMemoryLeaseStore } from '../../../lease/memory/lease-store.ts';
+import { createMemoryStores } from '../../../lease/memory/stores.ts';
 import { createMemoryWorld } from '../../../lease/memory/world.ts';
+import type { Stores } from '../../../lease/stores.ts';
 import { systemClock } from '../../../src/core/clock.ts';
-import { describeLeaseStore } from '../../integration/lease/conformance.ts';
+import { describeAdministration } from '../../integration/lease/administration-conformance.ts';
+import { describeLeaseStore, type LeaseWorld } from '../../integration/lease/conformance.ts';
 
-describeLeaseStore('memory', async () => {
+async function makeWorld(): Promise<LeaseWorld> {
   const world = createMemoryWorld(systemClock);
-  const stores: ReturnType<typeof createMemoryLeaseStore>[] = [];
+  const opened: Stores[] = [];
+  const stores = (): Stores => {
+    const each = createMemoryStores(world);
+    opened.push(each);
+    return each;
+  };
   return {
-    store() {
-      const store = createMemoryLeaseStore(world);
-      stores.push(store);
-      return store;
+    stores,
+    store: () => stores().leases,
+    async setNetConf(text) {
+      world.setNetConf(text);
     },
-    setNetConf: async (text) => world.setNetConf(text),
     async putLease(of, value, ttlSeconds) {
       world.putLease(of, value, ttlSeconds);
     },
@@ -20,6 +26,9 @@ describeLeaseStore('memory', async () => {
       world.deleteLease(of);
     },
     revision: async () => Number(world.revision),
-    close: async () => void (await Promise.all(stores.map((store) => store.close()))),
+    close: async () => void (await Promise.all(opened.map((each) => each.close()))),
   };
-});
+}
+
+describeLeaseStore('memory', makeWorld);
+describeAdministration('memory', makeWorld);

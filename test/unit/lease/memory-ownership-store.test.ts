@@ -10,6 +10,12 @@ describeOwnershipStore('memory', async () => {
     leases: createMemoryLeaseStore(world),
     clock: world.clock,
     ownership: () => createMemoryOwnershipStore(world),
+    async lead() {
+      return world.putLeader({ holder: 'somebody', since: '' }, 3_600_000);
+    },
+    async leadNobody() {
+      world.deleteLeader();
+    },
     revision: async () => Number(world.revision),
     close: async () => {},
   };

@@ -91,10 +91,11 @@ export function createPassLab({ network, ...options }: PassLabOptions = {}): Pas
   const notedOwnership: OwnershipStore = {
     claim: (records, signal) => noted('claim', records.map(placeOf).join(', '), () => ownership.claim(records, signal)),
     list: (signal) => noted('list', '', () => ownership.list(signal)),
-    beginRemoval: (given, until, signal) =>
-      noted('beginRemoval', placeOf(given), () => ownership.beginRemoval(given, until, signal)),
+    beginRemoval: (given, until, signal, ended) =>
+      noted('beginRemoval', placeOf(given), () => ownership.beginRemoval(given, until, signal, ended)),
     finishRemoval: (given, signal) =>
       noted('finishRemoval', placeOf(given), () => ownership.finishRemoval(given, signal)),
+    fenced: (leadership) => ownership.fenced(leadership),
   };
 
   return {

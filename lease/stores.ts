@@ -1,0 +1,14 @@
+/** All that is kept in one store, over one connection. */
+import type { LeaseAdmin } from './lease-admin.ts';
+import type { LeaseStore } from './lease-store.ts';
+import type { NodeReportStore } from './node-reports.ts';
+import type { OwnershipStore } from './ownership-store.ts';
+
+export interface Stores {
+  readonly leases: LeaseStore;
+  readonly ownership: OwnershipStore;
+  readonly reports: NodeReportStore;
+  readonly admin: LeaseAdmin;
+  /** Closes the connection of all (as `leases.close` does). What is stored stays. */
+  close(): Promise<void>;
+}
