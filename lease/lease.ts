@@ -19,6 +19,8 @@ export interface SubnetRange {
 export interface NodeIdentity {
   readonly instanceId?: string | undefined;
   readonly nicId?: string | undefined;
+  /** The VPC's subnet that the NIC is in: nodes of one subnet send by one route table. */
+  readonly subnetId?: string | undefined;
   readonly zone?: string | undefined;
   readonly nodeName?: string | undefined;
   /** Private addresses of the machine, canonical text. */

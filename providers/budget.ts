@@ -81,6 +81,7 @@ export function withBudget(provider: CloudProvider, options: BudgetOptions): Clo
         signal,
       }),
     resolve: (claims, signal) => within(reads, signal, (inner) => provider.resolve(claims, inner)),
+    instances: (ids, signal) => within(reads, signal, (inner) => provider.instances(ids, inner)),
     tables: (selector, signal) => within(reads, signal, (inner) => provider.tables(selector, inner)),
     prepare: (nextHop, signal) => within(writes, signal, (inner) => provider.prepare(nextHop, inner)),
     apply: (change, signal) => within(writes, signal, (inner) => provider.apply(change, inner)),

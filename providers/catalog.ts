@@ -6,7 +6,7 @@ import * as z from 'zod';
 import { type AwsVpcConfig, awsVpcSchema } from './aws-vpc/config.ts';
 import type { HostBackend } from './host-backend.ts';
 import { hostGw } from './host-gw/host-gw.ts';
-import type { CloudProvider, ProviderOptions } from './provider.ts';
+import type { CloudProvider, ProviderOptions, TableTag } from './provider.ts';
 
 /** A backend type that can be chosen. */
 export interface BackendType {
@@ -15,8 +15,10 @@ export interface BackendType {
   readonly members: readonly string[];
   /** Checks those members and gives the backend's own configuration. */
   readonly schema: z.ZodType<unknown>;
-  /** Route tables named in its configuration; empty: those that serve the node. */
+  /** Route tables named in its configuration; empty: those with the tag, or else those that serve the node. */
   readonly routeTableIds?: (config: unknown) => readonly string[];
+  /** Tag by which its configuration names route tables, if it does. */
+  readonly routeTableTag?: (config: unknown) => TableTag | undefined;
   /** What it does without a cloud. Absent for cloud backends, and for those that need no peers. */
   readonly host?: HostBackend;
   /** Makes its provider. Absent for backends that use no cloud. */
@@ -27,9 +29,10 @@ export interface BackendType {
 export const backendTypes: readonly BackendType[] = [
   {
     name: 'aws-vpc',
-    members: ['RouteTableID'],
+    members: ['RouteTableID', 'RouteTableTag'],
     schema: awsVpcSchema,
     routeTableIds: (config) => asAwsVpc(config).routeTableIds,
+    routeTableTag: (config) => asAwsVpc(config).routeTableTag,
     async load(options) {
       const { createProvider } = await import('./aws-vpc/aws-vpc.ts');
       return createProvider({ ...options, config: asAwsVpc(options.config) });

@@ -72,10 +72,18 @@ export type Resolution =
 /** The life of an instance, in EC2's words. */
 export type InstanceState = 'pending' | 'running' | 'stopping' | 'stopped' | 'shutting-down' | 'terminated';
 
+/** A mark that the operator put on tables. */
+export interface TableTag {
+  readonly key: string;
+  readonly value: string;
+}
+
 /** Which tables to read. */
 export interface TableSelector {
   /** Configured ids; empty means: those with `tag`, or else those that serve `subnetIds`. */
   readonly tableIds: readonly string[];
+  /** All tables that carry it, of the network where that is known. */
+  readonly tag?: TableTag | undefined;
   readonly networkId: string | undefined;
   readonly subnetIds: readonly string[];
 }
@@ -138,12 +146,18 @@ export interface CloudProvider {
   /** Checks claims against the cloud, many with few paginated reads. The result is aligned with the input. */
   resolve(claims: readonly NextHopClaim[], signal: AbortSignal): Promise<readonly Resolution[]>;
 
+  /**
+   * States of instances, many with few paginated reads. One that the cloud does not know (any more) is absent, which says nothing
+   * of what became of it.
+   */
+  instances(ids: readonly string[], signal: AbortSignal): Promise<ReadonlyMap<string, InstanceState>>;
+
   /** Lets the next hop forward (AWS: source/dest check off). Called only where `forwards` is false. */
   prepare(nextHop: NextHop, signal: AbortSignal): Promise<void>;
 
   /**
    * The selected tables with all their routes. One read where the cloud allows it.
-   * @throws NOT_FOUND naming a configured table that does not exist, or that no table serves the subnet.
+   * @throws NOT_FOUND naming a configured table that does not exist, a tag that no table has, or that no table serves the subnet.
    */
   tables(selector: TableSelector, signal: AbortSignal): Promise<readonly RouteTable[]>;
 

@@ -2,7 +2,7 @@
 
 import { withBudget } from '../providers/budget.ts';
 import { backendTypeNamed } from '../providers/catalog.ts';
-import type { CloudProvider } from '../providers/provider.ts';
+import type { CloudProvider, TableTag } from '../providers/provider.ts';
 import type { Clock, Random } from './core/clock.ts';
 import { FlannelVpcError } from './core/errors.ts';
 import type { Logger } from './core/log.ts';
@@ -10,8 +10,10 @@ import type { NetConf } from './netconf/net-conf.ts';
 
 export interface OpenCloud {
   readonly provider: CloudProvider;
-  /** Route tables named in net-conf; empty: those that serve the node. */
+  /** Route tables named in net-conf; empty: those with the tag, or else those that serve the node. */
   readonly tableIds: readonly string[];
+  /** Tag by which net-conf names route tables, if it does. */
+  readonly tag?: TableTag | undefined;
 }
 
 export interface OpenCloudOptions {
@@ -29,5 +31,5 @@ export async function openCloud(netConf: NetConf, options: OpenCloudOptions): Pr
     throw new FlannelVpcError('INTERNAL', `backend ${name} passed net-conf's checks and is not in the catalog`);
   if (!type.load) return undefined;
   const provider = withBudget(await type.load({ ...options, config }), options);
-  return { provider, tableIds: type.routeTableIds?.(config) ?? [] };
+  return { provider, tableIds: type.routeTableIds?.(config) ?? [], tag: type.routeTableTag?.(config) };
 }

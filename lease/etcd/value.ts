@@ -35,6 +35,7 @@ const valueSchema = z.object({
     .object({
       instanceId: text,
       nicId: text,
+      subnetId: text,
       zone: text,
       nodeName: text,
       addresses: z.array(z.string().max(64)).max(64).optional(),

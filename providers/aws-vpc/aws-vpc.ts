@@ -3,6 +3,7 @@ import { FlannelVpcError, isFlannelVpcError } from '../../src/core/errors.ts';
 import { type Family, families } from '../../src/core/ip.ts';
 import type {
   CloudProvider,
+  InstanceState,
   MachineIdentity,
   NextHop,
   NextHopClaim,
@@ -16,6 +17,7 @@ import type {
 import type { AwsVpcConfig } from './config.ts';
 import { Ec2 } from './ec2.ts';
 import { readIdentity } from './imds.ts';
+import { readInstanceStates } from './instances.ts';
 import { resolveClaims } from './resolve.ts';
 import { readTables } from './tables.ts';
 import { disableSourceDestCheck, writeRoute } from './write.ts';
@@ -62,6 +64,10 @@ class AwsVpcProvider implements CloudProvider {
 
   async resolve(claims: readonly NextHopClaim[], signal: AbortSignal): Promise<readonly Resolution[]> {
     return await resolveClaims(this.#ec2, claims, signal, { pageSize: this.#options.pageSize });
+  }
+
+  async instances(ids: readonly string[], signal: AbortSignal): Promise<ReadonlyMap<string, InstanceState>> {
+    return await readInstanceStates(this.#ec2, ids, signal, { pageSize: this.#options.pageSize });
   }
 
   async prepare(nextHop: NextHop, signal: AbortSignal): Promise<void> {

@@ -2,13 +2,12 @@
  * Checks who owns the addresses that leases claim. The address decides: a NIC id in a lease is only used where an address
  * alone is ambiguous, or is a public one that EC2 maps to a NIC.
  */
-import type { DescribeNetworkInterfacesCommandInput, NetworkInterface } from '@aws-sdk/client-ec2';
+import type { NetworkInterface } from '@aws-sdk/client-ec2';
 import { cidrContainsIp, type Family, formatIp, type Ip, parseCidr } from '../../src/core/ip.ts';
 import type { NextHopClaim, Resolution } from '../provider.ts';
 import type { Ec2 } from './ec2.ts';
+import { allPages, type Ec2Filter, filterChunks } from './pages.ts';
 
-/** Values one filter may have ("Filter" in the EC2 API reference). */
-const maxFilterValues = 200;
 /** Most NICs in one page that EC2 allows. */
 const maxPageSize = 1000;
 
@@ -32,14 +31,14 @@ export async function resolveClaims(
   const owners = new Owners();
   for (const { networkId, family, addresses } of groups(claims)) {
     const vpc = networkId === undefined ? [] : [{ Name: 'vpc-id', Values: [networkId] }];
-    for (const values of chunks(addresses)) {
+    for (const values of filterChunks(addresses)) {
       owners.add(await describeNics(ec2, [{ Name: addressFilter[family], Values: values }, ...vpc], signal, options));
     }
   }
   const byPublicAddress = claims.flatMap((claim) =>
     claim.nicId !== undefined && isPublic(claim.address) && owners.of(claim).length === 0 ? [claim.nicId] : [],
   );
-  for (const values of chunks([...new Set(byPublicAddress)])) {
+  for (const values of filterChunks(byPublicAddress)) {
     owners.add(await describeNics(ec2, [{ Name: 'network-interface-id', Values: values }], signal, options));
   }
   return claims.map((claim) => judge(claim, owners.of(claim)));
@@ -120,11 +119,6 @@ function groups(claims: readonly NextHopClaim[]): readonly {
   return [...found.values()].map((group) => ({ ...group, addresses: [...group.addresses] }));
 }
 
-function* chunks(values: readonly string[]): Generator<string[]> {
-  for (let start = 0; start < values.length; start += maxFilterValues)
-    yield values.slice(start, start + maxFilterValues);
-}
-
 const privateRanges = ['10.0.0.0/8', '172.16.0.0/12', '192.168.0.0/16', '100.64.0.0/10', '169.254.0.0/16']
   .map(parseCidr)
   .filter((cidr) => cidr !== undefined);
@@ -135,28 +129,19 @@ function isPublic(address: Ip): boolean {
 
 async function describeNics(
   ec2: Ec2,
-  filters: { Name: string; Values: string[] }[],
+  filters: Ec2Filter[],
   signal: AbortSignal,
   { pageSize = maxPageSize }: ResolveOptions,
 ): Promise<readonly NetworkInterface[]> {
-  const nics: NetworkInterface[] = [];
   const asked = filters[0]?.Values.length ?? 0;
   const context = {
     action: 'ec2:DescribeNetworkInterfaces',
     doing: `look up the network interfaces of ${asked} addresses`,
   };
-  let token: string | undefined;
-  do {
-    const input: DescribeNetworkInterfacesCommandInput = {
-      Filters: filters,
-      MaxResults: pageSize,
-      ...(token === undefined ? {} : { NextToken: token }),
-    };
-    const page = await ec2.call(context, signal, (client, sdk, send) =>
-      client.send(new sdk.DescribeNetworkInterfacesCommand(input), send),
+  return await allPages(pageSize, async (page) => {
+    const answer = await ec2.call(context, signal, (client, sdk, send) =>
+      client.send(new sdk.DescribeNetworkInterfacesCommand({ Filters: filters, ...page }), send),
     );
-    nics.push(...(page.NetworkInterfaces ?? []));
-    token = page.NextToken || undefined;
-  } while (token !== undefined);
-  return nics;
+    return { items: answer.NetworkInterfaces, next: answer.NextToken };
+  });
 }

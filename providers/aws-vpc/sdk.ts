@@ -5,6 +5,7 @@
 export {
   CreateRouteCommand,
   DeleteRouteCommand,
+  DescribeInstancesCommand,
   DescribeNetworkInterfacesCommand,
   DescribeRouteTablesCommand,
   EC2Client,

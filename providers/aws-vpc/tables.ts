@@ -1,32 +1,43 @@
-/** Reads route tables: the configured ones by id, else those of the VPC that serve the nodes' subnets. One read, all pages. */
-import type { DescribeRouteTablesCommandInput, RouteTable as Ec2RouteTable } from '@aws-sdk/client-ec2';
+/**
+ * Reads route tables: the configured ones by id or by tag, else those of the VPC that serve the nodes' subnets. One read, all
+ * pages.
+ */
+import type { RouteTable as Ec2RouteTable } from '@aws-sdk/client-ec2';
 import { FlannelVpcError } from '../../src/core/errors.ts';
-import type { RouteTable, TableSelector } from '../provider.ts';
+import type { RouteTable, TableSelector, TableTag } from '../provider.ts';
 import type { Ec2 } from './ec2.ts';
+import { allPages, type Ec2Filter, filterChunks } from './pages.ts';
 import { routeEntry } from './routes.ts';
 
 /** Most tables in one page that EC2 allows. */
 const maxPageSize = 100;
-/** Values one filter may have ("Filter" in the EC2 API reference). */
-const maxFilterValues = 200;
 
 export interface TableReadOptions {
   /** Tables in one page, 5 to 100; tests make it small. */
   readonly pageSize?: number | undefined;
 }
 
-/** @throws NOT_FOUND naming a configured table that does not exist, or a subnet that no table serves. */
+/** @throws NOT_FOUND naming a configured table that does not exist, a tag that no table has, or a subnet that no table serves. */
 export async function readTables(
   ec2: Ec2,
   selector: TableSelector,
   signal: AbortSignal,
   options: TableReadOptions = {},
 ): Promise<readonly RouteTable[]> {
-  const chosen =
-    selector.tableIds.length > 0
-      ? await configuredTables(ec2, selector.tableIds, signal, options)
-      : await servingTables(ec2, selector, signal, options);
+  const chosen = await chosenTables(ec2, selector, signal, options);
   return chosen.map(toRouteTable);
+}
+
+async function chosenTables(
+  ec2: Ec2,
+  selector: TableSelector,
+  signal: AbortSignal,
+  options: TableReadOptions,
+): Promise<readonly Ec2RouteTable[]> {
+  const { tableIds, tag, networkId } = selector;
+  if (tableIds.length > 0) return await configuredTables(ec2, tableIds, signal, options);
+  if (tag !== undefined) return await taggedTables(ec2, tag, networkId, signal, options);
+  return await servingTables(ec2, selector, signal, options);
 }
 
 async function configuredTables(
@@ -37,10 +48,9 @@ async function configuredTables(
 ): Promise<readonly Ec2RouteTable[]> {
   const ids = [...new Set(tableIds)];
   const found = new Map<string, Ec2RouteTable>();
-  for (let start = 0; start < ids.length; start += maxFilterValues) {
+  for (const values of filterChunks(ids)) {
     // A filter, since the parameter for ids fails wholly when one of them is missing, and can't be paged.
-    const values = ids.slice(start, start + maxFilterValues);
-    for (const table of await describeTables(ec2, { Name: 'route-table-id', Values: values }, signal, options)) {
+    for (const table of await describeTables(ec2, [{ Name: 'route-table-id', Values: values }], signal, options)) {
       if (table.RouteTableId) found.set(table.RouteTableId, table);
     }
   }
@@ -58,6 +68,28 @@ async function configuredTables(
   return ids.flatMap((id) => found.get(id) ?? []);
 }
 
+async function taggedTables(
+  ec2: Ec2,
+  { key, value }: TableTag,
+  networkId: string | undefined,
+  signal: AbortSignal,
+  options: TableReadOptions,
+): Promise<readonly Ec2RouteTable[]> {
+  const vpc = networkId === undefined ? [] : [{ Name: 'vpc-id', Values: [networkId] }];
+  const found = await describeTables(ec2, [{ Name: `tag:${key}`, Values: [value] }, ...vpc], signal, options);
+  // EC2's filters know wildcards. A table that only resembles the tag is somebody else's.
+  const tables = found.filter(({ Tags = [] }) => Tags.some((tag) => tag.Key === key && tag.Value === value));
+  if (tables.length > 0) return tables;
+  throw new FlannelVpcError(
+    'NOT_FOUND',
+    `no route table of ${networkId ?? 'this account and Region'} has the tag ${key}=${value}`,
+    {
+      hint: `tag every table that serves nodes (aws ec2 create-tags --resources rtb-… --tags 'Key=${key},Value=${value}'), or correct RouteTableTag in net-conf`,
+      details: { action: 'ec2:DescribeRouteTables', networkId, tag: `${key}=${value}` },
+    },
+  );
+}
+
 async function servingTables(
   ec2: Ec2,
   { networkId, subnetIds }: TableSelector,
@@ -71,7 +103,7 @@ async function servingTables(
     });
   }
   // The filter `association.subnet-id` leaves out the main table, which would take a second call.
-  const all = await describeTables(ec2, { Name: 'vpc-id', Values: [networkId] }, signal, options);
+  const all = await describeTables(ec2, [{ Name: 'vpc-id', Values: [networkId] }], signal, options);
   const main = all.find((table) => associations(table).some(({ Main }) => Main));
   const chosen = new Set<Ec2RouteTable>();
   for (const subnetId of subnetIds) {
@@ -96,26 +128,18 @@ function associations({ Associations = [] }: Ec2RouteTable): NonNullable<Ec2Rout
 
 async function describeTables(
   ec2: Ec2,
-  filter: { Name: string; Values: string[] },
+  filters: Ec2Filter[],
   signal: AbortSignal,
   { pageSize = maxPageSize }: TableReadOptions,
 ): Promise<readonly Ec2RouteTable[]> {
-  const tables: Ec2RouteTable[] = [];
-  const context = { action: 'ec2:DescribeRouteTables', doing: `read the route tables of ${filter.Values.join(', ')}` };
-  let token: string | undefined;
-  do {
-    const input: DescribeRouteTablesCommandInput = {
-      Filters: [filter],
-      MaxResults: pageSize,
-      ...(token === undefined ? {} : { NextToken: token }),
-    };
-    const page = await ec2.call(context, signal, (client, sdk, send) =>
-      client.send(new sdk.DescribeRouteTablesCommand(input), send),
+  const asked = filters.flatMap(({ Values }) => Values).join(', ');
+  const context = { action: 'ec2:DescribeRouteTables', doing: `read the route tables of ${asked}` };
+  return await allPages(pageSize, async (page) => {
+    const answer = await ec2.call(context, signal, (client, sdk, send) =>
+      client.send(new sdk.DescribeRouteTablesCommand({ Filters: filters, ...page }), send),
     );
-    tables.push(...(page.RouteTables ?? []));
-    token = page.NextToken || undefined;
-  } while (token !== undefined);
-  return tables;
+    return { items: answer.RouteTables, next: answer.NextToken };
+  });
 }
 
 function toRouteTable(table: Ec2RouteTable): RouteTable {

@@ -4,7 +4,7 @@
  */
 import { type Clock, systemClock } from '../../src/core/clock.ts';
 import { FlannelVpcError } from '../../src/core/errors.ts';
-import type { CloudProvider, ProviderCapabilities, RouteEntry } from '../provider.ts';
+import type { CloudProvider, InstanceState, ProviderCapabilities, RouteEntry } from '../provider.ts';
 import type { MemoryChange } from './memory-change.ts';
 import { MemoryProvider } from './memory-provider.ts';
 import { routeState } from './route-state.ts';
@@ -16,15 +16,7 @@ import {
   type ThrottleLimits,
   Traffic,
 } from './traffic.ts';
-import {
-  type InstanceSpec,
-  type InstanceState,
-  type NetworkSpec,
-  type RouteSpec,
-  storedRoute,
-  type TableSpec,
-  World,
-} from './world.ts';
+import { type InstanceSpec, type NetworkSpec, type RouteSpec, storedRoute, type TableSpec, World } from './world.ts';
 
 export interface MemoryCloudOptions {
   readonly networks?: readonly NetworkSpec[] | undefined;

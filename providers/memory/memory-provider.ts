@@ -4,6 +4,7 @@ import { FlannelVpcError } from '../../src/core/errors.ts';
 import { type Cidr, cidrContains, formatCidr, formatIp, sameCidr, sameIp } from '../../src/core/ip.ts';
 import type {
   CloudProvider,
+  InstanceState,
   MachineIdentity,
   NextHop,
   NextHopClaim,
@@ -67,6 +68,14 @@ export class MemoryProvider implements CloudProvider {
     return await this.#parts.traffic.pass({ action: 'resolve', caller: this.#caller }, signal, () =>
       claims.map((claim) => resolveClaim(this.#parts.world, claim)),
     );
+  }
+
+  async instances(ids: readonly string[], signal: AbortSignal): Promise<ReadonlyMap<string, InstanceState>> {
+    if (ids.length === 0) return new Map();
+    return await this.#parts.traffic.pass({ action: 'instances', caller: this.#caller }, signal, () => {
+      const found = ids.flatMap((id) => this.#parts.world.instances.get(id) ?? []);
+      return new Map(found.map(({ id, state }) => [id, state]));
+    });
   }
 
   async prepare(nextHop: NextHop, signal: AbortSignal): Promise<void> {
@@ -233,6 +242,17 @@ function selectTables(world: World, selector: TableSelector): readonly Table[] {
   const candidates = [...world.tables.values()].filter(
     ({ networkId }) => selector.networkId === undefined || networkId === selector.networkId,
   );
+  const { tag } = selector;
+  if (tag) {
+    const tagged = candidates.filter(({ tags }) =>
+      tags.some(({ key, value }) => key === tag.key && value === tag.value),
+    );
+    if (tagged.length > 0) return tagged;
+    throw new FlannelVpcError('NOT_FOUND', `no table has the tag ${tag.key}=${tag.value}`, {
+      hint: 'tag every table that serves nodes',
+      details: { tag: `${tag.key}=${tag.value}` },
+    });
+  }
   const chosen = new Set<Table>();
   for (const subnetId of selector.subnetIds) {
     const table =

@@ -3,7 +3,15 @@ import type { Clock } from '../../src/core/clock.ts';
 import { FlannelVpcError } from '../../src/core/errors.ts';
 
 /** A seam method; `apply` is told apart by the change's action. */
-export type MemoryAction = 'identify' | 'resolve' | 'prepare' | 'tables' | 'create' | 'replace' | 'delete';
+export type MemoryAction =
+  | 'identify'
+  | 'resolve'
+  | 'instances'
+  | 'prepare'
+  | 'tables'
+  | 'create'
+  | 'replace'
+  | 'delete';
 
 export interface MemoryCall {
   readonly action: MemoryAction;

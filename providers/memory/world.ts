@@ -1,7 +1,7 @@
 /** What a cloud made of memory consists of: its description by the caller, and the checked state behind it. */
 import { FlannelVpcError } from '../../src/core/errors.ts';
 import { type Cidr, formatCidr, type Ip, parseCidr, parseIp } from '../../src/core/ip.ts';
-import type { RouteEntry, RouteTarget } from '../provider.ts';
+import type { InstanceState, RouteEntry, RouteTarget, TableTag } from '../provider.ts';
 
 export interface NetworkSpec {
   readonly id: string;
@@ -17,6 +17,7 @@ export interface TableSpec {
   readonly main?: boolean | undefined;
   /** Subnets explicitly associated. */
   readonly subnetIds?: readonly string[] | undefined;
+  readonly tags?: readonly TableTag[] | undefined;
   /** Routes of others, standing from the start. */
   readonly routes?: readonly RouteSpec[] | undefined;
   /** Most routes per family; the capabilities' default when absent. */
@@ -47,8 +48,6 @@ export interface NicSpec {
   /** Whether it forwards packets that are not its own from the start. Default false, as on AWS. */
   readonly forwards?: boolean | undefined;
 }
-
-export type InstanceState = 'running' | 'stopped' | 'terminated';
 
 export interface Network {
   readonly id: string;
@@ -81,6 +80,7 @@ export interface Table {
   readonly networkId: string;
   readonly main: boolean;
   subnetIds: readonly string[];
+  readonly tags: readonly TableTag[];
   readonly routeLimit: number | undefined;
   routes: readonly StoredRoute[];
   /** Earlier contents, each with the monotonic time at which it was replaced, oldest first. */
@@ -117,6 +117,7 @@ export class World {
       networkId: spec.networkId,
       main: spec.main ?? false,
       subnetIds: [...(spec.subnetIds ?? [])],
+      tags: spec.tags ?? [],
       routeLimit: spec.routeLimit,
       routes: [...local, ...(spec.routes ?? []).map(storedRoute)],
       past: [],

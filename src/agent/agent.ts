@@ -18,9 +18,10 @@ import type { Logger } from '../core/log.ts';
 import type { Readiness } from '../health/status.ts';
 import type { AgentMetrics } from '../metrics.ts';
 import type { NetConf } from '../netconf/net-conf.ts';
-import { type CloudNode, type CloudView, createCloudNode, identifyMachine } from './cloud-node.ts';
+import { type CloudView, createCloudNode } from './cloud-node.ts';
 import { establishHost, keepHost, publishSubnetFile } from './host-keeper.ts';
 import { acquireLease, keepLease, leaseTtlSeconds } from './lease-keeper.ts';
+import { identifyMachine, type Machine, placeMachine } from './machine.ts';
 import { assertNetConfStands, NetConfChanged, type StoredNetConf, waitForNetConf } from './net-conf-wait.ts';
 import { hostState, leaseRequest, nodeIdentity, previousSubnets, subnetFile } from './node-state.ts';
 import { keepPeers } from './peer-keeper.ts';
@@ -31,6 +32,8 @@ export interface AgentParts {
   readonly leases: LeaseStore;
   readonly ownership: OwnershipStore;
   readonly host: Host;
+  /** What people call this node; written into its lease by cloud backends. */
+  readonly nodeName: string;
   /** The cloud of net-conf's backend; undefined for backends without one. */
   readonly openCloud: (netConf: NetConf) => Promise<OpenCloud | undefined>;
   readonly logger: Logger;
@@ -84,8 +87,9 @@ async function runWithNetConf(options: AgentOptions, parts: AgentParts, signal: 
   logger.info('using interface', describeInterface(external));
   try {
     backendOf(netConf)?.check(external);
-    const node = cloud && (await openCloudNode(cloud, netConf, external, parts, signal));
-    return await runNode({ ...stored, options, parts, external, node, earlier }, signal);
+    const machine = cloud && (await learnMachine(cloud, external, parts, signal));
+    const routes = machine && routeKeeping(machine, cloud, netConf, external, options, parts);
+    return await runNode({ ...stored, options, parts, external, machine, routes, earlier }, signal);
   } finally {
     await cloud?.provider.close();
   }
@@ -95,15 +99,17 @@ interface NodeContext extends StoredNetConf {
   readonly options: AgentOptions;
   readonly parts: AgentParts;
   readonly external: ExternalInterface;
-  readonly node: CloudNode | undefined;
+  /** Undefined without a cloud. */
+  readonly machine: Machine | undefined;
+  /** Undefined where this node writes no routes: there is no cloud, or a controller writes them. */
+  readonly routes: RouteKeeperOptions | undefined;
   readonly earlier: SubnetFile | undefined;
 }
 
 async function runNode(context: NodeContext, signal: AbortSignal): Promise<never> {
-  const { options, parts, netConf, external, node } = context;
+  const { options, parts, netConf, external, routes } = context;
   const { logger, readiness, metrics } = parts;
-  const routes: RouteKeeperOptions | undefined = node && { ...parts, node, intervalMs: options.routeCheckIntervalMs };
-  const { lease: first, view } = await getLease(context, routes, signal);
+  const { lease: first, view } = await getLease(context, signal);
   let lease = first;
   readiness.reached('lease');
   metrics?.leaseExpiry.set((lease.expiresAt ?? 0) / 1_000);
@@ -156,11 +162,10 @@ async function runNode(context: NodeContext, signal: AbortSignal): Promise<never
  * tables it would hold a subnet it can't use. One that has been here before goes on with what it had, whatever the cloud says.
  */
 async function getLease(
-  { options, parts, netConf, revision, external, node, earlier }: NodeContext,
-  routes: RouteKeeperOptions | undefined,
+  { options, parts, netConf, revision, external, machine, routes, earlier }: NodeContext,
   signal: AbortSignal,
 ): Promise<{ readonly lease: OwnedLease; readonly view: CloudView | undefined }> {
-  const identity = node && nodeIdentity(node.identity, node.nicId);
+  const identity = machine && nodeIdentity(machine, parts.nodeName);
   const backend = { type: backendOf(netConf)?.leaseType ?? '', node: identity };
   const request = async (): Promise<LeaseRequest> => {
     // Containers on our own bridge would be cut off by another subnet. Who makes a bridge of their own look after it themselves.
@@ -191,13 +196,12 @@ async function getLease(
   return { lease, view };
 }
 
-async function openCloudNode(
-  { provider, tableIds }: OpenCloud,
-  netConf: NetConf,
+async function learnMachine(
+  { provider }: OpenCloud,
   external: ExternalInterface,
   parts: AgentParts,
   signal: AbortSignal,
-): Promise<CloudNode> {
+): Promise<Machine> {
   parts.readiness.missing('cloud', 'the metadata server has not answered yet');
   const identity = await identifyMachine(
     { ...parts, provider },
@@ -205,10 +209,25 @@ async function openCloudNode(
     signal,
   );
   parts.readiness.reached('cloud');
+  const machine = placeMachine(identity, external);
   const { instanceId, zone } = identity;
-  const node = createCloudNode({ ...parts, provider, networks: netConf.ranges, tableIds }, identity, external);
-  parts.logger.info('this machine', { instance: instanceId, zone, nic: node.nicId });
-  return node;
+  parts.logger.info('this machine', { instance: instanceId, zone, nic: machine.nic?.nicId });
+  return machine;
+}
+
+/** How this node keeps its own routes; undefined where the controller does, and this node asks the cloud's API nothing at all. */
+function routeKeeping(
+  machine: Machine,
+  { provider, tableIds, tag }: OpenCloud,
+  netConf: NetConf,
+  external: ExternalInterface,
+  options: AgentOptions,
+  parts: AgentParts,
+): RouteKeeperOptions | undefined {
+  if (netConf.backend.writer === 'controller') return undefined;
+  const networks = netConf.ranges;
+  const node = createCloudNode({ ...parts, provider, networks, tableIds, tag }, machine, external);
+  return { ...parts, node, intervalMs: options.routeCheckIntervalMs };
 }
 
 /** What the backend does in this node's kernel; undefined for clouds and alloc. */

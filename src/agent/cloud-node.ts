@@ -1,23 +1,31 @@
-/** This machine in its cloud: who it is, which NIC carries its lease, which tables serve it, and its own routes in them. */
+/** This node's routes in its cloud: which tables serve it, what stands in them, and how they get there. */
 
 import type { ExternalInterface } from '../../host/host.ts';
 import type { Lease } from '../../lease/lease.ts';
 import type { LeaseStore } from '../../lease/lease-store.ts';
 import type { OwnershipStore } from '../../lease/ownership-store.ts';
-import type { CloudProvider, MachineIdentity, NextHop, RouteTable, TableSelector } from '../../providers/provider.ts';
-import { backoffMs, type Clock, type Random } from '../core/clock.ts';
-import { FlannelVpcError, isFinalError, isFlannelVpcError } from '../core/errors.ts';
-import { families, formatIp, type Ip, type PerFamily, sameIp } from '../core/ip.ts';
+import type {
+  CloudProvider,
+  MachineIdentity,
+  NextHop,
+  RouteTable,
+  TableSelector,
+  TableTag,
+} from '../../providers/provider.ts';
+import type { Clock, Random } from '../core/clock.ts';
+import { FlannelVpcError, isFlannelVpcError } from '../core/errors.ts';
+import { formatIp, type Ip } from '../core/ip.ts';
 import type { Logger } from '../core/log.ts';
 import { holderName, ownRoutes } from '../routing/desired.ts';
 import type { RouteNetworks } from '../routing/networks.ts';
 import { createRouteReconciler, type PassResult, type RouteReconciler } from '../routing/reconciler.ts';
-import { untilItWorks } from './until-it-works.ts';
+import type { Machine } from './machine.ts';
 
 export interface CloudNodeOptions {
   readonly provider: CloudProvider;
-  /** Configured table ids; empty: those that serve this node's subnet. */
+  /** Configured table ids; empty: those with the tag, or else those that serve this node's subnet. */
   readonly tableIds: readonly string[];
+  readonly tag?: TableTag | undefined;
   readonly networks: RouteNetworks;
   readonly leases: Pick<LeaseStore, 'list'>;
   readonly ownership: OwnershipStore;
@@ -33,10 +41,6 @@ export interface CloudView {
 }
 
 export interface CloudNode {
-  readonly identity: MachineIdentity;
-  /** The NIC that carries the lease's address, when the metadata server shows it. */
-  readonly nicId: string | undefined;
-
   /**
    * Two reads, side by side: the NIC of our address, and the tables.
    * @throws NOT_FOUND when no NIC of this machine has the address, or a table does not exist; and what the provider throws.
@@ -51,41 +55,20 @@ export interface CloudNode {
   ): Promise<PassResult>;
 }
 
-const identifyRetryMs = { base: 1_000, max: 60_000 };
-
-/** Asks the metadata server who this is until it answers, saying why it takes long. */
-export async function identifyMachine(
-  { provider, logger, clock, random }: Pick<CloudNodeOptions, 'provider' | 'logger' | 'clock' | 'random'>,
-  onWaiting: (reason: string) => void,
-  signal: AbortSignal,
-): Promise<MachineIdentity> {
-  return await untilItWorks(
-    {
-      ...{ logger, clock, onWaiting, isFinal: isFinalError },
-      failing: 'cannot learn from the cloud who this machine is',
-      recovered: 'the metadata server answers now',
-      pauseMs: (_, attempt) => backoffMs(attempt, identifyRetryMs.base, identifyRetryMs.max, random),
-    },
-    () => provider.identify(signal),
-    signal,
-  );
-}
-
-/** Joins what the metadata server and the kernel say. Asks nobody. */
+/** Asks nobody before a method is called. */
 export function createCloudNode(
   options: CloudNodeOptions,
-  identity: MachineIdentity,
+  { identity, address, nic }: Machine,
   external: ExternalInterface,
 ): CloudNode {
   const { provider } = options;
-  const address = claimedAddress(identity, external);
-  const nic = identity.nics.find((candidate) => candidate.addresses.some((ip) => sameIp(ip, address)));
   const claim = { address, instanceId: identity.instanceId, nicId: nic?.nicId, networkId: nic?.networkId };
   // Configured or known from metadata: then the tables can be read without waiting for the NIC.
   const selector: TableSelector | undefined =
     options.tableIds.length > 0 || nic?.subnetId !== undefined
       ? {
           tableIds: options.tableIds,
+          tag: options.tag,
           networkId: nic?.networkId,
           subnetIds: nic?.subnetId === undefined ? [] : [nic.subnetId],
         }
@@ -118,6 +101,7 @@ export function createCloudNode(
     if (selector) return selector;
     return {
       tableIds: [],
+      tag: options.tag,
       networkId: nextHop.networkId,
       subnetIds: nextHop.subnetId === undefined ? [] : [nextHop.subnetId],
     };
@@ -134,8 +118,6 @@ export function createCloudNode(
   }
 
   return {
-    identity,
-    nicId: nic?.nicId,
     look,
     async ensureRoutes(lease, { view, resync }, signal) {
       const { nextHop, tables } = view ?? (await look(signal));
@@ -165,20 +147,6 @@ async function prepare(
     if (isFlannelVpcError(error)) return error;
     throw error;
   }
-}
-
-/** The address that the cloud knows this machine by: the public IP where a NIC has it, else the interface's (behind a NAT). */
-function claimedAddress(identity: MachineIdentity, external: ExternalInterface): Ip {
-  const known = (ip: Ip): boolean => identity.nics.some((nic) => nic.addresses.some((address) => sameIp(address, ip)));
-  const candidates = families.flatMap((family) => [external.publicIps[family], external.addresses[family]]);
-  const [first, ...others] = candidates.filter((ip) => ip !== undefined);
-  const found = [first, ...others].find((ip) => ip && known(ip)) ?? firstAddress(external.addresses) ?? first;
-  if (found) return found;
-  throw new FlannelVpcError('INTERFACE_NOT_FOUND', `interface ${external.name} has no address`);
-}
-
-function firstAddress(addresses: PerFamily<Ip>): Ip | undefined {
-  return addresses[4] ?? addresses[6];
 }
 
 /** A route to another machine's NIC is never written, whatever flags say. */

@@ -1,5 +1,6 @@
 /** `flannel-vpc agent`: wires the agent to the real store, kernel, cloud and clock, and runs it until a signal. */
 
+import { hostname } from 'node:os';
 import { createLinuxHost } from '../../host/linux-host.ts';
 import { systemdNotify } from '../../host/systemd-notify.ts';
 import { createEtcdStores } from '../../lease/etcd/stores.ts';
@@ -83,6 +84,8 @@ async function serve(
         ...base,
         ...stores,
         host,
+        // Kubernetes manifests set NODE_NAME; elsewhere a node is known by its host name.
+        nodeName: environment['NODE_NAME'] || hostname(),
         readiness,
         metrics,
         openCloud: (netConf) => openCloud(netConf, { ...base, environment }),

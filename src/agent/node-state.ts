@@ -3,7 +3,6 @@
 import type { ExternalInterface, HostState, SubnetFile } from '../../host/host.ts';
 import type { Lease, NodeIdentity } from '../../lease/lease.ts';
 import type { LeaseRequest } from '../../lease/lease-store.ts';
-import type { MachineIdentity } from '../../providers/provider.ts';
 import {
   type Cidr,
   cidrOf,
@@ -16,6 +15,7 @@ import {
   sameIp,
 } from '../core/ip.ts';
 import type { NetConf } from '../netconf/net-conf.ts';
+import type { Machine } from './machine.ts';
 
 /** The flags that decide what the kernel gets. */
 export interface HostFlags {
@@ -124,13 +124,15 @@ function publicIpsOf({ publicIps }: ExternalInterface, { type, node }: LeaseBack
   return type === '' && node === undefined && publicIps[4] ? { 4: publicIps[4] } : publicIps;
 }
 
-/** The lease's `FlannelVPC` member for this machine; `nicId` is the NIC that carries the lease's address. */
-export function nodeIdentity(machine: MachineIdentity, nicId: string | undefined): NodeIdentity {
+/** The lease's `FlannelVPC` member for this machine. */
+export function nodeIdentity({ identity, nic }: Machine, nodeName: string): NodeIdentity {
   return {
-    instanceId: machine.instanceId,
-    nicId,
-    zone: machine.zone,
-    addresses: machine.nics.flatMap((nic) => nic.addresses.map(formatIp)),
+    instanceId: identity.instanceId,
+    nicId: nic?.nicId,
+    subnetId: nic?.subnetId,
+    zone: identity.zone,
+    nodeName,
+    addresses: identity.nics.flatMap(({ addresses }) => addresses.map(formatIp)),
   };
 }
 

@@ -13,7 +13,7 @@ import { goKind } from './json-syntax.ts';
 import { isObject, readMembers } from './members.ts';
 import { type NetConfProblem, problem } from './problems.ts';
 
-/** Who writes the routes: every node its own, or one elected controller all of them. */
+/** Who writes a cloud's routes: every node its own, or one elected controller all of them. Backends without a cloud ignore it. */
 export type Writer = 'node' | 'controller';
 
 /** A checked `Backend`. */
@@ -88,13 +88,6 @@ function readOptions(type: BackendType, object: Readonly<Record<string, unknown>
   const problems = [common, own].flatMap((result) => issuesOf(result.error, values));
   if (!common.success || !own.success) return { backend: undefined, problems, warnings };
   const writer = common.data.Writer ?? 'node';
-  if (writer === 'controller' && type.load) {
-    const text = 'this version has no controller yet';
-    return {
-      ...failed(problem('Backend.Writer', writer, text, '"node": each agent writes its own route', 'exit')),
-      warnings,
-    };
-  }
   const nonMasqueradeCidrs = common.data.NonMasqueradeCIDRs ?? [];
   return { backend: { type: type.name, writer, nonMasqueradeCidrs, config: own.data }, problems: [], warnings };
 }

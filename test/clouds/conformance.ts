@@ -3,7 +3,7 @@
  * adapters on emulators and for those still to come.
  */
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import type { CloudProvider, NextHop, RouteEntry, RouteTable } from '../../providers/provider.ts';
+import type { CloudProvider, NextHop, RouteEntry, RouteTable, TableTag } from '../../providers/provider.ts';
 import { type Cidr, formatCidr } from '../../src/core/ip.ts';
 import { cidr, ip } from '../support/addresses.ts';
 
@@ -29,6 +29,12 @@ export interface ConformanceWorld {
   readonly nodes: readonly [ConformanceNode, ConformanceNode];
   /** A gateway's route that stands in the explicit table. */
   readonly foreignDestination: string;
+  /** A further instance, which the suite stops and ends. */
+  readonly spareInstanceId: string;
+  stopInstance(id: string): Promise<void>;
+  terminateInstance(id: string): Promise<void>;
+  /** On the explicit table, and on no other. */
+  readonly tag: TableTag;
   close(): Promise<void>;
 }
 
@@ -135,6 +141,41 @@ export function describeCloudProvider(name: string, make: () => Promise<Conforma
       expect(table?.routes.filter(({ origin }) => origin === 'local')).not.toEqual([]);
       const foreign = table?.routes.find(({ destinationText }) => destinationText === world.foreignDestination);
       expect(foreign).toMatchObject({ origin: 'static', target: { kind: 'gateway' } });
+    });
+
+    it('finds the tables with a tag, and says so where there is none', async () => {
+      const { tag, networkId, nodes } = world;
+      const tagged = (wanted: TableTag) =>
+        world.provider.tables({ tableIds: [], tag: wanted, networkId, subnetIds: [nodes[1].subnetId] }, signal());
+
+      expect((await tagged(tag)).map(({ id }) => id)).toEqual([world.explicitTableId]);
+      await expect(tagged({ ...tag, value: 'another' })).rejects.toMatchObject({
+        code: 'NOT_FOUND',
+        message: expect.stringContaining(`${tag.key}=another`),
+        hint: expect.stringContaining('tag'),
+      });
+      await expect(tagged({ ...tag, value: '*' })).rejects.toMatchObject({ code: 'NOT_FOUND' });
+    });
+
+    it('lets configured ids go before a tag', async () => {
+      const { tag, networkId, mainTableId } = world;
+
+      const chosen = await world.provider.tables({ tableIds: [mainTableId], tag, networkId, subnetIds: [] }, signal());
+
+      expect(chosen.map(({ id }) => id)).toEqual([mainTableId]);
+    });
+
+    it('says what became of instances, and nothing of those it does not know', async () => {
+      const { provider, spareInstanceId: spare } = world;
+      const unknown = 'i-0fffffffffffffff0';
+      const states = async () => Object.fromEntries(await provider.instances([unknown, spare, spare], signal()));
+
+      expect(await states()).toEqual({ [spare]: 'running' });
+      await world.stopInstance(spare);
+      expect(await states()).toEqual({ [spare]: 'stopped' });
+      await world.terminateInstance(spare);
+      expect(await states()).toEqual({ [spare]: 'terminated' });
+      expect(await provider.instances([], signal())).toEqual(new Map());
     });
 
     it('names a configured table that does not exist', async () => {

@@ -58,6 +58,8 @@ export const refusals = {
     ),
   noSuchNic: (id: string) =>
     new Ec2Refusal('InvalidNetworkInterfaceID.NotFound', `The networkInterface ID '${id}' does not exist`),
+  filterLimit: () =>
+    new Ec2Refusal('FilterLimitExceeded', 'The maximum number of filter values specified on a single call is 200'),
   dryRun: () => new Ec2Refusal('DryRunOperation', 'Request would have succeeded, but DryRun flag is set.', 412),
   unknownKey: () => new Ec2Refusal('AuthFailure', 'AWS was not able to validate the provided access credentials', 401),
   expired: () => new Ec2Refusal('RequestExpired', 'Request has expired.'),

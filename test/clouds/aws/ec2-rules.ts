@@ -4,10 +4,10 @@
  */
 import { cidrContains, formatCidr, parseCidr } from '../../../src/core/ip.ts';
 import { type Ec2Answer, refusals } from './ec2-error.ts';
-import type { Ec2Request } from './ec2-request.ts';
+import { type Ec2Request, filtersOf } from './ec2-request.ts';
 import { NicRules } from './nic-rules.ts';
 import { paged } from './paging.ts';
-import { isAlive, isGone, Topology, type TopologyView } from './topology.ts';
+import { allInstances, isAlive, isGone, Topology, type TopologyView } from './topology.ts';
 import { Upstream } from './upstream.ts';
 import { at, copyElement, element, formatXml, items, parseXml, setText, textAt, type XmlElement } from './xml.ts';
 
@@ -84,7 +84,9 @@ export class Ec2Rules {
   /** Carries out one request. @throws Ec2Refusal */
   async handle(request: Ec2Request): Promise<Ec2Answer> {
     const { action, parameters, region } = request;
+    if (filtersOf(parameters).some(({ values }) => values.length > 200)) throw refusals.filterLimit();
     if (action === 'DescribeRouteTables') return await this.#describeTables(request);
+    if (action === 'DescribeInstances') return await this.#describeInstances(request);
     if (action === 'DescribeNetworkInterfaces') return await this.#nics.describe(request, this.readLagMs);
     if (routeWrites[action]) {
       const tableId = parameters.get('RouteTableId') ?? '';
@@ -121,6 +123,16 @@ export class Ec2Rules {
     const root = parseXml(answer.body);
     for (const table of items(root, 'routeTableSet')) this.#showTable(table, view);
     return { ...answer, body: formatXml(paged(root, 'routeTableSet', parameters, { least: 5, most: 100 })) };
+  }
+
+  async #describeInstances({ parameters, region }: Ec2Request): Promise<Ec2Answer> {
+    const asked = new URLSearchParams([...parameters].filter(([name]) => name !== 'NextToken'));
+    // LocalStack's own pages are unlike EC2's.
+    if (!asked.has('InstanceId.1')) asked.set('MaxResults', allInstances);
+    const answer = await this.#nics.renamed(await this.#upstream.send(asked, region));
+    if (answer.status !== 200) return answer;
+    const root = parseXml(answer.body);
+    return { ...answer, body: formatXml(paged(root, 'reservationSet', parameters, { least: 5, most: 1000 })) };
   }
 
   #showTable(table: XmlElement, view: TopologyView): void {

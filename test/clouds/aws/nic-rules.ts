@@ -1,6 +1,6 @@
 /** What EC2 does with NICs and LocalStack does not. */
 import { formatIp, parseIp } from '../../../src/core/ip.ts';
-import { type Ec2Answer, Ec2Refusal, refusals } from './ec2-error.ts';
+import { type Ec2Answer, refusals } from './ec2-error.ts';
 import { type Ec2Request, type Filter, filtersOf, withFilters } from './ec2-request.ts';
 import { paged } from './paging.ts';
 import { isGone, type Topology } from './topology.ts';
@@ -36,12 +36,6 @@ export class NicRules {
 
   async describe({ parameters, region }: Ec2Request, lagMs: number): Promise<Ec2Answer> {
     const filters = filtersOf(parameters);
-    if (filters.some(({ values }) => values.length > 200)) {
-      throw new Ec2Refusal(
-        'FilterLimitExceeded',
-        'The maximum number of filter values specified on a single call is 200',
-      );
-    }
     const [own, theirs] = [
       filters.filter(({ name }) => ownFilters[name]),
       filters.filter(({ name }) => !ownFilters[name]),

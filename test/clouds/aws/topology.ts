@@ -19,6 +19,9 @@ export interface TopologyView {
   readonly vpcs: ReadonlyMap<string, readonly string[]>;
 }
 
+/** LocalStack shows no more than 100 reservations unless it is asked for more. */
+export const allInstances = '100000';
+
 export class Topology {
   readonly #upstream: Upstream;
   #reading: Promise<TopologyView> | undefined;
@@ -39,7 +42,7 @@ export class Topology {
   async #read(region: string): Promise<TopologyView> {
     const [nics, instances, vpcs] = await Promise.all([
       this.#upstream.ask('DescribeNetworkInterfaces', {}, region),
-      this.#upstream.ask('DescribeInstances', {}, region),
+      this.#upstream.ask('DescribeInstances', { MaxResults: allInstances }, region),
       this.#upstream.ask('DescribeVpcs', {}, region),
     ]);
     return {

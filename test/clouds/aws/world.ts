@@ -13,6 +13,7 @@ import {
   CreateRouteCommand,
   CreateRouteTableCommand,
   CreateSubnetCommand,
+  CreateTagsCommand,
   CreateVpcCommand,
   CreateVpcPeeringConnectionCommand,
   DeleteRouteCommand,
@@ -95,6 +96,8 @@ export interface AwsWorld {
   terminateInstance(id: string): Promise<void>;
   /** A further table, associated with no subnet. */
   addTable(): Promise<string>;
+  /** Tags anything that has an id. */
+  tag(id: string, key: string, value: string): Promise<void>;
   /** Another hand's route. */
   putRoute(tableId: string, destination: string, nicId: string): Promise<void>;
   removeRoute(tableId: string, destination: string): Promise<void>;
@@ -188,6 +191,8 @@ export async function createAwsWorld(options: AwsWorldOptions = {}): Promise<Aws
       const { RouteTable } = await admin.send(new CreateRouteTableCommand({ VpcId: network.vpcId }));
       return known(RouteTable?.RouteTableId);
     },
+    tag: async (id, Key, Value) =>
+      void (await admin.send(new CreateTagsCommand({ Resources: [id], Tags: [{ Key, Value }] }))),
     async putRoute(tableId, destination, nicId) {
       const key = { RouteTableId: tableId, ...destinationField(destination) };
       await admin.send(new CreateRouteCommand({ ...key, NetworkInterfaceId: nicId }));

@@ -17,6 +17,7 @@ import { type AwsInstance, type AwsWorld, createAwsWorld } from '../../clouds/aw
 import { describeCloudProvider } from '../../clouds/conformance.ts';
 import { cidr, ip } from '../../support/addresses.ts';
 
+const tag = { key: 'flannel-vpc/network', value: 'prod' };
 let localstack: LocalStack;
 let world: AwsWorld;
 let nodes: readonly [AwsInstance, AwsInstance];
@@ -27,6 +28,7 @@ let provider: CloudProvider;
 beforeAll(async () => {
   localstack = await startLocalStack();
   world = await createAwsWorld({ localstack });
+  await world.tag(world.explicitTableId, tag.key, tag.value);
   nodes = [
     await world.runInstance(world.explicitSubnet, '10.0.1.10'),
     await world.runInstance(world.mainSubnet, '10.0.2.10'),
@@ -53,15 +55,22 @@ afterEach(() => {
   world.proxy.resetLog();
 });
 
-describeCloudProvider('aws-vpc on LocalStack', async () => ({
-  provider,
-  networkId: world.vpcId,
-  explicitTableId: world.explicitTableId,
-  mainTableId: world.mainTableId,
-  nodes: [conformanceNode(nodes[0]), conformanceNode(nodes[1])],
-  foreignDestination: '0.0.0.0/0',
-  close: async () => {},
-}));
+describeCloudProvider('aws-vpc on LocalStack', async () => {
+  const spare = await world.runInstance(world.mainSubnet, '10.0.2.99');
+  return {
+    provider,
+    networkId: world.vpcId,
+    explicitTableId: world.explicitTableId,
+    mainTableId: world.mainTableId,
+    nodes: [conformanceNode(nodes[0]), conformanceNode(nodes[1])],
+    foreignDestination: '0.0.0.0/0',
+    spareInstanceId: spare.id,
+    stopInstance: world.stopInstance,
+    terminateInstance: world.terminateInstance,
+    tag,
+    close: async () => {},
+  };
+});
 
 describe('the calls aws-vpc makes', () => {
   it('needs two reads before the first write, and as many when nothing has changed', async () => {
@@ -90,6 +99,45 @@ describe('the calls aws-vpc makes', () => {
 
     expect(resolutions).toHaveLength(450);
     expect(world.proxy.counts()).toEqual({ DescribeNetworkInterfaces: 3 });
+  });
+
+  it('asks for the states of 450 instances in three requests, unknown ones among them', async () => {
+    const unknown = Array.from({ length: 448 }, (_, index) => `i-${index.toString(16).padStart(17, '0')}`);
+
+    const states = await provider.instances([nodes[0].id, ...unknown, nodes[1].id, nodes[0].id], signal());
+
+    expect(Object.fromEntries(states)).toEqual({ [nodes[0].id]: 'running', [nodes[1].id]: 'running' });
+    expect(world.proxy.counts()).toEqual({ DescribeInstances: 3 });
+  });
+
+  it('finds tagged tables in one request, and only those of the network where it is known', async () => {
+    const twin = await createAwsWorld({ localstack });
+    await twin.tag(twin.mainTableId, tag.key, tag.value);
+    const tagged = async (networkId: string | undefined) =>
+      (await provider.tables({ tableIds: [], tag, networkId, subnetIds: [] }, signal())).map(({ id }) => id).sort();
+
+    expect(await tagged(world.vpcId)).toEqual([world.explicitTableId]);
+    expect(world.proxy.counts()).toEqual({ DescribeRouteTables: 1 });
+    expect(await tagged(undefined)).toEqual([world.explicitTableId, twin.mainTableId].sort());
+    await twin.stop();
+  });
+
+  it('takes a tag for itself, although EC2’s filters know wildcards', async () => {
+    const wild = { ...tag, value: 'pr*' };
+
+    await expect(
+      provider.tables({ tableIds: [], tag: wild, networkId: world.vpcId, subnetIds: [] }, signal()),
+    ).rejects.toMatchObject({ code: 'NOT_FOUND', hint: expect.stringContaining('create-tags') });
+    expect(world.proxy.counts()).toEqual({ DescribeRouteTables: 1 });
+  });
+
+  it('reads the tables of many subnets in one request', async () => {
+    const subnetIds = [...Array(250).fill(world.mainSubnet.id), world.explicitSubnet.id];
+
+    const tables = await provider.tables({ tableIds: [], networkId: world.vpcId, subnetIds }, signal());
+
+    expect(tables.map(({ id }) => id)).toEqual([world.mainTableId, world.explicitTableId]);
+    expect(world.proxy.counts()).toEqual({ DescribeRouteTables: 1 });
   });
 
   it('resolves an IPv6 address', async () => {
@@ -157,7 +205,7 @@ describe('the calls aws-vpc makes', () => {
     await twin.stop();
   });
 
-  it('reads all pages of tables and NICs', async () => {
+  it('reads all pages of tables, NICs and instances', async () => {
     for (let made = 0; made < 6; made += 1) await world.addTable();
     for (let last = 50; last < 56; last += 1) await world.runInstance(world.mainSubnet, `10.0.2.${last}`);
     const small = makeProvider({ pageSize: 5 });
@@ -166,10 +214,17 @@ describe('the calls aws-vpc makes', () => {
 
     const tables = await small.tables({ tableIds: [], networkId: world.vpcId, subnetIds }, signal());
     const resolutions = await small.resolve(claims, signal());
+    const ids = resolutions.flatMap((found) => (found.kind === 'resolved' ? (found.nextHop.instanceId ?? []) : []));
+    const states = await small.instances(ids, signal());
 
     expect(tables.map(({ id }) => id)).toEqual([world.explicitTableId, world.mainTableId]);
     expect(resolutions.map(({ kind }) => kind)).toEqual(Array(6).fill('resolved'));
-    expect(world.proxy.counts()).toEqual({ DescribeRouteTables: 2, DescribeNetworkInterfaces: 2 });
+    expect([...states.values()]).toEqual(Array(6).fill('running'));
+    expect(world.proxy.counts()).toEqual({
+      DescribeRouteTables: 2,
+      DescribeNetworkInterfaces: 2,
+      DescribeInstances: 2,
+    });
     await small.close();
   });
 

@@ -20,6 +20,10 @@ const netConf = JSON.stringify({
   Network: '10.244.0.0/16',
   Backend: { Type: 'aws-vpc', RouteTableID: 'rtb-00000001' },
 });
+const controllerNetConf = JSON.stringify({
+  Network: '10.244.0.0/16',
+  Backend: { Type: 'aws-vpc', Writer: 'controller' },
+});
 const subnetPattern = /^10\.244\.\d+\.0\/24$/;
 
 /** What happened, in order: `file`, `host start`, … */
@@ -109,6 +113,7 @@ function start(argv: readonly string[] = []): { readonly outcome: () => unknown 
     leases,
     ownership: createMemoryOwnershipStore(world),
     host,
+    nodeName: 'node-1',
     openCloud: async ({ backend }: NetConf) =>
       backend.type === 'alloc' ? undefined : { provider: cloud.provider('i-1'), tableIds: ['rtb-00000001'] },
     logger: { debug: say('debug'), info: say('info'), warn: say('warn'), error: say('error') },
@@ -141,7 +146,10 @@ describe('a first start', () => {
     expect(subnet).toMatch(subnetPattern);
     expect(cloud.staticRoutes('rtb-00000001')).toEqual({ [subnet]: 'eni-1' });
     expect(readiness.reasons()).toEqual({});
-    expect(world.leases()[0]?.lease.attributes.node).toMatchObject({ instanceId: 'i-1', nicId: 'eni-1' });
+    expect(world.leases()[0]?.lease.attributes.node).toEqual({
+      ...{ instanceId: 'i-1', nicId: 'eni-1', subnetId: 'subnet-1', zone: undefined },
+      ...{ nodeName: 'node-1', addresses: ['10.0.1.11'] },
+    });
   });
 
   test('takes no lease while the tables can’t be read, and goes on when they can', async () => {
@@ -184,6 +192,19 @@ describe('a first start', () => {
     host.failure = undefined;
     await clock.advance(60_000);
     expect(readiness.isReady()).toBe(true);
+  });
+});
+
+describe('with a controller that writes the routes', () => {
+  beforeEach(() => world.setNetConf(controllerNetConf));
+
+  test('asks the metadata server who this is, and the cloud nothing else', async () => {
+    start();
+    await clock.advance(600_000);
+    expect(cloud.calls.map(({ action }) => action)).toEqual(['identify']);
+    expect(cloud.staticRoutes('rtb-00000001')).toEqual({});
+    expect(world.leases()[0]?.lease.attributes.node).toMatchObject({ instanceId: 'i-1', subnetId: 'subnet-1' });
+    expect(readiness.reasons()).toEqual({});
   });
 });
 

@@ -5,12 +5,15 @@ import { createMemoryLeaseStore } from '../../../lease/memory/lease-store.ts';
 import { createMemoryOwnershipStore } from '../../../lease/memory/ownership-store.ts';
 import { createMemoryWorld } from '../../../lease/memory/world.ts';
 import { createMemoryCloud, type MemoryCloud } from '../../../providers/memory/memory-cloud.ts';
+import type { TableTag } from '../../../providers/provider.ts';
 import { type CloudNode, createCloudNode } from '../../../src/agent/cloud-node.ts';
+import { placeMachine } from '../../../src/agent/machine.ts';
 import { silentLogger } from '../../../src/core/log.ts';
 import { cidr, ip } from '../../support/addresses.ts';
 import { createTestClock } from '../../support/test-clock.ts';
 
 const signal = new AbortController().signal;
+const tag: TableTag = { key: 'cluster', value: 'prod' };
 let cloud: MemoryCloud;
 
 beforeEach(() => {
@@ -29,8 +32,8 @@ beforeEach(() => {
     ],
     tables: [
       { id: 'rtb-main', networkId: 'vpc-1', main: true },
-      { id: 'rtb-two', networkId: 'vpc-1', subnetIds: ['subnet-2'] },
-      { id: 'rtb-other', networkId: 'vpc-2', main: true },
+      { id: 'rtb-two', networkId: 'vpc-1', subnetIds: ['subnet-2'], tags: [tag] },
+      { id: 'rtb-other', networkId: 'vpc-2', main: true, tags: [tag] },
     ],
     instances: [
       {
@@ -46,7 +49,11 @@ beforeEach(() => {
   });
 });
 
-async function nodeWith(address: string, publicIp = address, tableIds: readonly string[] = []): Promise<CloudNode> {
+async function nodeWith(
+  address: string,
+  publicIp = address,
+  { tableIds = [], tag: wanted }: { readonly tableIds?: readonly string[]; readonly tag?: TableTag } = {},
+): Promise<CloudNode> {
   const clock = createTestClock();
   const world = createMemoryWorld(clock);
   const provider = cloud.provider('i-1');
@@ -61,6 +68,7 @@ async function nodeWith(address: string, publicIp = address, tableIds: readonly 
     {
       provider,
       tableIds,
+      tag: wanted,
       networks: { 4: { network: cidr('10.244.0.0/16'), subnetLength: 24 } },
       leases: createMemoryLeaseStore(world),
       ownership: createMemoryOwnershipStore(world),
@@ -68,7 +76,7 @@ async function nodeWith(address: string, publicIp = address, tableIds: readonly 
       clock,
       random: () => 0.5,
     },
-    await provider.identify(signal),
+    placeMachine(await provider.identify(signal), external),
     external,
   );
 }
@@ -80,9 +88,8 @@ describe('the NIC is that of the lease’s address', () => {
     // A secondary address, which another VPC has as well.
     ['10.0.2.12', 'eni-2', 'rtb-two'],
   ])('%s: %s, and the table is %s', async (address, nicId, tableId) => {
-    const node = await nodeWith(address);
-    const { nextHop, tables } = await node.look(signal);
-    expect([node.nicId, nextHop.nicId]).toEqual([nicId, nicId]);
+    const { nextHop, tables } = await (await nodeWith(address)).look(signal);
+    expect(nextHop.nicId).toBe(nicId);
     expect(tables.map(({ id }) => id)).toEqual([tableId]);
   });
 
@@ -111,7 +118,7 @@ test('an address that no machine has is refused with what to do', async () => {
 });
 
 test('configured tables are written, all of them, and no others', async () => {
-  const node = await nodeWith('10.0.1.11', '10.0.1.11', ['rtb-main', 'rtb-two']);
+  const node = await nodeWith('10.0.1.11', '10.0.1.11', { tableIds: ['rtb-main', 'rtb-two'] });
   const result = await node.ensureRoutes({ subnets: { 4: cidr('10.244.7.0/24') } }, { resync: false }, signal);
   expect(result).toMatchObject({ inSync: true, problems: [] });
   expect([cloud.staticRoutes('rtb-main'), cloud.staticRoutes('rtb-two'), cloud.staticRoutes('rtb-other')]).toEqual([
@@ -121,4 +128,14 @@ test('configured tables are written, all of them, and no others', async () => {
   ]);
   expect(cloud.forwards('eni-1')).toBe(true);
   expect(cloud.forwards('eni-2')).toBe(false);
+});
+
+test('tagged tables of the node’s own network are written, whichever serves it', async () => {
+  const node = await nodeWith('10.0.1.11', '10.0.1.11', { tag });
+  await node.ensureRoutes({ subnets: { 4: cidr('10.244.7.0/24') } }, { resync: false }, signal);
+  expect([cloud.staticRoutes('rtb-main'), cloud.staticRoutes('rtb-two'), cloud.staticRoutes('rtb-other')]).toEqual([
+    {},
+    { '10.244.7.0/24': 'eni-1' },
+    {},
+  ]);
 });

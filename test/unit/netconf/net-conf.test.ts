@@ -173,6 +173,15 @@ describe('refused with the text flannel has for it', () => {
 describe('Backend', () => {
   const withBackend = (Backend: unknown): string => JSON.stringify({ Network: '10.5.0.0/16', Backend });
 
+  test.each(['aws-vpc', 'alloc', 'host-gw'])('%s may name a controller as the writer', (Type) => {
+    const parsed = parseNetConf(withBackend({ Type, Writer: 'controller' }));
+    expect(parsed).toMatchObject({
+      ok: true,
+      netConf: { backend: { type: Type, writer: 'controller' } },
+      warnings: [],
+    });
+  });
+
   test.each([
     [undefined, 'Backend', /which to flannel means udp.*for example \{"Network"/],
     [{}, 'Backend.Type', /unknown backend type: none is named.*"aws-vpc", "alloc"/],
@@ -185,7 +194,6 @@ describe('Backend', () => {
       'Backend.Type',
       /unknown backend type: aws-vcp, did you mean aws-vpc\? .*allowed: "aws-vpc", "alloc"/,
     ],
-    [{ Type: 'aws-vpc', Writer: 'controller' }, 'Backend.Writer', /no controller yet/],
   ])('%j ends the agent', (backend, field, message) => {
     const [found] = refused(withBackend(backend));
     expect(found).toMatchObject({ field, severity: 'exit' });
@@ -198,6 +206,11 @@ describe('Backend', () => {
     [{ Type: 'aws-vpc', RouteTableID: 5 }, 'Backend.RouteTableID'],
     [{ Type: 'aws-vpc', RouteTableID: 'tgw-1' }, 'Backend.RouteTableID'],
     [{ Type: 'aws-vpc', RouteTableID: ['rtb-0123456789abcdef0', 'x'] }, 'Backend.RouteTableID'],
+    [{ Type: 'aws-vpc', RouteTableTag: 'no-value' }, 'Backend.RouteTableTag'],
+    [{ Type: 'aws-vpc', RouteTableTag: 'key=' }, 'Backend.RouteTableTag'],
+    [{ Type: 'aws-vpc', RouteTableTag: 'key=prod*' }, 'Backend.RouteTableTag'],
+    [{ Type: 'aws-vpc', RouteTableTag: ['a=b'] }, 'Backend.RouteTableTag'],
+    [{ Type: 'aws-vpc', RouteTableTag: 'a=b', RouteTableID: 'rtb-01234567' }, 'Backend.RouteTableTag'],
     [{ Type: 'aws-vpc', Writer: 'both' }, 'Backend.Writer'],
     [{ Type: 'alloc', NonMasqueradeCIDRs: ['10.0.0.0'] }, 'Backend.NonMasqueradeCIDRs'],
   ])('%j is waited for', (backend, field) => {
@@ -216,6 +229,23 @@ describe('Backend', () => {
   ])('RouteTableID %j', (routeTableID, routeTableIds) => {
     const netConf = accepted({ Network: '10.5.0.0/16', backend: { type: 'aws-vpc', routetableid: routeTableID } });
     expect(netConf.backend.config).toEqual({ routeTableIds });
+  });
+
+  test.each([
+    ['kubernetes.io/cluster/prod=owned', { key: 'kubernetes.io/cluster/prod', value: 'owned' }],
+    ['a=b=c', { key: 'a', value: 'b=c' }],
+    ['', undefined],
+    [null, undefined],
+  ])('RouteTableTag %j', (text, routeTableTag) => {
+    const netConf = accepted({ Network: '10.5.0.0/16', Backend: { Type: 'aws-vpc', routeTableTag: text } });
+    expect(netConf.backend.config).toEqual({ routeTableIds: [], routeTableTag });
+  });
+
+  test('what RouteTableTag may be is said, and that it does not go with RouteTableID', () => {
+    const messageOf = (backend: object) => refused(withBackend({ Type: 'aws-vpc', ...backend }))[0]?.message;
+    expect(messageOf({ RouteTableTag: 7 })).toMatch(/found 7.*allowed: a tag as "key=value"/);
+    expect(messageOf({ RouteTableTag: 'a=*' })).toMatch(/allowed: a tag as "key=value".*without \*/);
+    expect(messageOf({ RouteTableTag: 'a=b', RouteTableID: 'rtb-01234567' })).toMatch(/no tag beside RouteTableID/);
   });
 
   test('NonMasqueradeCIDRs', () => {

@@ -18,6 +18,7 @@ const network = {
     { id: 'subnet-b', cidr: '10.0.2.0/24' },
   ],
 };
+const tag = { key: 'flannel-vpc/network', value: 'prod' };
 const internet = { destination: '0.0.0.0/0', target: { kind: 'gateway', id: 'igw-1' } } as const;
 
 function cloudOfTwo(options: MemoryCloudOptions = {}): MemoryCloud {
@@ -25,7 +26,7 @@ function cloudOfTwo(options: MemoryCloudOptions = {}): MemoryCloud {
     networks: [network],
     tables: [
       { id: 'rtb-main', networkId: 'vpc-1', main: true },
-      { id: 'rtb-a', networkId: 'vpc-1', subnetIds: ['subnet-a'], routes: [internet] },
+      { id: 'rtb-a', networkId: 'vpc-1', subnetIds: ['subnet-a'], routes: [internet], tags: [tag] },
     ],
     instances: [
       {
@@ -34,6 +35,7 @@ function cloudOfTwo(options: MemoryCloudOptions = {}): MemoryCloud {
         nics: [{ id: 'eni-a', subnetId: 'subnet-a', addresses: ['10.0.1.10', '2001:db8:1::10'] }],
       },
       { id: 'i-b', zone: 'zone-2', nics: [{ id: 'eni-b', subnetId: 'subnet-b', addresses: ['10.0.2.10'] }] },
+      { id: 'i-spare', nics: [{ id: 'eni-spare', subnetId: 'subnet-b', addresses: ['10.0.2.99'] }] },
     ],
     ...options,
   });
@@ -44,18 +46,25 @@ for (const [name, capabilities] of [
   ['a memory cloud that can’t replace but lets routes coexist', { replacesInPlace: false, coexistingRoutes: true }],
   ['a memory cloud without IPv6', { families: [4] }],
 ] as const) {
-  describeCloudProvider(name, async () => ({
-    provider: cloudOfTwo({ capabilities }).provider('i-a'),
-    networkId: 'vpc-1',
-    explicitTableId: 'rtb-a',
-    mainTableId: 'rtb-main',
-    nodes: [
-      { instanceId: 'i-a', nicId: 'eni-a', subnetId: 'subnet-a', address: '10.0.1.10' },
-      { instanceId: 'i-b', nicId: 'eni-b', subnetId: 'subnet-b', address: '10.0.2.10' },
-    ],
-    foreignDestination: '0.0.0.0/0',
-    close: async () => {},
-  }));
+  describeCloudProvider(name, async () => {
+    const cloud = cloudOfTwo({ capabilities });
+    return {
+      provider: cloud.provider('i-a'),
+      networkId: 'vpc-1',
+      explicitTableId: 'rtb-a',
+      mainTableId: 'rtb-main',
+      nodes: [
+        { instanceId: 'i-a', nicId: 'eni-a', subnetId: 'subnet-a', address: '10.0.1.10' },
+        { instanceId: 'i-b', nicId: 'eni-b', subnetId: 'subnet-b', address: '10.0.2.10' },
+      ],
+      foreignDestination: '0.0.0.0/0',
+      spareInstanceId: 'i-spare',
+      stopInstance: async (id) => cloud.setInstanceState(id, 'stopped'),
+      terminateInstance: async (id) => cloud.setInstanceState(id, 'terminated'),
+      tag,
+      close: async () => {},
+    };
+  });
 }
 
 describe('the memory cloud', () => {
