@@ -40,6 +40,11 @@ export interface BudgetOptions {
   readonly random: Random;
   readonly logger: Logger;
   readonly limits?: Partial<BudgetLimits>;
+  /**
+   * Called right before each try of a write, however long that waited for its turn or its next try; what it throws ends the call.
+   * For a controller, which must not write once it leads no more.
+   */
+  readonly beforeWrite?: (() => void) | undefined;
 }
 
 /** First pause after a throttled or failed call, and the longest, milliseconds. */
@@ -71,6 +76,13 @@ export function withBudget(provider: CloudProvider, options: BudgetOptions): Clo
     );
   }
 
+  async function write(signal: AbortSignal, call: (signal: AbortSignal) => Promise<void>): Promise<void> {
+    await within(writes, signal, async (inner) => {
+      options.beforeWrite?.();
+      await call(inner);
+    });
+  }
+
   return {
     type: provider.type,
     capabilities: provider.capabilities,
@@ -83,8 +95,8 @@ export function withBudget(provider: CloudProvider, options: BudgetOptions): Clo
     resolve: (claims, signal) => within(reads, signal, (inner) => provider.resolve(claims, inner)),
     instances: (ids, signal) => within(reads, signal, (inner) => provider.instances(ids, inner)),
     tables: (selector, signal) => within(reads, signal, (inner) => provider.tables(selector, inner)),
-    prepare: (nextHop, signal) => within(writes, signal, (inner) => provider.prepare(nextHop, inner)),
-    apply: (change, signal) => within(writes, signal, (inner) => provider.apply(change, inner)),
+    prepare: (nextHop, signal) => write(signal, (inner) => provider.prepare(nextHop, inner)),
+    apply: (change, signal) => write(signal, (inner) => provider.apply(change, inner)),
     close: () => provider.close(),
   };
 }

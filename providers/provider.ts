@@ -25,6 +25,11 @@ export interface ProviderCapabilities {
   readonly serialPerTable: boolean;
   /** Routes per table when the API does not tell, from the cloud's public documentation. */
   readonly defaultRouteLimit: number;
+  /**
+   * Longest time that one `apply` or `prepare` is under way, milliseconds: by then it has ended, and nothing more is sent. What is on
+   * the wire may still take effect. A controller's term must be longer.
+   */
+  readonly writeTimeoutMs: number;
 }
 
 /** This machine, as its metadata server describes it. */

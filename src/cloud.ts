@@ -21,6 +21,8 @@ export interface OpenCloudOptions {
   readonly clock: Clock;
   readonly random: Random;
   readonly environment: Readonly<Record<string, string | undefined>>;
+  /** As in `BudgetOptions`. */
+  readonly beforeWrite?: (() => void) | undefined;
 }
 
 /** Undefined for backends that use no cloud. */

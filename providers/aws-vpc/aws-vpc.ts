@@ -15,7 +15,7 @@ import type {
   TableSelector,
 } from '../provider.ts';
 import type { AwsVpcConfig } from './config.ts';
-import { Ec2 } from './ec2.ts';
+import { Ec2, writeTimeoutMs } from './ec2.ts';
 import { readIdentity } from './imds.ts';
 import { readInstanceStates } from './instances.ts';
 import { resolveClaims } from './resolve.ts';
@@ -30,6 +30,7 @@ const capabilities: ProviderCapabilities = {
   serialPerTable: false,
   // "Amazon VPC quotas": since June 2025, 50 before. Accounts can have more; the EC2 API tells none of it.
   defaultRouteLimit: 500,
+  writeTimeoutMs,
 };
 
 export interface AwsVpcProviderOptions extends ProviderOptions<AwsVpcConfig> {
@@ -53,8 +54,8 @@ class AwsVpcProvider implements CloudProvider {
 
   constructor(options: AwsVpcProviderOptions) {
     this.#options = options;
-    const { environment, logger } = options;
-    this.#ec2 = new Ec2({ environment, logger, region: () => this.#identity?.region });
+    const { environment, logger, clock } = options;
+    this.#ec2 = new Ec2({ environment, logger, clock, region: () => this.#identity?.region });
   }
 
   async identify(signal: AbortSignal): Promise<MachineIdentity> {

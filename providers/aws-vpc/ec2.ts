@@ -1,5 +1,7 @@
 /** The connection to EC2: loaded and opened at the first call, one attempt a call, every failure in our own words. */
 import type { EC2Client, EC2ClientConfig } from '@aws-sdk/client-ec2';
+import type { Clock } from '../../src/core/clock.ts';
+import { withDeadline } from '../../src/core/deadline.ts';
 import type { Logger } from '../../src/core/log.ts';
 import { type CallContext, isNoCredentials, noCredentials, translateError } from './errors.ts';
 import { readRoleName } from './imds.ts';
@@ -14,6 +16,7 @@ interface SendOptions {
 export interface Ec2Options {
   readonly environment: Readonly<Record<string, string | undefined>>;
   readonly logger: Logger;
+  readonly clock: Clock;
   /** Region of this machine where the metadata server has told it already. */
   region(): string | undefined;
 }
@@ -22,6 +25,8 @@ export interface Ec2Options {
 const connectionTimeoutMs = 5_000;
 /** Milliseconds for one whole answer. A read of many full tables takes a few seconds. */
 const requestTimeoutMs = 30_000;
+/** Milliseconds for a whole call that changes something, credentials and connection included: a controller's term is longer. */
+export const writeTimeoutMs = 10_000;
 
 export class Ec2 {
   readonly #options: Ec2Options;
@@ -53,6 +58,21 @@ export class Ec2 {
       if (isNoCredentials(error) && !signal.aborted) throw await this.#explainNoCredentials(error, context, signal);
       throw translateError(error, context, signal);
     }
+  }
+
+  /**
+   * Runs one request that changes something. Whether it did is not known when it is cut off after `writeTimeoutMs`.
+   *
+   * @throws as `call` does; TRANSIENT when it took too long.
+   */
+  async write<Output>(
+    context: CallContext,
+    signal: AbortSignal,
+    run: (client: EC2Client, sdk: Sdk, options: SendOptions) => Promise<Output>,
+  ): Promise<Output> {
+    const error = () => new DOMException(`no answer within ${writeTimeoutMs / 1_000} s`, 'TimeoutError');
+    const deadline = { clock: this.#options.clock, ms: writeTimeoutMs, signal, error };
+    return await withDeadline(deadline, (inner) => this.call(context, inner, run));
   }
 
   /**

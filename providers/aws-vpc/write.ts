@@ -22,7 +22,7 @@ export async function writeRoute(ec2: Ec2, change: RouteChange, signal: AbortSig
         doing: `create the route ${text} via ${nicId} in ${tableId}`,
         details,
       };
-      const answer = await ec2.call(context, signal, (client, sdk, send) =>
+      const answer = await ec2.write(context, signal, (client, sdk, send) =>
         client.send(new sdk.CreateRouteCommand({ ...key, NetworkInterfaceId: nicId }), send),
       );
       if (answer.Return === false) {
@@ -37,7 +37,7 @@ export async function writeRoute(ec2: Ec2, change: RouteChange, signal: AbortSig
         doing: `point the route ${text} in ${tableId} at ${nicId}`,
         details,
       };
-      await ec2.call(context, signal, (client, sdk, send) =>
+      await ec2.write(context, signal, (client, sdk, send) =>
         client.send(new sdk.ReplaceRouteCommand({ ...key, NetworkInterfaceId: nicId }), send),
       );
       return;
@@ -45,7 +45,7 @@ export async function writeRoute(ec2: Ec2, change: RouteChange, signal: AbortSig
     case 'delete': {
       const context = { action: 'ec2:DeleteRoute', doing: `delete the route ${text} from ${tableId}`, details };
       try {
-        await ec2.call(context, signal, (client, sdk, send) => client.send(new sdk.DeleteRouteCommand(key), send));
+        await ec2.write(context, signal, (client, sdk, send) => client.send(new sdk.DeleteRouteCommand(key), send));
       } catch (error) {
         if (!isFlannelVpcError(error, 'NOT_FOUND') || error.details['awsCode'] !== 'InvalidRoute.NotFound') throw error;
       }
@@ -60,7 +60,7 @@ export async function disableSourceDestCheck(ec2: Ec2, { nicId }: NextHop, signa
     doing: `switch off the source/dest check of ${nicId}`,
     details: { nicId },
   };
-  await ec2.call(context, signal, (client, sdk, send) =>
+  await ec2.write(context, signal, (client, sdk, send) =>
     client.send(
       new sdk.ModifyNetworkInterfaceAttributeCommand({ NetworkInterfaceId: nicId, SourceDestCheck: { Value: false } }),
       send,

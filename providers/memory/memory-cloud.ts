@@ -22,7 +22,7 @@ export interface MemoryCloudOptions {
   readonly networks?: readonly NetworkSpec[] | undefined;
   readonly tables?: readonly TableSpec[] | undefined;
   readonly instances?: readonly InstanceSpec[] | undefined;
-  /** What differs from AWS's: both families, replaces in place, one change a call, no marks, 500 routes. */
+  /** What differs from AWS's: both families, replaces in place, one change a call, no marks, 500 routes, writes of 10 s. */
   readonly capabilities?: Partial<ProviderCapabilities> | undefined;
   /** What routes point at: the NIC (AWS, default) or the instance (GCE, Alibaba). */
   readonly targets?: 'nic' | 'instance' | undefined;
@@ -79,6 +79,7 @@ const awsLike: ProviderCapabilities = {
   marksRoutes: false,
   serialPerTable: false,
   defaultRouteLimit: 500,
+  writeTimeoutMs: 10_000,
 };
 
 /** Makes a cloud. Each call gives a new and independent one. */

@@ -4,7 +4,8 @@ import { AllocateAddressCommand, AssociateAddressCommand } from '@aws-sdk/client
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import { createProvider } from '../../../providers/aws-vpc/aws-vpc.ts';
 import type { CloudProvider, NextHop, RouteChange, RouteTable } from '../../../providers/provider.ts';
-import { systemClock } from '../../../src/core/clock.ts';
+import { type Clock, systemClock } from '../../../src/core/clock.ts';
+import type { FlannelVpcError } from '../../../src/core/errors.ts';
 import { parseCidr } from '../../../src/core/ip.ts';
 import { silentLogger } from '../../../src/core/log.ts';
 import { Ec2Refusal, refusals } from '../../clouds/aws/ec2-error.ts';
@@ -16,6 +17,7 @@ import type { AwsCredentials } from '../../clouds/aws/roles.ts';
 import { type AwsInstance, type AwsWorld, createAwsWorld } from '../../clouds/aws/world.ts';
 import { describeCloudProvider } from '../../clouds/conformance.ts';
 import { cidr, ip } from '../../support/addresses.ts';
+import { createTestClock } from '../../support/test-clock.ts';
 
 const tag = { key: 'flannel-vpc/network', value: 'prod' };
 let localstack: LocalStack;
@@ -509,6 +511,33 @@ describe('a connection to EC2', () => {
     held.release();
   });
 
+  it('that is slow ends a write long before a read, so that a controller’s term can be short', async () => {
+    const clock = createTestClock();
+    const slow = makeProvider({ clock });
+    const { writeTimeoutMs } = slow.capabilities;
+    const nextHop = await hop(nodes[0]);
+    const actions = ['CreateRoute', 'ModifyNetworkInterfaceAttribute', 'DescribeRouteTables'];
+    const held = actions.map((action) => world.proxy.hold(action));
+    const ends: string[] = [];
+    const ended = (name: string) => (error: unknown) => void ends.push(`${name}: ${(error as FlannelVpcError).code}`);
+    const writes = [
+      slow.apply(create('10.244.82.0/24', nextHop), signal()).catch(ended('apply')),
+      slow.prepare(nextHop, signal()).catch(ended('prepare')),
+    ];
+    const read = slow.tables({ tableIds: [world.explicitTableId], networkId: world.vpcId, subnetIds: [] }, signal());
+    await Promise.all(held.map(async ({ arrived }) => await arrived(1)));
+
+    await clock.advance(writeTimeoutMs - 1);
+    expect(ends).toEqual([]);
+    await clock.advance(1);
+    await Promise.all(writes);
+
+    expect(ends.sort()).toEqual(['apply: TRANSIENT', 'prepare: TRANSIENT']);
+    for (const { release } of held) release();
+    await expect(read).resolves.toHaveLength(1);
+    await slow.close();
+  });
+
   it('ends with an AbortError as soon as the caller gives up, and the change may still land', async () => {
     const nextHop = await hop(nodes[0]);
     const held = world.proxy.hold('CreateRoute');
@@ -528,7 +557,11 @@ describe('a connection to EC2', () => {
 });
 
 function makeProvider(
-  more: { readonly pageSize?: number; readonly environment?: Readonly<Record<string, string>> } = {},
+  more: {
+    readonly pageSize?: number;
+    readonly environment?: Readonly<Record<string, string>>;
+    readonly clock?: Clock;
+  } = {},
   keys: AwsCredentials = credentials,
 ): CloudProvider {
   return createProvider({

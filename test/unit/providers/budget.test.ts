@@ -25,8 +25,12 @@ beforeEach(() => {
   });
 });
 
-function budget(limits: Partial<BudgetLimits> = {}, random: () => number = () => 0.5): CloudProvider {
-  return withBudget(cloud.provider('i-1'), { clock, random, logger: silentLogger, limits });
+function budget(
+  limits: Partial<BudgetLimits> = {},
+  random: () => number = () => 0.5,
+  beforeWrite?: () => void,
+): CloudProvider {
+  return withBudget(cloud.provider('i-1'), { clock, random, logger: silentLogger, limits, beforeWrite });
 }
 
 function create(index: number): RouteChange {
@@ -365,4 +369,44 @@ it('asks the metadata server outside of every bucket, three times at most', asyn
 
   expect(asked.error).toMatchObject({ code: 'METADATA_UNAVAILABLE' });
   expect(cloud.count('identify')).toBe(3);
+});
+
+describe('who may not write any more', () => {
+  const lost = new FlannelVpcError('LEADERSHIP_LOST', 'another one leads');
+  let leads: boolean;
+  const check = (): void => {
+    if (!leads) throw lost;
+  };
+
+  beforeEach(() => {
+    leads = true;
+  });
+
+  it('sends nothing that waited for its turn, and reads on', async () => {
+    const provider = budget({ writes: { capacity: 1, refillPerSecond: 1 } }, undefined, check);
+    const [first, second] = [create(1), create(2)].map((change) => outcomeOf(provider.apply(change, never)));
+    await clock.settle();
+    leads = false;
+
+    await clock.advance(60_000);
+    const read = outcomeOf(provider.tables(selector, never));
+    await clock.settle();
+
+    expect(first).toEqual({ value: undefined, settled: true });
+    expect(second).toEqual({ error: lost, settled: true });
+    expect(cloud.count('create')).toBe(1);
+    expect(read).toMatchObject({ value: [expect.anything()] });
+  });
+
+  it('does not try again', async () => {
+    cloud.inject({ action: 'create', error: throttled() });
+    const write = outcomeOf(budget({}, undefined, check).apply(create(1), never));
+    await clock.settle();
+    leads = false;
+
+    await clock.advance(60_000);
+
+    expect(write).toEqual({ error: lost, settled: true });
+    expect(cloud.count('create')).toBe(1);
+  });
 });
