@@ -29,7 +29,8 @@ export function createMemoryLeaseAdmin(world: MemoryWorld): LeaseAdmin {
       const standing = world.netConf();
       if (standing?.text === text) return standing.revision;
       if (standing?.revision !== expectedRevision) throw netConfNotAsRead();
-      return world.setNetConf(text);
+      world.setNetConf(text);
+      return world.revision;
     },
   };
 }

@@ -32,8 +32,7 @@ export interface MemoryWorld {
   /** Goes up with every change: unchanged means that nothing was put. */
   readonly revision: string;
   netConf(): NetConfDocument | undefined;
-  /** Gives its revision. */
-  setNetConf(text: string | undefined): string;
+  setNetConf(text: string | undefined): void;
   /** The leases that have not ended, by address. */
   leases(): readonly MemoryLease[];
   lease(subnets: PerFamily<Cidr>): MemoryLease | undefined;
@@ -116,7 +115,6 @@ export function createMemoryWorld(clock: Clock): MemoryWorld {
     setNetConf(text) {
       const at = changed();
       netConf = text === undefined ? undefined : { text, revision: at };
-      return at;
     },
     leases() {
       expire();

@@ -16,9 +16,7 @@ async function makeWorld(): Promise<LeaseWorld> {
   return {
     stores,
     store: () => stores().leases,
-    async setNetConf(text) {
-      world.setNetConf(text);
-    },
+    setNetConf: async (text) => world.setNetConf(text),
     async putLease(of, value, ttlSeconds) {
       world.putLease(of, value, ttlSeconds);
     },
