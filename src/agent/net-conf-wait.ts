@@ -19,6 +19,8 @@ export interface NetConfWaitOptions {
   readonly store: LeaseStore;
   readonly logger: Logger;
   readonly clock: Clock;
+  /** Takes the place of the stored `Backend.Type`. */
+  readonly backendType?: string | undefined;
   /** Told why it takes long, for /readyz. */
   readonly onWaiting: (reason: string) => void;
 }
@@ -37,7 +39,7 @@ export async function waitForNetConf(options: NetConfWaitOptions, signal: AbortS
     () => {},
   );
   for (;;) {
-    const found = await readOnce(options.store, signal);
+    const found = await readOnce(options, signal);
     watching.abort();
     if (found.kind === 'usable') {
       for (const warning of found.warnings) options.logger.warn('net-conf', { warning });
@@ -84,7 +86,10 @@ type Found =
   | { readonly kind: 'wait'; readonly error: unknown; readonly revision?: string }
   | { readonly kind: 'fatal'; readonly error: FlannelVpcError };
 
-async function readOnce(store: LeaseStore, signal: AbortSignal): Promise<Found> {
+async function readOnce(
+  { store, backendType }: Pick<NetConfWaitOptions, 'store' | 'backendType'>,
+  signal: AbortSignal,
+): Promise<Found> {
   let document: NetConfDocument | undefined;
   try {
     document = await store.readNetConf(signal);
@@ -104,7 +109,7 @@ async function readOnce(store: LeaseStore, signal: AbortSignal): Promise<Found> 
     if (isFlannelVpcError(error, 'STORE_DENIED')) return { kind: 'fatal', error };
     return { kind: 'wait', error };
   }
-  const parsed = parseNetConf(document.text);
+  const parsed = parseNetConf(document.text, backendType);
   if (parsed.ok) {
     return { kind: 'usable', netConf: parsed.netConf, revision: document.revision, warnings: parsed.warnings };
   }

@@ -50,8 +50,8 @@ const commonSchema = z.object({
   NonMasqueradeCIDRs: z.array(cidrText, { error: 'a list of CIDRs such as ["10.0.0.0/8"]' }).max(100).nullish(),
 });
 
-/** Checks `Backend`. `value` is whatever stands in net-conf, undefined when nothing does. */
-export function readBackend(value: unknown): BackendResult {
+/** Checks `Backend`. `value` is whatever stands in net-conf, undefined when nothing does; `override` takes its Type's place. */
+export function readBackend(value: unknown, override?: string): BackendResult {
   if (value === undefined)
     return failed(
       problem(
@@ -69,7 +69,7 @@ export function readBackend(value: unknown): BackendResult {
     );
   }
   const object = value ?? {};
-  const typeValue = readMembers(object, ['Type'], 'Backend.').values['Type'];
+  const typeValue = override ?? readMembers(object, ['Type'], 'Backend.').values['Type'];
   if (typeValue !== undefined && typeValue !== null && typeof typeValue !== 'string') {
     const why = `json: cannot unmarshal ${goKind(typeValue)} into Go struct field .Type of type string`;
     return failed(

@@ -39,8 +39,12 @@ const switches = [
   ['EnableNFTables', false],
 ] as const;
 
-/** Parses and checks net-conf. Never throws. */
-export function parseNetConf(text: string): NetConfResult {
+/**
+ * Parses and checks net-conf. Never throws.
+ *
+ * @param backendType takes the place of the stored `Backend.Type`, while a cluster moves from one backend to another.
+ */
+export function parseNetConf(text: string, backendType?: string): NetConfResult {
   let json: unknown;
   try {
     json = JSON.parse(text);
@@ -77,7 +81,7 @@ export function parseNetConf(text: string): NetConfResult {
     problems.push(...found);
     if (range) ranges[family] = range;
   }
-  const { backend, problems: backendProblems, warnings: backendWarnings } = readBackend(values['Backend']);
+  const { backend, problems: backendProblems, warnings: backendWarnings } = readBackend(values['Backend'], backendType);
   problems.push(...backendProblems);
   const allWarnings = [...warnings, ...backendWarnings, ...unusedIpv6(values, inUse)];
   if (!backend || problems.length > 0) return refused(problems, allWarnings);

@@ -3,7 +3,7 @@
  * table, and removals, go one after the other.
  */
 
-import type { OwnershipRecord, OwnershipStore } from '../../lease/ownership-store.ts';
+import type { OwnershipRecord, OwnershipStore, StoredOwnershipRecord } from '../../lease/ownership-store.ts';
 import type { CloudProvider } from '../../providers/provider.ts';
 import type { Clock } from '../core/clock.ts';
 import { withDeadline } from '../core/deadline.ts';
@@ -51,6 +51,12 @@ const removalMarkMs = 45_000;
 /** True for what the next write of the same kind to the same table would meet too. */
 export function isRefusal({ code }: FlannelVpcError): boolean {
   return refusals.includes(code);
+}
+
+/** Records read just now need not be stored again. */
+export function noteRecords({ claimed }: Executor, records: readonly StoredOwnershipRecord[]): void {
+  claimed.clear();
+  for (const record of records) if (record.removingUntil === undefined) claimed.add(claimKey(record));
 }
 
 /** Carries out every step it can; throws only when the signal fires. */
@@ -143,7 +149,7 @@ class Run {
       // Counted from before the mark is set: a slow store must not let the deletion outlive it.
       const deadline = { clock, ms: removalMs, signal: this.#signal, error: () => tooSlow(step) };
       const marked = await withDeadline(deadline, async (signal) => {
-        const record = await ownership.beginRemoval(step.record, until, signal);
+        const record = await ownership.beginRemoval(step.record, until, signal, step.ended);
         if (!record || step.action === 'forget') return record;
         const { tableId, destination, expected } = step;
         await provider.apply({ action: 'delete', tableId, destination, expected }, signal);

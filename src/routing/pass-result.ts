@@ -66,7 +66,7 @@ function reasonForNothing(
 }
 
 /** One problem for each table, action and code: side by side, several writes meet the same refusal. */
-function withoutRepetition(failures: Execution['failures']): readonly FlannelVpcError[] {
+export function withoutRepetition(failures: Execution['failures']): readonly FlannelVpcError[] {
   const first = new Map<string, FlannelVpcError>();
   for (const [index, { step, error }] of failures.entries()) {
     const kind = isRefusal(error) && step ? `${step.tableId} ${step.action} ${error.code}` : String(index);

@@ -1,0 +1,273 @@
+/** What the leader does until it is none any more: look, plan, write, report, and wait for the next reason to look. */
+import type { Leadership } from '../../lease/election.ts';
+import type { LeaseAdmin } from '../../lease/lease-admin.ts';
+import { leaseKey } from '../../lease/lease-key.ts';
+import type { LeaseStore, LeaseWatchEvent } from '../../lease/lease-store.ts';
+import type { NodeReportStore } from '../../lease/node-reports.ts';
+import type { OwnershipStore } from '../../lease/ownership-store.ts';
+import type { OpenCloud } from '../cloud.ts';
+import { backoffMs, type Clock, jitter, type Random } from '../core/clock.ts';
+import { type FlannelVpcError, isFlannelVpcError } from '../core/errors.ts';
+import { formatCidr } from '../core/ip.ts';
+import type { Logger } from '../core/log.ts';
+import type { NetConf } from '../netconf/net-conf.ts';
+import { createRepeatGate, type RepeatGate } from '../repeats.ts';
+import { buildReport } from '../report/build-report.ts';
+import type { ClusterReport } from '../report/cluster-report.ts';
+import type { Executor } from '../routing/execute.ts';
+import type { DeletionPolicy, HeldRoute, RouteStep } from '../routing/route-plan.ts';
+import { version } from '../version.ts';
+import type { ControllerEvents } from './events.ts';
+import { createObserver, type Look, type Observer } from './observer.ts';
+import { type PassOutcome, runPass } from './pass.ts';
+import type { ControllerState } from './state.ts';
+import { Waker } from './waker.ts';
+
+export interface LeadOptions {
+  readonly resyncMs: number;
+  readonly dryRun: boolean;
+  readonly reapTerminated: boolean;
+  readonly backendTypes: 'own' | 'all';
+  readonly routeLimit: number | undefined;
+  readonly policy: DeletionPolicy;
+}
+
+export interface LeadParts {
+  readonly leases: LeaseStore;
+  readonly ownership: OwnershipStore;
+  readonly reports: NodeReportStore;
+  readonly admin: LeaseAdmin;
+  readonly cloud: OpenCloud;
+  readonly netConf: NetConf;
+  readonly state: ControllerState;
+  readonly events: ControllerEvents;
+  readonly logger: Logger;
+  readonly clock: Clock;
+  readonly random: Random;
+  /** Throws when net-conf is no longer the one in force. */
+  readonly assertNetConfStands: (signal: AbortSignal) => Promise<void>;
+}
+
+/** What comes within this time after a change is taken with it, milliseconds: nodes of one scaling step join together. */
+const gatherMs = 200;
+/** Pauses after a look or a write that failed, milliseconds. */
+const retryMs = { base: 1_000, max: 60_000 };
+/** First pause before looking again at what should mend itself (a lease whose NIC is not there yet), milliseconds. */
+const hopefulMs = 5_000;
+/** Destinations written between two looks: at EC2's pace about half a minute. */
+const mostWrites = 100;
+
+/** Runs until the signal fires or the leadership is lost: an AbortError, or LEADERSHIP_LOST. */
+export async function lead(
+  parts: LeadParts,
+  options: LeadOptions,
+  leadership: Leadership,
+  signal: AbortSignal,
+): Promise<never> {
+  const ending = new AbortController();
+  const inner = AbortSignal.any([signal, leadership.lost, ending.signal]);
+  const waker = new Waker(parts.clock);
+  const arrivals = new Map<string, number>();
+  try {
+    return await Promise.race([
+      follow(parts, waker, arrivals, inner),
+      new Leader(parts, options, leadership, waker, arrivals).run(inner),
+    ]);
+  } finally {
+    ending.abort(new DOMException('the leader ends', 'AbortError'));
+  }
+}
+
+/** Events only wake: what there is to do is always listed anew. */
+async function follow(
+  { leases, clock }: LeadParts,
+  waker: Waker,
+  arrivals: Map<string, number>,
+  signal: AbortSignal,
+): Promise<never> {
+  for await (const event of leases.watch(signal)) {
+    noteArrivals(event, arrivals, clock.monotonic());
+    waker.wake();
+  }
+  signal.throwIfAborted();
+  throw new DOMException('the watch of the leases ended', 'AbortError');
+}
+
+/** When each lease was first heard of, for the time it takes until its routes stand. Those there at the start have waited longer. */
+function noteArrivals(event: LeaseWatchEvent, arrivals: Map<string, number>, monotonic: number): void {
+  if (event.kind === 'snapshot') return;
+  for (const lease of event.put) arrivals.set(leaseKey(lease.subnets), monotonic);
+  for (const key of event.removed) arrivals.delete(key);
+}
+
+class Leader {
+  readonly #parts: LeadParts;
+  readonly #options: LeadOptions;
+  readonly #waker: Waker;
+  readonly #arrivals: Map<string, number>;
+  readonly #observer: Observer;
+  readonly #executor: Executor;
+  readonly #gate: RepeatGate;
+  /** Monotonic: until then a request of the leader before may land. */
+  readonly #quietUntil: number;
+  /** Monotonic: the next look that counts as a resync. */
+  #resyncAt: number;
+  /** Problems told already, so that each is told once. */
+  #told: ReadonlySet<string> = new Set();
+
+  constructor(
+    parts: LeadParts,
+    options: LeadOptions,
+    leadership: Leadership,
+    waker: Waker,
+    arrivals: Map<string, number>,
+  ) {
+    const { cloud, clock, logger, ownership } = parts;
+    this.#parts = parts;
+    this.#options = options;
+    this.#waker = waker;
+    this.#arrivals = arrivals;
+    this.#observer = createObserver({ ...parts, ...options });
+    const fenced = leadership.token === '' ? ownership : ownership.fenced(leadership);
+    // Without an election there is no key to compare.
+    this.#executor = {
+      ...{ provider: cloud.provider, ownership: fenced, clock, logger, recent: new Map(), claimed: new Set() },
+    };
+    this.#gate = createRepeatGate(parts);
+    this.#quietUntil = leadership.since + cloud.provider.capabilities.writeTimeoutMs;
+    this.#resyncAt = this.#nextResync();
+  }
+
+  async run(signal: AbortSignal): Promise<never> {
+    const { clock, random, logger } = this.#parts;
+    for (let failures = 0, hopes = 0; ; ) {
+      const resync = clock.monotonic() >= this.#resyncAt;
+      if (resync) this.#resyncAt = this.#nextResync();
+      let pause: number;
+      try {
+        if (resync) await this.#parts.assertNetConfStands(signal);
+        const { outcome, look } = await this.#pass(resync, signal);
+        const failed = outcome?.failures.some(isPassing) ?? false;
+        failures = failed ? failures + 1 : 0;
+        hopes = isHopeful(look) ? hopes + 1 : 0;
+        const quiet = this.#quietUntil - clock.monotonic();
+        if (quiet > 0 && look.plan.steps.length > 0) pause = quiet;
+        else if (outcome?.again && !failed) pause = 0;
+        else if (failed) pause = backoffMs(failures - 1, retryMs.base, retryMs.max, random);
+        else if (hopes > 0) pause = backoffMs(hopes - 1, hopefulMs, this.#options.resyncMs, random);
+        else pause = Number.POSITIVE_INFINITY;
+      } catch (error) {
+        signal.throwIfAborted();
+        if (!isFlannelVpcError(error) || error.code === 'LEADERSHIP_LOST') throw error;
+        failures += 1;
+        this.#gate.failed('error', 'cannot look at the cluster; what stands is left as it is', error);
+        this.#failed(error);
+        const asked = Math.min(error.retryAfterMs ?? 0, retryMs.max);
+        pause = Math.max(asked, backoffMs(failures - 1, retryMs.base, retryMs.max, random));
+        // Events must not make a failing cloud be asked more often.
+        await clock.sleep(pause, signal);
+        continue;
+      }
+      const untilResync = Math.max(0, this.#resyncAt - clock.monotonic());
+      const woken = await this.#waker.wait(Math.min(pause, untilResync), gatherMs, signal);
+      if (woken) logger.debug('leases changed; looking');
+    }
+  }
+
+  async #pass(
+    resync: boolean,
+    signal: AbortSignal,
+  ): Promise<{ readonly outcome: PassOutcome | undefined; readonly look: Look }> {
+    const { clock, state, events, admin, logger } = this.#parts;
+    const { dryRun, reapTerminated } = this.#options;
+    const started = clock.monotonic();
+    const seen = await this.#observer.look({ resync }, signal);
+    const createsOnly = started < this.#quietUntil;
+    const outcome = dryRun
+      ? undefined
+      : await runPass(
+          { executor: this.#executor, observer: this.#observer, reaper: reapTerminated ? admin : undefined },
+          seen,
+          { createsOnly, mostWrites },
+          signal,
+        );
+    const look = outcome?.look ?? seen;
+    const tookMs = clock.monotonic() - started;
+    state.passed({ tookMs, done: outcome?.done ?? [], prepared: outcome?.prepared ?? [] });
+    this.#gate.recovered('the cluster can be looked at again');
+    if (dryRun) for (const step of seen.plan.steps) this.#tellDryRun(step);
+    this.#report(look, outcome?.failures ?? []);
+    const inSync = look.plan.steps.length === 0 && (outcome?.failures.length ?? 0) === 0;
+    events.passed({ tookMs, inSync, done: outcome?.done ?? [], reaped: outcome?.reaped ?? 0 });
+    this.#measureArrivals();
+    if (resync) logger.debug('resync', { tookMs: Math.round(tookMs), leases: look.leases.length });
+    return { outcome, look };
+  }
+
+  #report(look: Look, failures: readonly FlannelVpcError[]): void {
+    const { netConf, leases, events, logger } = this.#parts;
+    const report = buildReport({ look, netConf, version, store: leases.description, failures });
+    this.#show(report);
+    events.reported(report);
+    const told = new Set(report.problems.map(({ code, text }) => `${code} ${text}`));
+    for (const { severity, code, text, hint } of report.problems) {
+      if (this.#told.has(`${code} ${text}`)) continue;
+      logger[severity === 'error' ? 'error' : 'warn'](text, { code, ...(hint === undefined ? {} : { hint }) });
+    }
+    if (this.#told.size > 0 && told.size === 0) logger.info('no problems left');
+    this.#told = told;
+  }
+
+  /** A look that failed leaves the last report standing, with what went wrong on top. */
+  #failed(error: FlannelVpcError): void {
+    const { state, events } = this.#parts;
+    const last = state.report();
+    events.passed({ tookMs: undefined, inSync: false, done: [], reaped: 0 });
+    const row = { severity: 'error' as const, code: error.code, text: error.message, hint: error.hint };
+    const others = last.problems.filter(({ code, text }) => code !== row.code || text !== row.text);
+    this.#show({ ...last, healthy: false, problems: [row, ...others] });
+  }
+
+  #show(report: ClusterReport): void {
+    const { state, clock } = this.#parts;
+    state.saw(report, clock.now() + Math.max(0, this.#resyncAt - clock.monotonic()));
+  }
+
+  #tellDryRun({ action, tableId, destination, reason }: RouteStep): void {
+    const text = `${action} ${tableId} ${formatCidr(destination)}`;
+    if (this.#told.has(text)) return;
+    this.#parts.logger.info(`dry run: would ${action} a route`, {
+      ...{ table: tableId, destination: formatCidr(destination), reason },
+    });
+  }
+
+  #measureArrivals(): void {
+    const { state, events, clock } = this.#parts;
+    for (const node of state.report().nodes) {
+      const at = this.#arrivals.get(node.lease);
+      if (at === undefined || node.routesPresent < node.routesWanted || node.routesWanted === 0) continue;
+      this.#arrivals.delete(node.lease);
+      events.routesStood(clock.monotonic() - at);
+    }
+  }
+
+  #nextResync(): number {
+    const { clock, random } = this.#parts;
+    return clock.monotonic() + jitter(this.#options.resyncMs, 0.1, random);
+  }
+}
+
+/** What may work at the next try; the rest waits for a person, and for the next resync. */
+function isPassing(error: FlannelVpcError): boolean {
+  return error.retry === 'backoff' || error.retry === 'now';
+}
+
+/** True while something should mend itself soon, which no event of the store will tell. */
+function isHopeful({ rejected, plan, prepares }: Look): boolean {
+  const soon: readonly HeldRoute['code'][] = ['being-removed', 'not-active'];
+  return (
+    prepares.length > 0 ||
+    rejected.some(({ code }) => code === 'unresolved') ||
+    plan.held.some(({ code, action }) => action === 'write' && soon.includes(code))
+  );
+}

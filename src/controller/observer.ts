@@ -1,0 +1,267 @@
+/**
+ * One look at store and cloud, and the plan that follows from it: what the controller acts on, and what `plan`, `routes` and `status`
+ * show. Reads only.
+ */
+import type { Lease, LeaseKey } from '../../lease/lease.ts';
+import { leaseKey } from '../../lease/lease-key.ts';
+import type { LeaseStore } from '../../lease/lease-store.ts';
+import type { NodeReport, NodeReportStore } from '../../lease/node-reports.ts';
+import type { OwnershipStore } from '../../lease/ownership-store.ts';
+import type { CloudProvider, InstanceState, NextHop, RouteTable, TableSelector } from '../../providers/provider.ts';
+import type { OpenCloud } from '../cloud.ts';
+import type { Clock } from '../core/clock.ts';
+import { withDeadline } from '../core/deadline.ts';
+import { FlannelVpcError, isFlannelVpcError } from '../core/errors.ts';
+import { formatIp } from '../core/ip.ts';
+import type { Logger } from '../core/log.ts';
+import type { NetConf } from '../netconf/net-conf.ts';
+import { desiredRoutes, nextHopClaim, type RejectedSubnet } from '../routing/desired.ts';
+import { type Memory, weighLeases } from '../routing/knowledge.ts';
+import { planRoutes } from '../routing/plan.ts';
+import { isCandidate, leftovers } from '../routing/plan-removals.ts';
+import type { DeletionPolicy, PlanInput, RoutePlan, RouteStep } from '../routing/route-plan.ts';
+import { suspects, terminatedAmong } from './instance-watch.ts';
+import { ResolutionBook } from './resolution-book.ts';
+import { type RouteLimit, RouteLimits } from './route-limits.ts';
+
+export interface ObserverOptions {
+  readonly leases: Pick<LeaseStore, 'list'>;
+  readonly ownership: Pick<OwnershipStore, 'list'>;
+  readonly reports: Pick<NodeReportStore, 'list'>;
+  readonly cloud: OpenCloud;
+  readonly netConf: NetConf;
+  /** `own`: leases of this backend. `all`: those of other backends too, while a cluster moves from one to another. */
+  readonly backendTypes: 'own' | 'all';
+  readonly policy: DeletionPolicy;
+  /** `--route-limit`. */
+  readonly routeLimit: number | undefined;
+  readonly clock: Clock;
+  readonly logger: Logger;
+}
+
+/** A lease that gets no route, and why. */
+export interface RefusedLease {
+  readonly lease: Lease;
+  readonly reason: string;
+}
+
+/** What was seen, and what would be done about it. */
+export interface Look {
+  /** Wall clock, milliseconds. */
+  readonly at: number;
+  readonly leases: readonly Lease[];
+  readonly selector: TableSelector;
+  readonly input: PlanInput;
+  readonly plan: RoutePlan;
+  readonly rejected: readonly RejectedSubnet[];
+  /** Leases of other backends, which get no route here. */
+  readonly others: readonly Lease[];
+  /** Leases whose machine is terminated. */
+  readonly ended: readonly Lease[];
+  /** Next hops whose source/dest check is on. */
+  readonly prepares: readonly NextHop[];
+  /** For each table, the limit and where it comes from. */
+  readonly limits: ReadonlyMap<string, RouteLimit>;
+  readonly reports: ReadonlyMap<LeaseKey, NodeReport>;
+  /** Things that could not be read and that the plan does without. */
+  readonly problems: readonly FlannelVpcError[];
+}
+
+export interface Observer {
+  /**
+   * Reads and plans. `resync`: enough time has passed since the last such look that an absence counts.
+   *
+   * @throws what the store or the cloud throws for what no plan can do without: leases, records, next hops, tables.
+   */
+  look(request: { readonly resync: boolean }, signal: AbortSignal): Promise<Look>;
+  /** The same look after these steps, with the tables as read since: what stands now. */
+  review(look: Look, tables: readonly RouteTable[], done: readonly RouteStep[]): Look;
+  /** The NIC forwards now. */
+  prepared(nextHop: NextHop): void;
+  readonly limits: RouteLimits;
+}
+
+/** Longest time for the metadata server to say in which network this machine is, milliseconds. Elsewhere than in the cloud none answers. */
+const identifyMs = 8_000;
+
+/** Nothing is read before the first look. What is remembered from look to look belongs to this observer. */
+export function createObserver(options: ObserverOptions): Observer {
+  const { cloud, netConf, clock, logger } = options;
+  const { provider } = cloud;
+  const book = new ResolutionBook();
+  const memory: Memory = { absences: new Map(), position: undefined };
+  const missed = new Map<string, number>();
+  const limits = new RouteLimits({
+    configured: options.routeLimit,
+    byDefault: provider.capabilities.defaultRouteLimit,
+  });
+  let ownNetwork: Promise<string | undefined> | undefined;
+
+  /** Named tables, by id or tag, need no next hop to be found. */
+  function namedTables(): TableSelector | undefined {
+    if (cloud.tableIds.length === 0 && !cloud.tag) return undefined;
+    return { tableIds: cloud.tableIds, tag: cloud.tag, networkId: undefined, subnetIds: [] };
+  }
+
+  function servingTables(networkId: string | undefined): TableSelector | undefined {
+    const { subnetIds } = book;
+    const network = networkId ?? book.networkId;
+    return subnetIds.length === 0 || network === undefined
+      ? undefined
+      : { tableIds: [], networkId: network, subnetIds };
+  }
+
+  async function resolveDue(
+    leases: readonly Lease[],
+    networkId: string | undefined,
+    tables: readonly RouteTable[],
+    signal: AbortSignal,
+  ): Promise<void> {
+    const due = book.due(leases, networkId, tables, clock.monotonic());
+    if (due.length === 0) return;
+    const answers = await provider.resolve(
+      due.map(({ claim }) => claim),
+      signal,
+    );
+    const at = clock.monotonic();
+    for (const [index, question] of due.entries()) {
+      const answer = answers[index];
+      if (answer) book.note(question, answer, at);
+    }
+  }
+
+  /** Next hops and tables, each by as few reads as can be: one for the tables where nothing is new. */
+  async function readCloud(
+    leases: readonly Lease[],
+    signal: AbortSignal,
+  ): Promise<{ readonly selector: TableSelector; readonly tables: readonly RouteTable[] }> {
+    const named = namedTables();
+    if (named) {
+      const tables = await provider.tables(named, signal);
+      await resolveDue(leases, tables.find((table) => table.networkId)?.networkId, tables, signal);
+      return { selector: named, tables };
+    }
+    ownNetwork ??= networkOfThisMachine(provider, clock, logger, signal);
+    const networkId = await ownNetwork;
+    const known = servingTables(networkId);
+    const before = known && (await provider.tables(known, signal));
+    await resolveDue(leases, networkId, before ?? [], signal);
+    const selector = servingTables(networkId);
+    if (!selector) return { selector: { tableIds: [], networkId, subnetIds: [] }, tables: [] };
+    if (before && selector.subnetIds.join() === known.subnetIds.join()) return { selector, tables: before };
+    return { selector, tables: await provider.tables(selector, signal) };
+  }
+
+  async function look({ resync }: { readonly resync: boolean }, signal: AbortSignal): Promise<Look> {
+    const problems: FlannelVpcError[] = [];
+    const tolerate =
+      <T>(otherwise: T) =>
+      (error: unknown): T => {
+        signal.throwIfAborted();
+        if (!isFlannelVpcError(error)) throw error;
+        problems.push(error);
+        return otherwise;
+      };
+    const [list, records, reports] = await Promise.all([
+      options.leases.list(signal),
+      options.ownership.list(signal),
+      options.reports.list(signal).catch(tolerate(new Map<LeaseKey, NodeReport>())),
+    ]);
+    const concerned = (lease: Lease): boolean =>
+      options.backendTypes === 'all' || isOwnBackend(lease, netConf.backend.type);
+    const eligible = list.leases.filter(concerned);
+    const read = await readCloud(eligible, signal);
+    const monotonic = clock.monotonic();
+    const tables = limits.apply(read.tables, monotonic);
+    const question = { networks: netConf.ranges, leases: eligible, resolutions: book.resolutions, tables, records };
+    const asked = suspects(question);
+    const states =
+      asked.ids.length === 0
+        ? new Map<string, InstanceState>()
+        : await provider.instances(asked.ids, signal).catch(tolerate(undefined));
+    const terminated = states ? terminatedAmong(asked, states, missed, resync) : new Set<string>();
+    const ended = eligible.filter((lease) => terminated.has(asked.byLease.get(lease) ?? ''));
+    const over = new Set(ended);
+    const { routes, rejected } = desiredRoutes({
+      leases: eligible.filter((lease) => !over.has(lease)),
+      resolutions: book.resolutions,
+      networks: netConf.ranges,
+    });
+    const scope = { kind: 'all' } as const;
+    const candidates = leftovers({ networks: netConf.ranges, tables, desired: routes }).filter((leftover) =>
+      isCandidate(scope, leftover),
+    );
+    const input: PlanInput = {
+      ...{ networks: netConf.ranges, scope, tables, desired: routes, records },
+      leases: weighLeases(memory, { list, candidates, resync, ended }),
+      ...{ terminatedInstances: terminated, policy: options.policy },
+      ...{ capabilities: provider.capabilities, now: clock.now() },
+    };
+    const hops = new Map(routes.map(({ nextHop }) => [nextHop.nicId, nextHop]));
+    return {
+      at: clock.now(),
+      leases: list.leases,
+      selector: read.selector,
+      input,
+      plan: planRoutes(input),
+      rejected,
+      others: list.leases.filter((lease) => !concerned(lease)),
+      ended,
+      prepares: [...hops.values()].filter(({ forwards }) => !forwards),
+      limits: new Map(read.tables.map((table) => [table.id, limits.of(table, monotonic)])),
+      reports,
+      problems,
+    };
+  }
+
+  return {
+    look,
+    review(seen, tables, done) {
+      const removed = new Set(done.flatMap((step) => ('record' in step ? step.record : [])));
+      const records = seen.input.records?.filter((record) => !removed.has(record));
+      const input = { ...seen.input, records, tables: limits.apply(tables, clock.monotonic()), now: clock.now() };
+      const known = book.resolutions;
+      const waiting = seen.prepares.filter(({ nicId }) =>
+        [...known.values()].some(
+          (answer) => answer.kind === 'resolved' && answer.nextHop.nicId === nicId && !answer.nextHop.forwards,
+        ),
+      );
+      return { ...seen, input, plan: planRoutes(input), prepares: waiting };
+    },
+    prepared: (nextHop) => book.prepared(nextHop),
+    limits,
+  };
+}
+
+/** Cloud backends, ours and flannel's old ones, write no backend type. */
+function isOwnBackend({ attributes }: Lease, type: string): boolean {
+  return attributes.backendType === '' || attributes.backendType.toLowerCase() === type;
+}
+
+/** The network to look for next hops in: the same private address may exist in several. Undefined where no metadata server answers. */
+async function networkOfThisMachine(
+  provider: CloudProvider,
+  clock: Clock,
+  logger: Logger,
+  signal: AbortSignal,
+): Promise<string | undefined> {
+  const overdue = () => new FlannelVpcError('METADATA_UNAVAILABLE', 'the metadata server does not answer');
+  try {
+    const identity = await withDeadline({ clock, ms: identifyMs, signal, error: overdue }, (inner) =>
+      provider.identify(inner),
+    );
+    return identity.nics.find(({ networkId }) => networkId !== undefined)?.networkId;
+  } catch (error) {
+    signal.throwIfAborted();
+    logger.debug('not a machine of the cloud, it seems; next hops are looked for in all its networks', {
+      error: error instanceof Error ? error.message : String(error),
+    });
+    return undefined;
+  }
+}
+
+/** The address a lease is reached by, for people. */
+export function addressOf(lease: Lease): string {
+  const claim = nextHopClaim(lease, undefined);
+  return claim ? formatIp(claim.address) : leaseKey(lease.subnets);
+}

@@ -1,0 +1,106 @@
+/** What the controller shows of itself: to its status page, to metrics, and to nobody else. */
+import type { LeaderInfo } from '../../lease/election.ts';
+import type { NextHop } from '../../providers/provider.ts';
+import { formatCidr } from '../core/ip.ts';
+import type { ChangeRow, ClusterReport, ControllerRow } from '../report/cluster-report.ts';
+import type { RouteStep } from '../routing/route-plan.ts';
+
+const mostChanges = 100;
+
+/** A report without a view of the cluster: what is known from net-conf alone. */
+export type EmptyReport = Omit<ClusterReport, 'at' | 'controller'>;
+
+export class ControllerState {
+  readonly #holder: string;
+  readonly #dryRun: boolean;
+  readonly #empty: EmptyReport;
+  readonly #now: () => number;
+  readonly #changes: ChangeRow[] = [];
+  #role: ControllerRow['role'] = 'starting';
+  #leader: LeaderInfo | undefined;
+  #passes = 0;
+  #lastPassMs: number | undefined;
+  #nextResync: number | undefined;
+  #report: ClusterReport;
+
+  constructor(options: {
+    readonly holder: string;
+    readonly dryRun: boolean;
+    readonly empty: EmptyReport;
+    /** Wall clock, milliseconds. */
+    readonly now: () => number;
+  }) {
+    this.#holder = options.holder;
+    this.#dryRun = options.dryRun;
+    this.#empty = options.empty;
+    this.#now = options.now;
+    this.#report = this.#withoutView();
+  }
+
+  get role(): ControllerRow['role'] {
+    return this.#role;
+  }
+
+  /** The last report; another object only when something in it is another. */
+  report(): ClusterReport {
+    return this.#report;
+  }
+
+  leads(leader: LeaderInfo): void {
+    this.#role = 'leader';
+    this.#leader = leader;
+    this.#refresh();
+  }
+
+  /** Forgets the view of the cluster, which only a leader has. */
+  standsBy(leader: LeaderInfo | undefined): void {
+    const same = this.#role === 'standby' && leader?.holder === this.#leader?.holder;
+    this.#role = 'standby';
+    this.#leader = leader;
+    this.#nextResync = undefined;
+    if (!same) this.#report = this.#withoutView();
+  }
+
+  passed(pass: {
+    readonly tookMs: number;
+    readonly done: readonly RouteStep[];
+    readonly prepared: readonly NextHop[];
+  }): void {
+    this.#passes += 1;
+    this.#lastPassMs = pass.tookMs;
+    const at = new Date(this.#now()).toISOString();
+    const rows = [
+      ...pass.done.map(({ action, tableId, destination, reason }) => ({
+        ...{ at, action, tableId, destination: formatCidr(destination), reason },
+      })),
+      ...pass.prepared.map(({ nicId, instanceId }) => ({
+        ...{ at, action: 'prepare', tableId: '', destination: nicId },
+        reason: `source/dest check of ${instanceId ?? nicId} switched off`,
+      })),
+    ];
+    this.#changes.unshift(...rows.reverse());
+    this.#changes.length = Math.min(this.#changes.length, mostChanges);
+  }
+
+  /** `nextResync`: wall clock, milliseconds. */
+  saw(report: ClusterReport, nextResync: number): void {
+    this.#nextResync = nextResync;
+    this.#report = { ...report, controller: this.#row() };
+  }
+
+  #refresh(): void {
+    this.#report = { ...this.#report, controller: this.#row() };
+  }
+
+  #withoutView(): ClusterReport {
+    return { ...this.#empty, at: new Date(this.#now()).toISOString(), controller: this.#row() };
+  }
+
+  #row(): ControllerRow {
+    return {
+      ...{ holder: this.#holder, role: this.#role, leader: this.#leader, dryRun: this.#dryRun },
+      ...{ passes: this.#passes, lastPassMs: this.#lastPassMs, changes: [...this.#changes] },
+      nextResync: this.#nextResync === undefined ? undefined : new Date(this.#nextResync).toISOString(),
+    };
+  }
+}
