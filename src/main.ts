@@ -14,11 +14,10 @@ async function run(): Promise<number> {
       const { agentCommand } = await import('./agent/command.ts');
       return await agentCommand(command.argv, process.env);
     }
+    case 'leases':
     case 'netconf': {
-      const { checkNetConfFile } = await import('./netconf/check.ts');
-      const report = await checkNetConfFile(command.argv, process.stdin);
-      process.stdout.write(`${report.lines.join('\n')}\n`);
-      return report.ok ? exitCodes.ok : exitCodes.usage;
+      const { operatorCommand } = await import('./operator/command.ts');
+      return await operatorCommand(command.name, command.argv, process.env);
     }
     case 'version': {
       const { version } = await import('./version.ts');
@@ -26,8 +25,8 @@ async function run(): Promise<number> {
       return exitCodes.ok;
     }
     case 'help': {
-      const { agentUsage, generalUsage } = await import('./cli/usage.ts');
-      process.stdout.write(command.argv[0] === 'agent' ? agentUsage() : generalUsage());
+      const { helpText } = await import('./cli/command-usage.ts');
+      process.stdout.write(helpText(command.argv));
       return exitCodes.ok;
     }
     case 'completion': {
@@ -44,7 +43,7 @@ function fail(error: unknown): number {
     return exitCodes.failure;
   }
   const hint =
-    error.code === 'USAGE' ? 'See "flannel-vpc help", or "flannel-vpc help agent" for the flags.' : error.hint;
+    error.code === 'USAGE' ? 'See "flannel-vpc help", or "flannel-vpc help COMMAND" for its flags.' : error.hint;
   process.stderr.write(`flannel-vpc: ${error.message}${hint === undefined ? '' : `\n${hint}`}\n`);
   return error.code === 'USAGE' ? exitCodes.usage : exitCodes.failure;
 }

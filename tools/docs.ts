@@ -1,8 +1,12 @@
 /** Writes the documents that are made from tables in the code. `--check` only says whether they are up to date. */
 import { readFile, writeFile } from 'node:fs/promises';
+import { commandsDocument } from '../src/cli/command-usage.ts';
 import { flagsDocument } from '../src/cli/usage.ts';
 
-const documents = [{ path: new URL('../docs/flags.md', import.meta.url), text: flagsDocument() }];
+const documents = [
+  { path: new URL('../docs/flags.md', import.meta.url), text: flagsDocument() },
+  { path: new URL('../docs/commands.md', import.meta.url), text: commandsDocument() },
+];
 
 for (const { path, text } of documents) {
   if (process.argv.includes('--check')) {

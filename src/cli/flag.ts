@@ -17,6 +17,8 @@ export type FlagKind =
 
 export interface Flag {
   readonly name: string;
+  /** One letter that may stand for the name. */
+  readonly short?: string;
   readonly kind: FlagKind;
   /** As typed, before parsing. */
   readonly byDefault: string;
@@ -30,6 +32,8 @@ export interface Flag {
   readonly unused?: string;
   /** True for flags that flannel does not have. */
   readonly ours?: boolean;
+  /** True where the environment must not set it: a `--yes` that stands in a unit's environment would answer every question. */
+  readonly commandLineOnly?: boolean;
 }
 
 /** A flag's parsed value. */

@@ -32,6 +32,7 @@ export function parseFlags(input: ParseFlagsInput): ParsedFlags {
   readCommandLine(input, values);
   const environmentProblems: string[] = [];
   for (const flag of input.flags) {
+    if (flag.commandLineOnly) continue;
     const variable = environmentName(flag);
     const text = input.environment[variable];
     if (values.has(flag.name) || text === undefined || text === '') continue;
@@ -49,14 +50,15 @@ export function parseFlags(input: ParseFlagsInput): ParsedFlags {
 }
 
 function readCommandLine({ flags, argv }: ParseFlagsInput, values: Map<string, FlagValue>): void {
-  const byName = new Map(flags.map((flag) => [flag.name, flag]));
+  const byName = new Map(flags.flatMap((flag) => [flag.name, flag.short ?? flag.name].map((name) => [name, flag])));
   for (let at = 0; at < argv.length; at++) {
     const argument = argv[at] ?? '';
     const match = /^--?([^-=][^=]*)(?:=(.*))?$/s.exec(argument);
     if (!match) throw usage(`${JSON.stringify(argument)} is no flag; flags look like --name=value`);
-    const [, name = '', inline] = match;
-    const flag = byName.get(name);
-    if (!flag) throw unknownFlag(name, flags);
+    const [, given = '', inline] = match;
+    const flag = byName.get(given);
+    if (!flag) throw unknownFlag(given, flags);
+    const { name } = flag;
     let text = inline;
     if (text === undefined && flag.kind === 'boolean') text = 'true';
     if (text === undefined) text = argv[++at];

@@ -1,47 +1,26 @@
-/** Usage texts and docs/flags.md, made from the flag table. */
+/** The agent's usage and docs/flags.md, made from the flag table, and how any command shows its flags. */
 import { agentFlags } from './agent-flags.ts';
 import { environmentName, type Flag } from './flag.ts';
-
-export const commands: readonly { readonly name: string; readonly does: string }[] = [
-  { name: 'agent', does: "run this node's daemon; takes flanneld's flags" },
-  {
-    name: 'netconf check FILE',
-    does: 'check a net-conf.json and list everything wrong with it; "-" reads standard input',
-  },
-  { name: 'version', does: 'print the version' },
-  { name: 'help [agent]', does: 'print this, or the agent’s flags' },
-  { name: 'completion bash|zsh', does: 'print a completion script for a shell' },
-];
-
-/** What `flannel-vpc help` prints. */
-export function generalUsage(): string {
-  const width = Math.max(...commands.map(({ name }) => name.length));
-  return [
-    'flannel-vpc turns flannel leases into VPC route-table entries.',
-    '',
-    'Usage: flannel-vpc COMMAND',
-    '',
-    ...commands.map(({ name, does }) => `  ${name.padEnd(width)}  ${does}`),
-    '',
-    'Called as flanneld, or with a flag as its first argument, it is "flannel-vpc agent".',
-    '',
-  ].join('\n');
-}
+import { wrap } from './wrap.ts';
 
 /** What `flannel-vpc agent --help` prints. */
 export function agentUsage(): string {
-  const lines = agentFlags.flatMap((flag) => [
-    `  --${flag.name}${flag.kind === 'boolean' ? '' : ` ${valueName(flag)}`}`,
-    `    \t${flag.help}${shownDefault(flag)}`,
-  ]);
   return [
     'Usage: flannel-vpc agent [flags]',
     '',
-    ...lines,
+    ...flagLines(agentFlags),
     '',
     'Each flag can also be given as FLANNELD_ and its name in capitals; the command line wins.',
     '',
   ].join('\n');
+}
+
+/** Two lines for each flag. */
+export function flagLines(flags: readonly Flag[]): readonly string[] {
+  return flags.flatMap((flag) => [
+    `  ${flag.short === undefined ? '' : `-${flag.short}, `}--${flag.name}${flag.kind === 'boolean' ? '' : ` ${valueName(flag)}`}`,
+    ...wrap(`${flag.help}${shownDefault(flag)}`, 88).map((line) => `    \t${line}`),
+  ]);
 }
 
 /** docs/flags.md. */
@@ -75,7 +54,8 @@ export function flagsDocument(): string {
   ].join('\n');
 }
 
-function valueName(flag: Flag): string {
+/** What stands for the value in usage. */
+export function valueName(flag: Flag): string {
   if (flag.choices) return flag.choices.join('|');
   return { 'comma-list': 'LIST', list: 'VALUE', secret: 'TEXT', text: 'TEXT', integer: 'NUMBER', duration: 'DURATION' }[
     flag.kind as 'text'

@@ -1,7 +1,4 @@
-/** `flannel-vpc netconf check FILE`: what an agent would say about a net-conf, before it is stored. */
-import { readFile } from 'node:fs/promises';
-import { text as readAll } from 'node:stream/consumers';
-import { errorMessage, FlannelVpcError } from '../core/errors.ts';
+/** What an agent would say about a net-conf, before it is stored. */
 import { formatCidr, formatIp } from '../core/ip.ts';
 import { cidrList } from './backend.ts';
 import { type NetConf, parseNetConf } from './net-conf.ts';
@@ -12,32 +9,16 @@ export interface CheckReport {
   readonly lines: readonly string[];
 }
 
-/** Reads and checks a file; `-` is standard input. @throws USAGE without a file, CONFIG_INVALID for one that can't be read. */
-export async function checkNetConfFile(argv: readonly string[], stdin: NodeJS.ReadableStream): Promise<CheckReport> {
-  const [verb, file, ...rest] = argv;
-  if (verb !== 'check' || file === undefined || rest.length > 0) {
-    throw new FlannelVpcError('USAGE', 'netconf: give "netconf check FILE", or "netconf check -" for standard input');
-  }
-  return checkNetConf(await readDocument(file, stdin));
-}
-
 /** Checks a net-conf's text. */
 export function checkNetConf(document: string): CheckReport {
   const parsed = parseNetConf(document);
   const warnings = parsed.warnings.map((warning) => `warning: ${warning}`);
-  if (parsed.ok) return { ok: true, lines: [...warnings, ...describe(parsed.netConf)] };
+  if (parsed.ok) return { ok: true, lines: [...warnings, ...describeNetConf(parsed.netConf)] };
   return { ok: false, lines: [...parsed.problems.map((problem) => `problem: ${problem.message}`), ...warnings] };
 }
 
-async function readDocument(file: string, stdin: NodeJS.ReadableStream): Promise<string> {
-  try {
-    return file === '-' ? await readAll(stdin) : await readFile(file, 'utf8');
-  } catch (error) {
-    throw new FlannelVpcError('CONFIG_INVALID', `can't read ${file}: ${errorMessage(error)}`, { cause: error });
-  }
-}
-
-function describe(netConf: NetConf): readonly string[] {
+/** Every value in force, one line each. */
+export function describeNetConf(netConf: NetConf): readonly string[] {
   const { backend } = netConf;
   return [
     ...netConf.families.flatMap((family) => {

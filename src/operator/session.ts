@@ -1,39 +1,36 @@
-/** What an operator's command works on: opened from its flags, ended by Ctrl-C or its time-out, closed at the end. */
-
+/** What an operator's command works on: its arguments, the console, and the stores, which are closed at its end. */
 import { createEtcdStores, type EtcdStores } from '../../lease/etcd/stores.ts';
-import type { Flag } from '../cli/flag.ts';
-import { etcdOptions, type FlagReader, readFlags } from '../cli/flag-reader.ts';
-import { parseFlags } from '../cli/parse-flags.ts';
+import { etcdOptions, type FlagReader } from '../cli/flag-reader.ts';
 import { type Clock, type Random, systemClock } from '../core/clock.ts';
 import type { Logger } from '../core/log.ts';
 import { createLogger } from '../logging.ts';
+import type { Console } from './console.ts';
 
 export interface Session {
   readonly get: FlagReader;
-  /** Arguments that are no flags, in order. */
+  /** Arguments that are no flags, in order, without the verb. */
   readonly operands: readonly string[];
-  readonly stores: EtcdStores;
-  readonly environment: NodeJS.ProcessEnv;
+  readonly console: Console;
+  readonly environment: Readonly<Record<string, string | undefined>>;
   readonly logger: Logger;
   readonly clock: Clock;
   readonly random: Random;
+  /** Fires at SIGINT and SIGTERM. */
   readonly signal: AbortSignal;
 }
 
-/** Longest time for one call to etcd, milliseconds. */
-const etcdDeadlineMs = 6_000;
+export interface StoreSession extends Session {
+  readonly stores: EtcdStores;
+}
 
-/**
- * Parses flags, which may stand before, between and after the operands, opens the stores and runs the command.
- *
- * @throws USAGE and CONFIG_INVALID for flags, and whatever the command throws.
- */
+/** Longest time for one call to etcd, milliseconds: a person waits for it. */
+const etcdDeadlineMs = 5_000;
+
+/** Runs a command that needs no store; what it logs goes to standard error. */
 export async function withSession(
-  input: { readonly argv: readonly string[]; readonly environment: NodeJS.ProcessEnv; readonly flags: readonly Flag[] },
+  input: Pick<Session, 'get' | 'operands' | 'console' | 'environment'>,
   run: (session: Session) => Promise<number>,
 ): Promise<number> {
-  const { flagArguments, operands } = separate(input.argv, input.flags);
-  const get = readFlags(parseFlags({ flags: input.flags, argv: flagArguments, environment: input.environment }));
   const logger = createLogger({
     format: 'auto',
     level: 'warn',
@@ -43,44 +40,26 @@ export async function withSession(
   const ending = new AbortController();
   const end = (): void => ending.abort(new DOMException('interrupted', 'AbortError'));
   for (const name of ['SIGTERM', 'SIGINT'] as const) process.once(name, end);
-  const etcd = etcdOptions(get);
-  const base = { logger, clock: systemClock, random: Math.random };
-  const stores = createEtcdStores({
-    ...base,
-    ...etcd,
-    deadlineMs: etcdDeadlineMs,
-    password: etcd.password.reveal(),
-  });
   try {
-    return await run({ ...base, get, operands, stores, environment: input.environment, signal: ending.signal });
+    return await run({ ...input, logger, clock: systemClock, random: Math.random, signal: ending.signal });
   } finally {
     for (const name of ['SIGTERM', 'SIGINT'] as const) process.removeListener(name, end);
-    await stores.close();
   }
 }
 
-/** `parseFlags` knows no operands: Go's syntax ends at the first one, and people write `leases release SUBNET -o json`. */
-function separate(
-  argv: readonly string[],
-  flags: readonly Flag[],
-): { readonly flagArguments: readonly string[]; readonly operands: readonly string[] } {
-  const takesValue = new Set(flags.filter(({ kind }) => kind !== 'boolean').map(({ name }) => name));
-  const flagArguments: string[] = [];
-  const operands: string[] = [];
-  for (let at = 0; at < argv.length; at++) {
-    const argument = argv[at] ?? '';
-    // A lone dash is standard input.
-    if (!argument.startsWith('-') || argument === '-') {
-      operands.push(argument);
-      continue;
+/** Opens the stores that the flags name and runs the command. @throws CONFIG_INVALID for endpoints and certificates. */
+export function withStores(run: (session: StoreSession) => Promise<number>): (session: Session) => Promise<number> {
+  return async (session) => {
+    const etcd = etcdOptions(session.get);
+    const stores = createEtcdStores({
+      ...{ logger: session.logger, clock: session.clock, random: session.random, deadlineMs: etcdDeadlineMs },
+      ...etcd,
+      password: etcd.password.reveal(),
+    });
+    try {
+      return await run({ ...session, stores });
+    } finally {
+      await stores.close();
     }
-    flagArguments.push(argument);
-    const name = argument.replace(/^--?/, '');
-    const value = argv[at + 1];
-    if (takesValue.has(name) && value !== undefined) {
-      flagArguments.push(value);
-      at += 1;
-    }
-  }
-  return { flagArguments, operands };
+  };
 }

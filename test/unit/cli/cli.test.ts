@@ -4,6 +4,7 @@ import { describe, expect, test } from '@jest/globals';
 import { agentFlags } from '../../../src/cli/agent-flags.ts';
 import { type AgentOptions, parseAgentOptions } from '../../../src/cli/agent-options.ts';
 import { resolveCommand } from '../../../src/cli/command.ts';
+import { commandsDocument } from '../../../src/cli/command-usage.ts';
 import { completionScript } from '../../../src/cli/completion.ts';
 import { parseDuration } from '../../../src/cli/flag.ts';
 import { agentUsage, flagsDocument } from '../../../src/cli/usage.ts';
@@ -182,6 +183,10 @@ describe('texts made from the flag table', () => {
 
   test('docs/flags.md is up to date', async () => {
     expect(await readFile(new URL('../../../docs/flags.md', import.meta.url), 'utf8')).toBe(flagsDocument());
+  });
+
+  test('docs/commands.md is up to date', async () => {
+    expect(await readFile(new URL('../../../docs/commands.md', import.meta.url), 'utf8')).toBe(commandsDocument());
   });
 
   test('the version is package.json’s', async () => {

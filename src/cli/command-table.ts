@@ -1,0 +1,130 @@
+/** Every command with its verbs, operands, flags and exit codes: usage, completion and docs/commands.md are made from it. */
+import { agentFlags } from './agent-flags.ts';
+import type { CommandName } from './command.ts';
+import type { Flag } from './flag.ts';
+import { netConfSetFlags, releaseFlags, reserveFlags, storeFlags } from './operator-flags.ts';
+
+export interface Verb {
+  /** Empty for a command without verbs. */
+  readonly name: string;
+  /** True where the command alone means this verb. */
+  readonly byDefault?: boolean;
+  /** As usage shows them, such as `SUBNET`; empty for none. */
+  readonly operands: string;
+  /** One line, in lower case and without a full stop. */
+  readonly does: string;
+  /** Whole sentences, one paragraph each. */
+  readonly details: readonly string[];
+  readonly flags: readonly Flag[];
+  readonly exits: readonly Exit[];
+}
+
+export interface Exit {
+  readonly code: number;
+  readonly means: string;
+}
+
+export interface CommandDescription {
+  readonly name: CommandName;
+  readonly verbs: readonly Verb[];
+}
+
+const succeeds: Exit = { code: 0, means: 'done' };
+const misused: Exit = { code: 2, means: 'the command line is wrong' };
+const plain = { details: [], flags: [], exits: [] } as const;
+
+const leases: CommandDescription = {
+  name: 'leases',
+  verbs: [
+    {
+      ...{ name: 'release', operands: 'SUBNET', does: 'end a lease, so that its subnet is free again' },
+      details: [
+        'SUBNET is a lease as the list shows it: 10.244.7.0/24, or 10.244.7.0/24,fd42:0:0:7::/64 with both families (one of the two is enough).',
+        'Whose lease it is is shown first, and asked. A node whose agent runs takes the same subnet again at once: end the agent first to free it for others. The routes of a lease that has ended are taken out by the writer of routes, not by this command.',
+      ],
+      flags: releaseFlags,
+      exits: [
+        succeeds,
+        { code: 1, means: 'no such lease, it changed meanwhile, nobody agreed, or etcd refused' },
+        misused,
+      ],
+    },
+    {
+      ...{ name: 'reserve', operands: 'SUBNET', does: 'pin a lease, so that it never ends' },
+      details: [
+        'A lease that stands keeps its node and loses its end. A free subnet is kept for the node with the address --public-ip.',
+        'A node keeps a pinned subnet for as long as the pin stands. "leases release" ends it.',
+      ],
+      flags: reserveFlags,
+      exits: [
+        succeeds,
+        { code: 1, means: 'no subnet of the network, another lease stands against it, or etcd refused' },
+        misused,
+      ],
+    },
+  ],
+};
+
+const netconf: CommandDescription = {
+  name: 'netconf',
+  verbs: [
+    {
+      ...{ name: 'check', operands: 'FILE', does: 'check a net-conf.json and list everything wrong with it' },
+      details: ['FILE "-" is standard input. Nothing is read from etcd, and nothing is changed.'],
+      flags: [],
+      exits: [
+        { code: 0, means: 'an agent would take it' },
+        { code: 2, means: 'there are problems, or the command line is wrong' },
+      ],
+    },
+    {
+      ...{ name: 'get', operands: '', does: 'print the net-conf that is stored' },
+      details: ['It is printed as it stands, so that "netconf get > FILE" and "netconf set FILE" change nothing.'],
+      flags: storeFlags,
+      exits: [{ code: 0, means: 'printed' }, { code: 1, means: 'none is stored, or etcd can’t be read' }, misused],
+    },
+    {
+      ...{ name: 'set', operands: 'FILE', does: 'check a net-conf.json and store it' },
+      details: [
+        'FILE "-" is standard input. All problems are listed at once, and then nothing is stored. Nor is it when somebody else stores another one at the same moment.',
+        'A network or a subnet length that leases which stand do not fit is refused: their nodes would lose their routes. --force stores it all the same.',
+      ],
+      flags: netConfSetFlags,
+      exits: [
+        { code: 0, means: 'it is stored, or stood there already' },
+        { code: 1, means: 'etcd can’t be read or written' },
+        { code: 2, means: 'refused, and nothing changed; or the command line is wrong' },
+      ],
+    },
+  ],
+};
+
+export const commandTable: readonly CommandDescription[] = [
+  {
+    name: 'agent',
+    verbs: [
+      { ...plain, name: '', operands: '', does: "run this node's daemon; takes flanneld's flags", flags: agentFlags },
+    ],
+  },
+  leases,
+  netconf,
+  { name: 'version', verbs: [{ ...plain, name: '', operands: '', does: 'print the version' }] },
+  {
+    name: 'help',
+    verbs: [{ ...plain, name: '', operands: '[COMMAND]', does: 'print this, or what a command takes' }],
+  },
+  {
+    name: 'completion',
+    verbs: [
+      { ...plain, name: 'bash', operands: '', does: 'print a completion script for bash' },
+      { ...plain, name: 'zsh', operands: '', does: 'print a completion script for zsh' },
+    ],
+  },
+];
+
+/** The description of a command, and a bug where there is none. */
+export function describeCommand(name: CommandName): CommandDescription {
+  const found = commandTable.find((command) => command.name === name);
+  if (!found) throw new Error(`command ${name} is not in the table`);
+  return found;
+}

@@ -1,0 +1,47 @@
+/** Runs the built program as an operator does, on a pipe or on a terminal. */
+import { spawn } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+
+const program = fileURLToPath(new URL('../../../bin/flannel-vpc', import.meta.url));
+
+export interface Ran {
+  readonly code: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+  readonly ms: number;
+}
+
+export interface RunOptions {
+  readonly env?: Readonly<Record<string, string>>;
+  readonly stdin?: string;
+}
+
+/** Ends with the program, whatever its exit code is. */
+export async function run(args: readonly string[], options: RunOptions = {}): Promise<Ran> {
+  return await collect(program, args, options);
+}
+
+/** On a pseudo terminal made by util-linux, where standard output and error are one. */
+export async function runOnTerminal(args: readonly string[], options: RunOptions = {}): Promise<Ran> {
+  const quoted = [program, ...args].map((word) => `'${word.replaceAll("'", "'\\''")}'`).join(' ');
+  return await collect('script', ['--quiet', '--return', '--command', quoted, '/dev/null'], options);
+}
+
+async function collect(command: string, args: readonly string[], { env, stdin }: RunOptions): Promise<Ran> {
+  const began = performance.now();
+  const child = spawn(command, args, { env: { PATH: process.env['PATH'], TERM: 'xterm', ...env } });
+  const texts = { stdout: '', stderr: '' };
+  for (const name of ['stdout', 'stderr'] as const) {
+    child[name].setEncoding('utf8').on('data', (text: string) => {
+      texts[name] += text;
+    });
+  }
+  // A program that has ended reads nothing more.
+  child.stdin.on('error', () => {});
+  child.stdin.end(stdin ?? '');
+  const code = await new Promise<number | null>((resolve, reject) => {
+    child.once('error', reject);
+    child.once('close', resolve);
+  });
+  return { code, ...texts, ms: performance.now() - began };
+}
