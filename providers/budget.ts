@@ -1,5 +1,5 @@
 /**
- * The one layer of limits and retries around a provider: a token bucket for reads and one for writes, a cap on calls in flight,
+ * The one layer of limits and retries around a provider: a token bucket for each kind of call, a cap on calls in flight, reads first,
  * and retries with jitter that honour what the cloud said. SDKs' own retries are off.
  */
 import pRetry from 'p-retry';
@@ -7,7 +7,7 @@ import { backoffMs, type Clock, type Random } from '../src/core/clock.ts';
 import { withDeadline } from '../src/core/deadline.ts';
 import { FlannelVpcError, isFlannelVpcError } from '../src/core/errors.ts';
 import type { Logger } from '../src/core/log.ts';
-import type { CloudProvider } from './provider.ts';
+import type { CloudProvider, RouteChange } from './provider.ts';
 
 export interface BucketLimits {
   /** Calls that may be made at once. */
@@ -54,18 +54,25 @@ const maxMs = 20_000;
 /** The provider, with every call inside the budget. `identify` asks the metadata server, which no bucket is for. */
 export function withBudget(provider: CloudProvider, options: BudgetOptions): CloudProvider {
   const limits = { ...defaultBudget, ...options.limits };
-  const reads = createBucket(limits.reads, options.clock);
-  const writes = createBucket(limits.writes, options.clock);
   const slots = createSlots(limits.inFlight);
+  const buckets = new Map<Action, Bucket>();
 
-  async function within<T>(bucket: Bucket, signal: AbortSignal, call: (signal: AbortSignal) => Promise<T>): Promise<T> {
+  /** Clouds count each action by itself: deletions must not wait for creations, nor anything for a NIC's attribute. */
+  function bucketOf(action: Action): Bucket {
+    const bucket = buckets.get(action) ?? createBucket(isRead(action) ? limits.reads : limits.writes, options.clock);
+    buckets.set(action, bucket);
+    return bucket;
+  }
+
+  async function within<T>(action: Action, signal: AbortSignal, call: (signal: AbortSignal) => Promise<T>): Promise<T> {
+    const bucket = bucketOf(action);
     // The first turn may be minutes away when thousands of routes are to be written; that is no fault of the call.
     await bucket.take(signal);
     let turns = 0;
     return await retrying(
       async (inner) => {
         if (turns++ > 0) await bucket.take(inner);
-        const release = await slots.take(inner);
+        const release = await slots.take(inner, isRead(action));
         try {
           return await call(inner);
         } finally {
@@ -76,8 +83,12 @@ export function withBudget(provider: CloudProvider, options: BudgetOptions): Clo
     );
   }
 
-  async function write(signal: AbortSignal, call: (signal: AbortSignal) => Promise<void>): Promise<void> {
-    await within(writes, signal, async (inner) => {
+  async function write(
+    action: Action,
+    signal: AbortSignal,
+    call: (signal: AbortSignal) => Promise<void>,
+  ): Promise<void> {
+    await within(action, signal, async (inner) => {
       options.beforeWrite?.();
       await call(inner);
     });
@@ -92,13 +103,20 @@ export function withBudget(provider: CloudProvider, options: BudgetOptions): Clo
         limits: { ...limits, attempts: Math.min(3, limits.attempts) },
         signal,
       }),
-    resolve: (claims, signal) => within(reads, signal, (inner) => provider.resolve(claims, inner)),
-    instances: (ids, signal) => within(reads, signal, (inner) => provider.instances(ids, inner)),
-    tables: (selector, signal) => within(reads, signal, (inner) => provider.tables(selector, inner)),
-    prepare: (nextHop, signal) => write(signal, (inner) => provider.prepare(nextHop, inner)),
-    apply: (change, signal) => write(signal, (inner) => provider.apply(change, inner)),
+    resolve: (claims, signal) => within('resolve', signal, (inner) => provider.resolve(claims, inner)),
+    instances: (ids, signal) => within('instances', signal, (inner) => provider.instances(ids, inner)),
+    tables: (selector, signal) => within('tables', signal, (inner) => provider.tables(selector, inner)),
+    prepare: (nextHop, signal) => write('prepare', signal, (inner) => provider.prepare(nextHop, inner)),
+    apply: (change, signal) => write(change.action, signal, (inner) => provider.apply(change, inner)),
     close: () => provider.close(),
   };
+}
+
+/** What a bucket is for: the seam's calls, changes apart by what they do. */
+type Action = 'resolve' | 'instances' | 'tables' | 'prepare' | RouteChange['action'];
+
+function isRead(action: Action): boolean {
+  return action === 'resolve' || action === 'instances' || action === 'tables';
 }
 
 interface RetryOptions extends Pick<BudgetOptions, 'clock' | 'random' | 'logger'> {
@@ -184,21 +202,23 @@ function createBucket({ capacity, refillPerSecond }: BucketLimits, clock: Clock)
 }
 
 interface Slots {
-  /** Waits for a free slot and gives the function that frees it. */
-  take(signal: AbortSignal): Promise<() => void>;
+  /** Waits for a free slot and gives the function that frees it. `first`: before all that wait and are not. */
+  take(signal: AbortSignal, first: boolean): Promise<() => void>;
 }
 
 function createSlots(count: number): Slots {
   let free = count;
-  const waiting: (() => void)[] = [];
+  const ahead: (() => void)[] = [];
+  const behind: (() => void)[] = [];
   const release = (): void => {
-    const next = waiting.shift();
+    const next = ahead.shift() ?? behind.shift();
     if (next) next();
     else free += 1;
   };
   return {
-    async take(signal) {
+    async take(signal, first) {
       signal.throwIfAborted();
+      const waiting = first ? ahead : behind;
       if (free > 0) {
         free -= 1;
         return release;

@@ -96,6 +96,20 @@ describe('rates', () => {
     expect(arrivals()).toEqual([0, 0]);
   });
 
+  it('gives each kind of change a rate of its own', async () => {
+    const provider = budget({ writes: { capacity: 1, refillPerSecond: 1 } });
+    const hop = create(1);
+    if (hop.action !== 'create') throw new Error('no creation');
+    const expected = { kind: 'nic', id: 'eni-1' } as const;
+    for (let index = 0; index < 3; index++) outcomeOf(provider.apply(create(index), never));
+    outcomeOf(provider.prepare(hop.nextHop, never));
+    outcomeOf(provider.apply({ ...create(9), action: 'delete', expected }, never));
+
+    await clock.settle();
+
+    expect(cloud.calls.map(({ action }) => action).sort()).toEqual(['create', 'delete', 'prepare']);
+  });
+
   it('counts each try of a call', async () => {
     cloud.inject({ action: 'create', error: throttled(), times: 2 });
     const provider = budget({ writes: { capacity: 1, refillPerSecond: 0.1 } }, () => 0);
@@ -131,6 +145,18 @@ describe('calls in flight', () => {
 
     expect(writes.every(({ settled }) => settled)).toBe(true);
     expect(cloud.calls).toHaveLength(5);
+  });
+
+  it('give the next place to a read, however many changes wait', async () => {
+    cloud.setLatency(1_000);
+    const provider = budget({ inFlight: 1 });
+    for (let index = 0; index < 5; index++) outcomeOf(provider.apply(create(index), never));
+    await clock.settle();
+    outcomeOf(provider.tables(selector, never));
+
+    await clock.advance(10_000);
+
+    expect(cloud.calls.map(({ action }) => action)).toEqual(['create', 'tables', ...Array(4).fill('create')]);
   });
 
   it('stay as few when places are handed on', async () => {
