@@ -1,6 +1,7 @@
 /** Opens the cloud that net-conf chose: its provider, loaded only now, inside its budget. */
 
 import { withBudget } from '../providers/budget.ts';
+import { type OnCloudCall, withCallMeter } from '../providers/call-meter.ts';
 import { backendTypeNamed } from '../providers/catalog.ts';
 import type { CloudProvider, TableTag } from '../providers/provider.ts';
 import type { Clock, Random } from './core/clock.ts';
@@ -23,6 +24,8 @@ export interface OpenCloudOptions {
   readonly environment: Readonly<Record<string, string | undefined>>;
   /** As in `BudgetOptions`. */
   readonly beforeWrite?: (() => void) | undefined;
+  /** Told of each call when it has ended, each try by itself. */
+  readonly onCall?: OnCloudCall | undefined;
 }
 
 /** Undefined for backends that use no cloud. */
@@ -32,6 +35,7 @@ export async function openCloud(netConf: NetConf, options: OpenCloudOptions): Pr
   if (!type)
     throw new FlannelVpcError('INTERNAL', `backend ${name} passed net-conf's checks and is not in the catalog`);
   if (!type.load) return undefined;
-  const provider = withBudget(await type.load({ ...options, config }), options);
+  const loaded = await type.load({ ...options, config });
+  const provider = withBudget(options.onCall ? withCallMeter(loaded, options.onCall) : loaded, options);
   return { provider, tableIds: type.routeTableIds?.(config) ?? [], tag: type.routeTableTag?.(config) };
 }

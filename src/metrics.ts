@@ -1,5 +1,8 @@
 /** What an operator watches, in Prometheus' terms. Loaded only when something asks for it. */
 import { Counter, Gauge, Registry } from 'prom-client';
+import type { OnCloudCall } from '../providers/call-meter.ts';
+import { createCloudCallMetrics } from './cloud-metrics.ts';
+import type { MetricsText } from './health/http.ts';
 
 export interface AgentMetrics {
   readonly leaseExpiry: Gauge;
@@ -7,7 +10,9 @@ export interface AgentMetrics {
   readonly routeWrites: Counter<'action'>;
   readonly lastRoutePass: Gauge;
   readonly hostChanges: Counter;
-  render(): Promise<{ readonly contentType: string; readonly text: string }>;
+  readonly onCloudCall: OnCloudCall;
+  readonly registry: Registry;
+  render(): Promise<MetricsText>;
 }
 
 /** Makes a fresh set; nothing is global, so that several agents in one process don't share counts. */
@@ -50,6 +55,8 @@ export function createAgentMetrics(isReady: () => boolean): AgentMetrics {
       help: 'Changes made to rules, bridge, sysctls and routes of this host.',
       registers,
     }),
+    onCloudCall: createCloudCallMetrics(registers),
+    registry,
     render: async () => ({ contentType: registry.contentType, text: await registry.metrics() }),
   };
 }

@@ -2,10 +2,12 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { commandsDocument } from '../src/cli/command-usage.ts';
 import { flagsDocument } from '../src/cli/usage.ts';
+import { metricsDocument } from './metrics-document.ts';
 
 const documents = [
   { path: new URL('../docs/flags.md', import.meta.url), text: flagsDocument() },
   { path: new URL('../docs/commands.md', import.meta.url), text: commandsDocument() },
+  { path: new URL('../docs/metrics.md', import.meta.url), text: metricsDocument() },
 ];
 
 for (const { path, text } of documents) {

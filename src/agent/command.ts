@@ -88,7 +88,7 @@ async function serve(
         nodeName: environment['NODE_NAME'] || hostname(),
         readiness,
         metrics,
-        openCloud: (netConf) => openCloud(netConf, { ...base, environment }),
+        openCloud: (netConf) => openCloud(netConf, { ...base, environment, onCall: metrics?.onCloudCall }),
         onReady: () => systemdNotify('READY=1', { logger, env: environment, signal }),
       },
       signal,

@@ -6,7 +6,7 @@ import { count, moment, table } from './pieces.ts';
 /** The changes made last, newest first. */
 export function changesPart({ report }: PageInput): Html {
   const controller = report?.controller;
-  if (!controller || controller.role === 'standby') return emptyPart('changes');
+  if (controller?.role !== 'leader') return emptyPart('changes');
   const columns = [
     { title: 'When', cell: ({ at }: ChangeRow) => moment(at) },
     { title: 'Change', cell: ({ action }: ChangeRow) => action },

@@ -30,9 +30,9 @@ export function counted(number: number, what: string): string {
   return `${count(number)} ${what}${number === 1 ? '' : 's'}`;
 }
 
-/** A standby shows who leads, and nothing of the cluster: it does not look. */
+/** Only the leader looks; others show who leads, and nothing of the cluster. A report without a controller is a command's own look. */
 export function hasView({ controller }: ClusterReport): boolean {
-  return controller?.role !== 'standby';
+  return controller === undefined || controller.role === 'leader';
 }
 
 /** Keeps the place of a part that has nothing to show now and may have later. */
