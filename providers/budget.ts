@@ -108,15 +108,17 @@ export function withBudget(provider: CloudProvider, options: BudgetOptions): Clo
     tables: (selector, signal) => within('tables', signal, (inner) => provider.tables(selector, inner)),
     prepare: (nextHop, signal) => write('prepare', signal, (inner) => provider.prepare(nextHop, inner)),
     apply: (change, signal) => write(change.action, signal, (inner) => provider.apply(change, inner)),
+    // Its dozen requests, one after the other, count as one: a person waits for them.
+    diagnose: (subject, signal) => within('diagnose', signal, (inner) => provider.diagnose(subject, inner)),
     close: () => provider.close(),
   };
 }
 
 /** What a bucket is for: the seam's calls, changes apart by what they do. */
-type Action = 'resolve' | 'instances' | 'tables' | 'prepare' | RouteChange['action'];
+type Action = 'resolve' | 'instances' | 'tables' | 'diagnose' | 'prepare' | RouteChange['action'];
 
 function isRead(action: Action): boolean {
-  return action === 'resolve' || action === 'instances' || action === 'tables';
+  return action === 'resolve' || action === 'instances' || action === 'tables' || action === 'diagnose';
 }
 
 interface RetryOptions extends Pick<BudgetOptions, 'clock' | 'random' | 'logger'> {

@@ -9,6 +9,7 @@
 import type { Clock, Random } from '../src/core/clock.ts';
 import type { Cidr, Family, Ip } from '../src/core/ip.ts';
 import type { Logger } from '../src/core/log.ts';
+import type { Finding } from './diagnosis.ts';
 
 /** What a cloud can do. The core asks these flags, never the provider's name. */
 export interface ProviderCapabilities {
@@ -140,6 +141,21 @@ export type RouteChange =
       readonly expected: RouteTarget;
     };
 
+/** What a diagnosis is about. Everything may be missing: then what rests on it is not checked, and that is a finding. */
+export interface DiagnosisSubject {
+  /** The pod networks. */
+  readonly networks: readonly Cidr[];
+  /** This machine's verified next hop, where it is one of the cloud's. */
+  readonly nextHop: NextHop | undefined;
+  readonly tables: readonly RouteTable[];
+  readonly networkId: string | undefined;
+  /**
+   * What rights this machine needs. `write`: a node that writes its own routes. `control`: the controller, which reads instances too.
+   * `read`: who only looks. `none`: an agent of a cluster with a controller.
+   */
+  readonly needs: 'write' | 'control' | 'read' | 'none';
+}
+
 export interface CloudProvider {
   /** The `Backend.Type` that chooses it. */
   readonly type: string;
@@ -171,6 +187,12 @@ export interface CloudProvider {
    * there (replace): the caller reads again.
    */
   apply(change: RouteChange, signal: AbortSignal): Promise<void>;
+
+  /**
+   * What stands in the way of the subject, as far as the cloud tells, without changing anything: rights, forwarding, ranges that
+   * overlap, firewalls. What can't be found out is a finding as well. @throws only what passes by itself, such as THROTTLED.
+   */
+  diagnose(subject: DiagnosisSubject, signal: AbortSignal): Promise<readonly Finding[]>;
 
   close(): Promise<void>;
 }

@@ -1,8 +1,10 @@
 /** AWS: leases become routes of a VPC's route tables that point at instances' network interfaces. */
 import { FlannelVpcError, isFlannelVpcError } from '../../src/core/errors.ts';
 import { type Family, families } from '../../src/core/ip.ts';
+import type { Finding } from '../diagnosis.ts';
 import type {
   CloudProvider,
+  DiagnosisSubject,
   InstanceState,
   MachineIdentity,
   NextHop,
@@ -91,6 +93,13 @@ class AwsVpcProvider implements CloudProvider {
     } catch (error) {
       throw isFlannelVpcError(error, 'QUOTA_EXCEEDED') ? this.#withUse(error, change) : error;
     }
+  }
+
+  async diagnose(subject: DiagnosisSubject, signal: AbortSignal): Promise<readonly Finding[]> {
+    signal.throwIfAborted();
+    // No agent needs it.
+    const { diagnose } = await import('./diagnose.ts');
+    return await diagnose(this.#ec2, subject, signal);
   }
 
   async close(): Promise<void> {

@@ -5,8 +5,7 @@ import { withDeadline } from '../../src/core/deadline.ts';
 import type { Logger } from '../../src/core/log.ts';
 import { type CallContext, isNoCredentials, noCredentials, translateError } from './errors.ts';
 import { readRoleName } from './imds.ts';
-
-type Sdk = typeof import('./sdk.ts');
+import type { Sdk } from './sdk.ts';
 
 /** Options of `client.send`. */
 interface SendOptions {

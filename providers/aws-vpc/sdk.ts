@@ -12,3 +12,6 @@ export {
   ModifyNetworkInterfaceAttributeCommand,
   ReplaceRouteCommand,
 } from '@aws-sdk/client-ec2';
+
+/** What `import()` of this file gives. */
+export type Sdk = typeof import('./sdk.ts');

@@ -2,8 +2,10 @@
 import type { Clock } from '../../src/core/clock.ts';
 import { FlannelVpcError } from '../../src/core/errors.ts';
 import { type Cidr, cidrContains, formatCidr, formatIp, sameCidr, sameIp } from '../../src/core/ip.ts';
+import type { Finding } from '../diagnosis.ts';
 import type {
   CloudProvider,
+  DiagnosisSubject,
   InstanceState,
   MachineIdentity,
   NextHop,
@@ -15,6 +17,7 @@ import type {
   RouteTarget,
   TableSelector,
 } from '../provider.ts';
+import { diagnoseWorld } from './diagnose.ts';
 import type { MemoryChange } from './memory-change.ts';
 import { routeState } from './route-state.ts';
 import type { Traffic } from './traffic.ts';
@@ -110,6 +113,12 @@ export class MemoryProvider implements CloudProvider {
       table.routes = routes;
       await this.#parts.changed({ kind: 'route', change });
     });
+  }
+
+  async diagnose(subject: DiagnosisSubject, signal: AbortSignal): Promise<readonly Finding[]> {
+    return await this.#parts.traffic.pass({ action: 'diagnose', caller: this.#caller }, signal, () =>
+      diagnoseWorld(this.#parts.world, subject),
+    );
   }
 
   async close(): Promise<void> {}

@@ -9,6 +9,7 @@ export type MemoryAction =
   | 'instances'
   | 'prepare'
   | 'tables'
+  | 'diagnose'
   | 'create'
   | 'replace'
   | 'delete';

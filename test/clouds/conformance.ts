@@ -3,6 +3,7 @@
  * adapters on emulators and for those still to come.
  */
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import type { Finding } from '../../providers/diagnosis.ts';
 import type { CloudProvider, NextHop, RouteEntry, RouteTable, TableTag } from '../../providers/provider.ts';
 import { type Cidr, formatCidr } from '../../src/core/ip.ts';
 import { cidr, ip } from '../support/addresses.ts';
@@ -265,6 +266,36 @@ export function describeCloudProvider(name: string, make: () => Promise<Conforma
       await expect(
         world.provider.apply({ action: 'create', tableId: world.mainTableId, destination, nextHop: gone }, signal()),
       ).rejects.toMatchObject({ code: 'NOT_FOUND', message: expect.stringContaining('0fffffffffffffff0') });
+    });
+
+    it('finds what stands in the way of pods, each with what to do, and what does not', async () => {
+      const nextHop = { ...(await hop(0)), forwards: false };
+      const { networkId } = world;
+      const subject = { networks: [cidr('10.0.0.0/8')], nextHop, tables: [], networkId, needs: 'read' } as const;
+      const statusOf = (findings: readonly Finding[], check: string) =>
+        findings.filter((finding) => finding.check === check).map(({ status }) => status);
+
+      const bad = await world.provider.diagnose(subject, signal());
+      const fine = { ...subject, networks: [cidr('10.244.0.0/16')], nextHop: { ...nextHop, forwards: true } };
+      const good = await world.provider.diagnose(fine, signal());
+
+      expect(statusOf(bad, 'source/dest check')).toEqual(['failed']);
+      expect(statusOf(bad, 'overlap vpc')).toEqual(['failed']);
+      expect(bad.find(({ check }) => check === 'overlap vpc')?.found).toContain(networkId);
+      expect(bad.filter(({ status, remedy }) => status !== 'ok' && !remedy)).toEqual([]);
+      expect(statusOf(good, 'source/dest check')).toEqual(['ok']);
+      expect(statusOf(good, 'overlap vpc')).toEqual(['ok']);
+    });
+
+    it('finds nothing wrong with a machine that needs nothing, and checks nothing that it does not know', async () => {
+      const unknown = { networks: [], nextHop: undefined, tables: [], networkId: undefined } as const;
+
+      const none = await world.provider.diagnose({ ...unknown, needs: 'none' }, signal());
+      const some = await world.provider.diagnose({ ...unknown, needs: 'read' }, signal());
+
+      expect(none.map(({ status }) => status)).toEqual(['ok']);
+      expect(some.filter(({ status }) => status === 'failed')).toEqual([]);
+      expect(some.filter(({ found }) => found.startsWith('not checked')).length).toBeGreaterThan(1);
     });
 
     it('ends with an AbortError when its signal has fired', async () => {

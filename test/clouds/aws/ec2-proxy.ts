@@ -40,6 +40,8 @@ export interface Ec2Proxy {
   setRouteLimit(routes: number): void;
   /** Undefined: no throttling. */
   setThrottle(bucketOf: ((action: string) => Bucket) | undefined): void;
+  /** False: as an endpoint that carries out what was to be tried only. Default true. */
+  setDryRuns(known: boolean): void;
   /** What EC2's clock is ahead of ours, in milliseconds. Requests more than 5 minutes off are refused. */
   setClockOffset(ms: number): void;
   putSyntheticRoute(tableId: string, fields: Readonly<Record<string, string>>): void;
@@ -59,9 +61,13 @@ export async function startEc2Proxy(options: Ec2ProxyOptions): Promise<Ec2Proxy>
   const traffic = new Ec2Traffic();
   const roles = new RoleBook();
   let clockOffsetMs = 0;
+  let knowsDryRuns = true;
 
   async function answerTo(request: Ec2Request): Promise<Ec2Answer | 'cut'> {
-    if (request.accessKeyId === adminCredentials.accessKeyId) return await rules.handle(request);
+    if (request.accessKeyId === adminCredentials.accessKeyId) {
+      if (isDryRun(request)) throw refusals.dryRun();
+      return await rules.handle(request);
+    }
     const now = Date.now() + clockOffsetMs;
     let caller: Caller | undefined;
     let refused: unknown;
@@ -93,7 +99,7 @@ export async function startEc2Proxy(options: Ec2ProxyOptions): Promise<Ec2Proxy>
     }
     await traffic.passHolds(request, name);
     roles.authorize(caller, await accessOf(request, rules));
-    if (request.parameters.get('DryRun') === 'true') throw refusals.dryRun();
+    if (knowsDryRuns && isDryRun(request)) throw refusals.dryRun();
     const answer = await rules.handle(request);
     return (fault?.when === 'after' ? await spoil(fault) : undefined) ?? answer;
   }
@@ -144,6 +150,7 @@ export async function startEc2Proxy(options: Ec2ProxyOptions): Promise<Ec2Proxy>
     setReadLag: (ms) => void (rules.readLagMs = ms),
     setRouteLimit: (routes) => void (rules.routeLimit = routes),
     setThrottle: (bucketOf) => void (traffic.bucketOf = bucketOf),
+    setDryRuns: (known) => void (knowsDryRuns = known),
     setClockOffset: (ms) => void (clockOffsetMs = ms),
     putSyntheticRoute: (tableId, fields) => rules.putSyntheticRoute(tableId, fields),
     onChange(listener) {
@@ -177,6 +184,11 @@ async function spoil({ effect }: Ec2Fault): Promise<Ec2Answer | 'cut' | undefine
       await delay(effect.ms);
       return undefined;
   }
+}
+
+/** EC2 judges the caller and then does nothing. LocalStack would carry out changes of routes. */
+function isDryRun({ parameters }: Ec2Request): boolean {
+  return parameters.get('DryRun') === 'true';
 }
 
 async function accessOf(request: Ec2Request, rules: Ec2Rules): Promise<Access> {

@@ -1,8 +1,9 @@
-/** The policy in the provider's README is enough for every call, and every part of it is needed. */
+/** Each policy in the provider's README is enough for every call of who it is for, and every part of it is needed. */
 import { readFile } from 'node:fs/promises';
-import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { createProvider } from '../../../providers/aws-vpc/aws-vpc.ts';
-import type { CloudProvider, NextHop } from '../../../providers/provider.ts';
+import type { Finding } from '../../../providers/diagnosis.ts';
+import type { CloudProvider, DiagnosisSubject, NextHop } from '../../../providers/provider.ts';
 import { systemClock } from '../../../src/core/clock.ts';
 import { silentLogger } from '../../../src/core/log.ts';
 import { type Policy, policySchema } from '../../clouds/aws/iam-policy.ts';
@@ -10,58 +11,79 @@ import { accountId } from '../../clouds/aws/roles.ts';
 import { type AwsInstance, type AwsWorld, createAwsWorld } from '../../clouds/aws/world.ts';
 import { cidr, ip } from '../../support/addresses.ts';
 
+/** Who the policies are for. */
+type Reader = 'node' | 'controller' | 'read';
+
+const readActions: Readonly<Record<Reader, readonly string[]>> = {
+  node: ['ec2:DescribeNetworkInterfaces', 'ec2:DescribeRouteTables'],
+  controller: ['ec2:DescribeNetworkInterfaces', 'ec2:DescribeRouteTables', 'ec2:DescribeInstances'],
+  read: ['ec2:DescribeNetworkInterfaces', 'ec2:DescribeRouteTables', 'ec2:DescribeInstances'],
+};
+const writeActions = ['ec2:CreateRoute', 'ec2:ReplaceRoute', 'ec2:DeleteRoute', 'ec2:ModifyNetworkInterfaceAttribute'];
+const inspectActions = [
+  'ec2:DescribeSecurityGroups',
+  'ec2:DescribeSubnets',
+  'ec2:DescribeVpcPeeringConnections',
+  'ec2:DescribeVpcs',
+];
+
 let world: AwsWorld;
 let node: AwsInstance;
-let policy: Policy;
+let policies: Readonly<Record<Reader, Policy>>;
 
 beforeAll(async () => {
   world = await createAwsWorld();
   node = await world.runInstance(world.explicitSubnet, '10.0.1.10');
-  policy = await policyOfReadme();
+  policies = await policiesOfReadme();
 });
 
 afterAll(async () => {
   await world?.stop();
 });
 
-describe('the policy in providers/aws-vpc/README.md', () => {
-  it('lets every call pass', async () => {
+describe.each(['node', 'controller'] as const)('the policy for a %s in providers/aws-vpc/README.md', (reader) => {
+  let policy: Policy;
+  beforeEach(() => {
+    policy = policies[reader];
     world.proxy.roles.setRole('node', policy);
-
-    await everyCall();
-
-    expect(Object.keys(world.proxy.counts()).sort()).toEqual([
-      'CreateRoute',
-      'DeleteRoute',
-      'DescribeNetworkInterfaces',
-      'DescribeRouteTables',
-      'ModifyNetworkInterfaceAttribute',
-      'ReplaceRoute',
-    ]);
-    expect(world.proxy.log.map(({ outcome }) => outcome)).toEqual(world.proxy.log.map(() => 'ok'));
+    world.proxy.resetLog();
   });
 
-  it.each([
-    'ec2:DescribeNetworkInterfaces',
-    'ec2:DescribeRouteTables',
-    'ec2:CreateRoute',
-    'ec2:ReplaceRoute',
-    'ec2:DeleteRoute',
-    'ec2:ModifyNetworkInterfaceAttribute',
-  ])('is needed for %s, and its absence is reported by name', async (action) => {
-    world.proxy.roles.setRole('node', without(policy, action));
+  it('lets every call pass, and allows no more', async () => {
+    await everyCall(reader);
 
-    await expect(everyCall()).rejects.toMatchObject({
-      code: 'PERMISSION_DENIED',
-      details: { action },
-      hint: expect.stringContaining(`allow ${action}`),
-    });
-    world.proxy.roles.setRole('node', policy);
-    await removeRoute();
+    const used = Object.keys(world.proxy.counts()).map((action) => `ec2:${action}`);
+    expect(used.sort()).toEqual([...readActions[reader], ...writeActions].sort());
+    expect(world.proxy.log.map(({ outcome }) => outcome)).toEqual(world.proxy.log.map(() => 'ok'));
+    expect(actionsOf(policy)).toEqual(used);
+  });
+
+  it.each([...readActions[reader], ...writeActions])(
+    'is needed for %s, and its absence is reported by name',
+    async (action) => {
+      world.proxy.roles.setRole('node', without(policy, action));
+
+      await expect(everyCall(reader)).rejects.toMatchObject({
+        code: 'PERMISSION_DENIED',
+        details: { action },
+        hint: expect.stringContaining(`allow ${action}`),
+      });
+      world.proxy.roles.setRole('node', policy);
+      await removeRoute();
+    },
+  );
+
+  it('is enough for a doctor who finds no right missing', async () => {
+    const findings = await diagnose(reader === 'node' ? 'write' : 'control');
+
+    const rights = findings.filter(({ check }) => check.startsWith('iam'));
+    expect(rights.filter(({ status }) => status === 'failed')).toEqual([]);
+    expect(rights.map(({ check }) => check)).toContain(`iam ec2:CreateRoute (${world.explicitTableId})`);
+    // Only the policy to read has them.
+    expect(findings.filter(({ found }) => found.startsWith('not checked'))).toHaveLength(inspectActions.length);
   });
 
   it('gives no hold on another table', async () => {
-    world.proxy.roles.setRole('node', policy);
     const provider = makeProvider();
     const nextHop = await resolve(provider);
     const destination = cidr('10.244.9.0/24');
@@ -84,13 +106,102 @@ describe('the policy in providers/aws-vpc/README.md', () => {
   });
 });
 
-async function everyCall(): Promise<void> {
+describe('the policy to read in providers/aws-vpc/README.md', () => {
+  beforeEach(() => {
+    world.proxy.roles.setRole('node', policies.read);
+    world.proxy.resetLog();
+  });
+
+  it('lets every look and a whole diagnosis pass, and allows no more', async () => {
+    await everyLook();
+    const findings = await diagnose('read');
+
+    const used = Object.keys(world.proxy.counts()).map((action) => `ec2:${action}`);
+    expect(used.sort()).toEqual([...readActions.read, ...inspectActions].sort());
+    expect(actionsOf(policies.read)).toEqual(used);
+    expect(findings.filter(({ found }) => found.startsWith('not checked'))).toEqual([]);
+    expect(findings.filter(({ check, status }) => check.startsWith('iam') && status !== 'ok')).toEqual([]);
+    // A dry run’s answer is a refusal to carry it out.
+    expect([...new Set(world.proxy.log.map(({ outcome }) => outcome))].sort()).toEqual(['DryRunOperation', 'ok']);
+  });
+
+  it.each(readActions.read)('is needed for %s, and its absence is reported by name', async (action) => {
+    world.proxy.roles.setRole('node', without(policies.read, action));
+
+    await expect(everyLook()).rejects.toMatchObject({ code: 'PERMISSION_DENIED', details: { action } });
+    const findings = await diagnose('read');
+    expect(findings).toContainEqual(expect.objectContaining({ check: `iam ${action}`, status: 'failed' }));
+  });
+
+  it.each(inspectActions)('is needed for %s, without which something is not checked', async (action) => {
+    world.proxy.roles.setRole('node', without(policies.read, action));
+
+    expect(await diagnose('read')).toContainEqual(
+      expect.objectContaining({ status: 'warning', found: `not checked: the credentials may not ${action}` }),
+    );
+  });
+
+  it('lets nothing be written', async () => {
+    const provider = makeProvider();
+    const nextHop = await resolve(provider);
+    const destination = cidr('10.244.1.0/24');
+    const tableId = world.explicitTableId;
+    const expected = { kind: 'nic', id: nextHop.nicId } as const;
+
+    const writes = [
+      provider.prepare(nextHop, signal()),
+      provider.apply({ action: 'create', tableId, destination, nextHop }, signal()),
+      provider.apply({ action: 'replace', tableId, destination, nextHop, expected }, signal()),
+      provider.apply({ action: 'delete', tableId, destination, expected }, signal()),
+    ];
+
+    for (const write of await Promise.allSettled(writes)) {
+      expect(write).toMatchObject({ status: 'rejected', reason: { code: 'PERMISSION_DENIED' } });
+    }
+    await provider.close();
+  });
+});
+
+async function everyLook(): Promise<void> {
+  const provider = makeProvider();
+  try {
+    await resolve(provider);
+    await provider.tables({ tableIds: [], networkId: world.vpcId, subnetIds: [node.subnet.id] }, signal());
+    await provider.instances([node.id], signal());
+  } finally {
+    await provider.close();
+  }
+}
+
+/** What the diagnosis is about is known beforehand, so that it is the diagnosis that asks. */
+async function diagnose(needs: DiagnosisSubject['needs']): Promise<readonly Finding[]> {
+  const provider = makeProvider();
+  const nextHop = {
+    nicId: node.nicId,
+    instanceId: node.id,
+    subnetId: node.subnet.id,
+    networkId: world.vpcId,
+    forwards: false,
+  };
+  const tables = [{ id: world.explicitTableId, networkId: world.vpcId, routes: [] }];
+  try {
+    return await provider.diagnose(
+      { networks: [cidr('10.244.0.0/16')], nextHop, tables, networkId: world.vpcId, needs },
+      signal(),
+    );
+  } finally {
+    await provider.close();
+  }
+}
+
+async function everyCall(reader: 'node' | 'controller'): Promise<void> {
   const provider = makeProvider();
   const tableId = world.explicitTableId;
   const destination = cidr('10.244.1.0/24');
   try {
     const nextHop = await resolve(provider);
     await provider.tables({ tableIds: [], networkId: world.vpcId, subnetIds: [node.subnet.id] }, signal());
+    if (reader === 'controller') await provider.instances([node.id], signal());
     await provider.prepare(nextHop, signal());
     const expected = { kind: 'nic', id: nextHop.nicId } as const;
     await provider.apply({ action: 'create', tableId, destination, nextHop }, signal());
@@ -125,15 +236,24 @@ function makeProvider(): CloudProvider {
   });
 }
 
-async function policyOfReadme(): Promise<Policy> {
+/** The policies under the headings of that name. */
+async function policiesOfReadme(): Promise<Readonly<Record<Reader, Policy>>> {
   const readme = await readFile(new URL('../../../providers/aws-vpc/README.md', import.meta.url), 'utf8');
-  const [, text = ''] = /```json\n(\{\n {2}"Version"[^`]*)```/.exec(readme) ?? [];
-  const filled = text
-    .replaceAll('REGION', world.region)
-    .replaceAll('ACCOUNT', accountId)
-    .replaceAll('ROUTE_TABLE_ID', world.explicitTableId)
-    .replaceAll('VPC_ID', world.vpcId);
-  return policySchema.parse(JSON.parse(filled));
+  const policyOf = (reader: Reader): Policy => {
+    const section = readme.split(`\n### ${reader}\n`)[1] ?? '';
+    const [, text = ''] = /```json\n(\{\n {2}"Version"[^`]*)```/.exec(section) ?? [];
+    const filled = text
+      .replaceAll('REGION', world.region)
+      .replaceAll('ACCOUNT', accountId)
+      .replaceAll('ROUTE_TABLE_ID', world.explicitTableId)
+      .replaceAll('VPC_ID', world.vpcId);
+    return policySchema.parse(JSON.parse(filled));
+  };
+  return { node: policyOf('node'), controller: policyOf('controller'), read: policyOf('read') };
+}
+
+function actionsOf({ Statement }: Policy): readonly string[] {
+  return Statement.flatMap(({ Action }) => Action).sort();
 }
 
 function without(policy: Policy, action: string): Policy {

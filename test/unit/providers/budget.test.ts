@@ -110,6 +110,27 @@ describe('rates', () => {
     expect(cloud.calls.map(({ action }) => action).sort()).toEqual(['create', 'delete', 'prepare']);
   });
 
+  it('counts the states of instances and a diagnosis as one read each', async () => {
+    const provider = budget({
+      reads: { capacity: 1, refillPerSecond: 1 },
+      writes: { capacity: 9, refillPerSecond: 9 },
+    });
+    const subject = { networks: [], nextHop: undefined, tables: [], networkId: undefined, needs: 'read' } as const;
+    for (let index = 0; index < 2; index++) {
+      outcomeOf(provider.diagnose(subject, never));
+      outcomeOf(provider.instances(['i-1'], never));
+    }
+
+    await clock.advance(10_000);
+
+    expect(cloud.calls.map(({ action, at }) => [action, at])).toEqual([
+      ['diagnose', 0],
+      ['instances', 0],
+      ['diagnose', 1_000],
+      ['instances', 1_000],
+    ]);
+  });
+
   it('counts each try of a call', async () => {
     cloud.inject({ action: 'create', error: throttled(), times: 2 });
     const provider = budget({ writes: { capacity: 1, refillPerSecond: 0.1 } }, () => 0);
