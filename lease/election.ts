@@ -1,8 +1,8 @@
 /**
  * The seam to the election of the one controller that writes: on etcd today, by Kubernetes' Lease object later.
  *
- * A leader that was frozen must not go on as if no time had passed. So it asks `assertHeld` right before each write, which looks at a
- * monotonic deadline and at nothing else; and its writes to the store carry the election's own condition (`OwnershipStore.fenced`).
+ * A leader that was frozen must not go on as if no time had passed. So it asks `assertHeld` right before each write, which looks at the
+ * clocks and at nothing else; and its writes to the store carry the election's own condition (`OwnershipStore.fenced`).
  */
 
 /** What a leader holds. */
@@ -18,10 +18,11 @@ export interface Leadership {
   /** Fires, with a LEADERSHIP_LOST error as its reason, as soon as it is known to be lost. */
   readonly lost: AbortSignal;
   /**
-   * Synchronous, asks nobody: throws LEADERSHIP_LOST once the term has passed since before the last successful keepalive was sent.
+   * Synchronous, asks nobody: throws LEADERSHIP_LOST once the term, less a margin, has passed since before the last successful
+   * keepalive was sent; on the monotonic clock, or on the wall clock, which goes on while a machine is suspended.
    */
   assertHeld(): void;
-  /** Gives it up, so that another one need not wait for the term. Never throws. */
+  /** Gives it up, so that another one need not wait for the term. Ends within 2 s and never throws. */
   resign(): Promise<void>;
 }
 
@@ -42,7 +43,7 @@ export interface ElectionOptions {
 }
 
 export interface LeaderElection {
-  /** Waits for as long as it takes to become the leader. An unreachable store is waited for, and said once and then rarely. */
+  /** Waits for as long as it takes to become the leader; the signal ends the waiting, not the leadership. An unreachable store is waited for, and said once and then rarely. */
   campaign(signal: AbortSignal): Promise<Leadership>;
   /** Who leads now; undefined when nobody does. */
   leader(signal: AbortSignal): Promise<LeaderInfo | undefined>;

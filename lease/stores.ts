@@ -1,4 +1,5 @@
 /** All that is kept in one store, over one connection. */
+import type { ElectionOptions, LeaderElection } from './election.ts';
 import type { LeaseAdmin } from './lease-admin.ts';
 import type { LeaseStore } from './lease-store.ts';
 import type { NodeReportStore } from './node-reports.ts';
@@ -9,6 +10,8 @@ export interface Stores {
   readonly ownership: OwnershipStore;
   readonly reports: NodeReportStore;
   readonly admin: LeaseAdmin;
+  /** Nothing of it is loaded or sent before its first call. */
+  election(options: ElectionOptions): LeaderElection;
   /** Closes the connection of all (as `leases.close` does). What is stored stays. */
   close(): Promise<void>;
 }

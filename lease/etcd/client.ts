@@ -21,7 +21,7 @@ import type {
 } from 'etcd3';
 import { backoffMs, type Clock, type Random } from '../../src/core/clock.ts';
 import { connectEtcd } from './connection.ts';
-import { classifyEtcdError, isTimeout, translateEtcdError } from './errors.ts';
+import { classifyEtcdError, isLeaseGone, isTimeout, translateEtcdError } from './errors.ts';
 import { credentialsOf, type EtcdConnectionOptions, type EtcdEndpoint, parseEndpoints, readTls } from './options.ts';
 import { type EtcdCallOptions, readOneAnswer, streamAnswers, withSignal } from './streams.ts';
 
@@ -43,10 +43,12 @@ export interface EtcdClient {
   range(request: IRangeRequest, doing: string, signal: AbortSignal): Promise<IRangeResponse>;
   /** May have been carried out although it throws STORE_UNAVAILABLE, and may be sent twice: every write must be a compare-and-swap. */
   txn(request: ITxnRequest, doing: string, signal: AbortSignal): Promise<ITxnResponse>;
-  /** A new etcd lease; its id. */
+  /** A new etcd lease of at least that time; its id. */
   grant(ttlSeconds: number, signal: AbortSignal): Promise<string>;
   /** Renews an etcd lease. Its TTL as granted, in seconds; undefined when it has ended. */
   keepAlive(leaseId: string, signal: AbortSignal): Promise<number | undefined>;
+  /** Ends an etcd lease, and deletes the keys on it. One that has ended already is no error. */
+  revoke(leaseId: string, signal: AbortSignal): Promise<void>;
   /**
    * One watch on one endpoint: what the server sends until the signal fires or the stream breaks, which throws. The next one
    * goes to the next endpoint when this one broke.
@@ -151,6 +153,15 @@ export function createEtcdClient(options: EtcdClientOptions): EtcdClient {
       );
       const ttl = Number(answer.TTL);
       return ttl > 0 ? ttl : undefined;
+    },
+    async revoke(leaseId, signal) {
+      try {
+        await call('end the etcd lease', signal, (etcd, options) =>
+          etcd.leaseClient.leaseRevoke({ ID: leaseId }, options),
+        );
+      } catch (error) {
+        if (!isLeaseGone(error)) throw error;
+      }
     },
     async *watch(request, callerSignal) {
       const signal = AbortSignal.any([callerSignal, closing.signal]);

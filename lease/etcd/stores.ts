@@ -43,6 +43,14 @@ export function createEtcdStores(options: EtcdStoreOptions): EtcdStores {
     ownership: createEtcdOwnershipStore(parts),
     reports: createEtcdNodeReports(parts),
     admin: createEtcdLeaseAdmin(parts),
+    election(chosen) {
+      // Loaded by who stands for election: thousands of agents do not.
+      const load = () => import('./election.ts');
+      return {
+        campaign: async (signal) => (await load()).campaign(parts, chosen, signal),
+        leader: async (signal) => (await load()).leaderOf(parts, signal),
+      };
+    },
     close: () => leases.close(),
   };
 }

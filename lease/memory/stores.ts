@@ -1,5 +1,6 @@
 /** Leases and all that belongs to them in one world of memory. */
 import type { Stores } from '../stores.ts';
+import { createMemoryElection } from './election.ts';
 import { createMemoryLeaseAdmin } from './lease-admin.ts';
 import { createMemoryLeaseStore } from './lease-store.ts';
 import { createMemoryNodeReports } from './node-reports.ts';
@@ -14,6 +15,7 @@ export function createMemoryStores(world: MemoryWorld): Stores {
     ownership: createMemoryOwnershipStore(world),
     reports: createMemoryNodeReports(world),
     admin: createMemoryLeaseAdmin(world),
+    election: (options) => createMemoryElection(world, options),
     close: () => leases.close(),
   };
 }

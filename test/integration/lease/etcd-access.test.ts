@@ -1,12 +1,13 @@
 /** Certificates, users and rights, on a real etcd that asks for them. */
 
 import { writeFile } from 'node:fs/promises';
+import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { createEtcdStores, type EtcdStoreOptions } from '../../../lease/etcd/stores.ts';
+import { createEtcdStores, type EtcdStoreOptions, type EtcdStores } from '../../../lease/etcd/stores.ts';
 import type { FlannelVpcError } from '../../../src/core/errors.ts';
 import { type EtcdServer, startEtcd } from '../../fabric/etcd.ts';
 import type { EtcdCertificates } from '../../fabric/etcd-certificates.ts';
-import { never, reader, request } from './fixtures.ts';
+import { cidr, four, four6, never, ranges, reader, request } from './fixtures.ts';
 
 const prefix = '/coreos.com/network';
 
@@ -151,6 +152,72 @@ describe('an etcd with users', () => {
     await leases.release(lease.subnets, never);
     expect(await events.next()).toMatchObject({ kind: 'changes', removed: [expect.anything()] });
     await close();
+  });
+});
+
+describe('an etcd that tells its users apart', () => {
+  const written = (name: string): string => `${prefix}/flannel-vpc/${name}`;
+  const rights = {
+    agent: [`${prefix}/subnets/`, written('claims/'), written('nodes/')],
+    controller: [written('routes/'), written('leader')],
+    reader: [],
+  };
+  const both = request(['192.0.2.1', 'fd00::1'], { ranges: ranges(four, four6) });
+  let etcd: EtcdServer;
+  beforeAll(async () => {
+    etcd = await startEtcd({ user: { name: 'flannel', password: 'x', prefix } });
+    for (const [name, prefixes] of Object.entries(rights)) {
+      await etcd.etcdctl('user', 'add', `${name}:x`);
+      await etcd.etcdctl('role', 'add', name);
+      await etcd.etcdctl('role', 'grant-permission', name, '--prefix=true', 'read', `${prefix}/`);
+      for (const each of prefixes) {
+        const shape = each.endsWith('/') ? ['--prefix=true'] : [];
+        await etcd.etcdctl('role', 'grant-permission', name, ...shape, 'readwrite', each);
+      }
+      await etcd.etcdctl('user', 'grant-role', name, name);
+    }
+  });
+  afterAll(async () => {
+    await etcd?.stop();
+  });
+  const as = (username: keyof typeof rights): EtcdStores =>
+    createEtcdStores({ endpoints: [etcd.endpoint], prefix, username, password: 'x' });
+
+  it('lets agents, the controller and readers do with few rights what each has to', async () => {
+    const [agent, controller, reading] = [as('agent'), as('controller'), as('reader')];
+    const lease = await agent.leases.acquire(both, never);
+    await agent.reports.publish(lease, { ready: true, reason: '', since: '' }, never);
+    await agent.leases.renew(lease, never);
+    await agent.admin.reserve(lease.subnets, undefined, never);
+    expect(await agent.leases.neighbours(lease.subnets, 3, never)).toEqual([]);
+
+    const election = controller.election({ holder: 'a', termMs: 15_000, retryMs: 300 });
+    const leadership = await election.campaign(never);
+    const records = controller.ownership.fenced(leadership);
+    const destination = cidr('10.5.1.0/24');
+    await records.claim([{ tableId: 'rtb-1', destination, target: 'eni-1', holder: 'i-1', writtenAt: '' }], never);
+    const [record] = await reading.ownership.list(never);
+    if (!record) throw new Error('no record');
+    const marked = await records.beginRemoval(record, Date.now() + 60_000, never);
+    if (!marked) throw new Error('not marked');
+    await records.finishRemoval(marked, never);
+
+    expect((await reading.reports.list(never)).size).toBe(1);
+    expect(await reading.election({ holder: 'b', termMs: 15_000, retryMs: 300 }).leader(never)).toBeDefined();
+    for (const denied of [
+      () => agent.ownership.claim([record], never),
+      () => controller.admin.writeNetConf('{}', undefined, never),
+      () => controller.leases.release(lease.subnets, never),
+      () => reading.leases.release(lease.subnets, never),
+    ]) {
+      await expect(denied()).rejects.toMatchObject({ code: 'STORE_DENIED' });
+    }
+    await delay(1_000);
+    leadership.assertHeld();
+    await leadership.resign();
+    expect(await etcd.keys(written('leader'))).toEqual([]);
+    await agent.leases.release(lease.subnets, never);
+    await Promise.all([agent, controller, reading].map((stores) => stores.close()));
   });
 });
 

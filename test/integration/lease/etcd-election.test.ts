@@ -1,0 +1,368 @@
+/** The election on a real etcd: the seam's promises, leaders that die or freeze, and an etcd that does. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { createInterface } from 'node:readline';
+import { setTimeout as delay } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import type { LeaderElection, Leadership } from '../../../lease/election.ts';
+import { createEtcdClient, type EtcdClient } from '../../../lease/etcd/client.ts';
+import { campaign } from '../../../lease/etcd/election.ts';
+import { createEntryReader } from '../../../lease/etcd/entries.ts';
+import { createEtcdKeys } from '../../../lease/etcd/keys.ts';
+import type { EtcdParts } from '../../../lease/etcd/parts.ts';
+import { createEtcdStores, type EtcdStoreOptions, type EtcdStores } from '../../../lease/etcd/stores.ts';
+import { systemClock } from '../../../src/core/clock.ts';
+import { FlannelVpcError } from '../../../src/core/errors.ts';
+import { type EtcdServer, startEtcd } from '../../fabric/etcd.ts';
+import type { CandidateLine } from './election-candidate.ts';
+import { describeElection } from './election-conformance.ts';
+import { cidr, never } from './fixtures.ts';
+import { type LeaderHistory, leaderHistory } from './leader-history.ts';
+import { recordingLogger } from './recording-logger.ts';
+
+/** etcd grants no shorter terms than 2 s. */
+const termMs = 3_000;
+const retryMs = 300;
+/** From a leader's end to the next one: what the design promises. */
+const failoverMs = termMs + retryMs + 2_000;
+
+let etcd: EtcdServer;
+let networks = 0;
+let prefix = '';
+let opened: EtcdStores[] = [];
+
+beforeAll(async () => {
+  etcd = await startEtcd();
+});
+afterAll(async () => {
+  await etcd?.stop();
+});
+beforeEach(() => {
+  networks += 1;
+  prefix = `/network-${networks}`;
+});
+afterEach(async () => {
+  await Promise.all(opened.map((stores) => stores.close()));
+  opened = [];
+});
+
+function open(more: Partial<EtcdStoreOptions> = {}): EtcdStores {
+  const stores = createEtcdStores({ endpoints: [etcd.endpoint], prefix, ...more });
+  opened.push(stores);
+  return stores;
+}
+
+const candidate = (holder: string, more: Partial<EtcdStoreOptions> = {}): LeaderElection =>
+  open(more).election({ holder, termMs, retryMs });
+const leaderKey = (): string => createEtcdKeys(prefix).leader;
+
+describeElection('etcd', async () => ({
+  ...{ termMs, retryMs },
+  election: (holder) => candidate(holder),
+  ownership: () => open().ownership,
+  deleteLeader: () => etcd.delete(leaderKey()),
+  close: async () => {},
+}));
+
+describe('the leader’s key', () => {
+  it('is on an etcd lease of its own with the term as its TTL, and goes with it', async () => {
+    const leadership = await candidate('node-1/7/a').campaign(never);
+    const [stored] = await etcd.keys(leaderKey());
+    expect(stored?.key).toBe(`${prefix}/flannel-vpc/leader`);
+    expect(JSON.parse(stored?.value ?? '')).toEqual({ holder: 'node-1/7/a', since: expect.any(String) });
+    expect(leadership.token).toBe(String(stored?.modRevision));
+    expect(await etcd.grantedTtl(stored?.lease ?? '')).toBe(3);
+    await leadership.resign();
+    expect(await etcd.keys(leaderKey())).toEqual([]);
+    expect(await etcd.etcdctl('lease', 'list')).not.toContain(BigInt(stored?.lease ?? 0).toString(16));
+  });
+
+  it('is renewed by few keepalives and no put', async () => {
+    const leadership = await candidate('a').campaign(never);
+    const revision = await etcd.revision();
+    const renewed = () => etcd.metric('etcd_debugging_lease_renewed_total');
+    const before = await renewed();
+    await delay(6 * retryMs);
+    const sent = (await renewed()) - before;
+    expect(sent).toBeGreaterThanOrEqual(1);
+    expect(sent).toBeLessThanOrEqual(7);
+    expect(await etcd.revision()).toBe(revision);
+    await leadership.resign();
+  });
+
+  it.each([
+    ['is revoked', 'gone', async () => etcd.revoke((await etcd.keys(leaderKey()))[0]?.lease ?? '')],
+    ['is deleted', 'gone', () => etcd.delete(leaderKey())],
+    ['is written over', 'written over', () => etcd.put(leaderKey(), '{"holder":"b","since":""}')],
+  ])('tells its leader at once when it %s', async (_, why, act) => {
+    const leadership = await candidate('a').campaign(never);
+    const told = new Promise((resolve) => leadership.lost.addEventListener('abort', resolve, { once: true }));
+    await act();
+    await told;
+    expect(leadership.lost.reason).toMatchObject({ code: 'LEADERSHIP_LOST', message: expect.stringContaining(why) });
+    await leadership.resign();
+  });
+
+  it('may hold anything, and keeps others from leading as long as it stands', async () => {
+    const logger = recordingLogger();
+    await etcd.put(leaderKey(), '{"holder":7}');
+    const stop = new AbortController();
+    const waiting = candidate('a', { logger }).campaign(stop.signal);
+    expect(await candidate('b').leader(never)).toEqual({ holder: 'unknown', since: '' });
+    expect(await Promise.race([waiting, delay(3 * retryMs, 'waiting')])).toBe('waiting');
+    expect(logger.lines.map((line) => line.level)).toEqual(['info', 'warn']);
+    expect(logger.lines[1]?.fields?.['hint']).toBe(`Delete ${leaderKey()}.`);
+    await etcd.delete(leaderKey());
+    const leadership = await waiting;
+    await leadership.resign();
+  });
+});
+
+describe('a leader', () => {
+  const children: ChildProcess[] = [];
+  afterEach(() => {
+    for (const child of children.splice(0)) child.kill('SIGKILL');
+  });
+
+  /** A candidate in a process of its own. */
+  function start(
+    holder: string,
+    ...manner: readonly string[]
+  ): { readonly child: ChildProcess; readonly lines: CandidateLine[] } {
+    const program = fileURLToPath(new URL('election-candidate.ts', import.meta.url));
+    const args = [program, etcd.endpoint, prefix, holder, String(termMs), String(retryMs), ...manner];
+    const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] });
+    children.push(child);
+    const lines: CandidateLine[] = [];
+    createInterface({ input: child.stdout }).on('line', (line) => lines.push(JSON.parse(line)));
+    return { child, lines };
+  }
+
+  async function until(condition: () => boolean): Promise<void> {
+    const end = performance.now() + 15_000;
+    while (!condition()) {
+      if (performance.now() > end) throw new Error('it did not come to pass');
+      await delay(10);
+    }
+  }
+
+  it('that is killed is followed by one of the others within term, pause and two seconds', async () => {
+    const { child, lines } = start('killed');
+    await until(() => lines.some(({ event }) => event === 'held'));
+    const history = leaderHistory();
+    const rivals = ['a', 'b'].map(async (holder) => history.note(await candidate(holder).campaign(never)));
+    await delay(2 * retryMs);
+    const killedAt = performance.now();
+    child.kill('SIGKILL');
+    const next = await Promise.race(rivals);
+    expect(performance.now() - killedAt).toBeLessThan(failoverMs);
+    next.assertHeld();
+    expect(history.most()).toBe(1);
+    await next.resign();
+    await Promise.all(rivals);
+    await history.end();
+  });
+
+  /** Freezes a leader past its term and lets it go on: what it said of its end, and how often it believed in itself meanwhile. */
+  async function freeze(...manner: readonly string[]): Promise<{ last: CandidateLine | undefined; heldAfter: number }> {
+    const { child, lines } = start('frozen', ...manner);
+    await until(() => lines.some(({ event }) => event === 'held'));
+    const waiting = candidate('next').campaign(never);
+    child.kill('SIGSTOP');
+    const next = await waiting;
+    const since = Date.now();
+    await delay(retryMs);
+    child.kill('SIGCONT');
+    await until(() => lines.some(({ event }) => event === 'lost'));
+    next.assertHeld();
+    await next.resign();
+    return {
+      last: lines.at(-1),
+      heldAfter: lines.filter((line) => line.event === 'held' && line.at >= since).length,
+    };
+  }
+
+  it('that is frozen past its term does nothing any more when it goes on, and its writes are refused', async () => {
+    expect(await freeze()).toMatchObject({
+      last: { refused: 'LEADERSHIP_LOST', claim: 'LEADERSHIP_LOST' },
+      heldAfter: 0,
+    });
+    expect(await open().ownership.list(never)).toEqual([]);
+  });
+
+  it('that did not ask the clock and the fence would be caught by that test', async () => {
+    const { last, heldAfter } = await freeze('careless');
+    expect(heldAfter).toBeGreaterThan(0);
+    expect(last).toMatchObject({ claim: 'claimed' });
+    expect(await open().ownership.list(never)).toHaveLength(1);
+  });
+
+  it('that gives up is followed at once, whatever the term', async () => {
+    const longTerm = { termMs: 60_000, retryMs: 20_000 };
+    const first = await open()
+      .election({ holder: 'a', ...longTerm })
+      .campaign(never);
+    const waiting = open()
+      .election({ holder: 'b', ...longTerm })
+      .campaign(never);
+    await delay(300);
+    const startedAt = performance.now();
+    await first.resign();
+    const second = await waiting;
+    // Nearer to a tenth of a second than to the pause between two looks.
+    expect(performance.now() - startedAt).toBeLessThan(5_000);
+    await second.resign();
+  });
+});
+
+describe('an etcd', () => {
+  let history: LeaderHistory;
+  beforeEach(() => {
+    history = leaderHistory();
+  });
+  afterEach(async () => {
+    await history.end();
+  });
+
+  /** Stands again and again, as a controller does. */
+  function persist(holder: string, signal: AbortSignal, more: Partial<EtcdStoreOptions> = {}): { leads: number } {
+    const count = { leads: 0 };
+    const election = candidate(holder, more);
+    const again = async (): Promise<never> => {
+      for (;;) {
+        const leadership = history.note(await election.campaign(signal));
+        count.leads += 1;
+        await new Promise((resolve) => leadership.lost.addEventListener('abort', resolve, { once: true }));
+      }
+    };
+    again().catch(() => {});
+    return count;
+  }
+
+  async function untilHeld(): Promise<void> {
+    for (const end = performance.now() + 30_000; history.held() === 0; await delay(20)) {
+      if (performance.now() > end) throw new Error('nobody leads');
+    }
+  }
+
+  it('that crashes and comes back has one leader before and after, and never two', async () => {
+    const stop = new AbortController();
+    for (const holder of ['a', 'b', 'c']) persist(holder, stop.signal);
+    await untilHeld();
+    await etcd.kill();
+    await delay(500);
+    await etcd.restart();
+    await untilHeld();
+    // Longer than any term: nobody believes in anything now that etcd would not confirm.
+    await etcd.kill();
+    await delay(termMs);
+    expect(history.held()).toBe(0);
+    await etcd.restart();
+    await untilHeld();
+    expect(history.most()).toBe(1);
+    stop.abort();
+  });
+
+  it('that falls silent for longer than the term has no leader meanwhile', async () => {
+    const stop = new AbortController();
+    const candidates = ['a', 'b'].map((holder) => persist(holder, stop.signal));
+    await untilHeld();
+    etcd.pause();
+    await delay(termMs);
+    expect(history.held()).toBe(0);
+    etcd.resume();
+    await untilHeld();
+    expect(history.most()).toBe(1);
+    expect(candidates.reduce((sum, { leads }) => sum + leads, 0)).toBeGreaterThanOrEqual(2);
+    stop.abort();
+  });
+
+  it('that is away at the start is waited for, and that is said once', async () => {
+    await etcd.kill();
+    const logger = recordingLogger();
+    const waiting = candidate('a', { logger, deadlineMs: 500 }).campaign(never);
+    await delay(3_000);
+    expect(logger.lines).toMatchObject([{ level: 'warn', message: 'campaign to lead interrupted; trying on' }]);
+    await etcd.restart();
+    const leadership = history.note(await waiting);
+    leadership.assertHeld();
+    expect(logger.lines.map((line) => line.message)).toContain('campaign to lead goes on');
+  });
+
+  it('that forgets the past while somebody waits hands the lead on all the same', async () => {
+    const first = history.note(await candidate('a').campaign(never));
+    const waiting = candidate('b').campaign(never);
+    await delay(2 * retryMs);
+    await etcd.put(`${prefix}/subnets/10.5.1.0-24`, '{}');
+    await etcd.compact();
+    await etcd.kill();
+    await etcd.restart();
+    await first.resign();
+    history.note(await waiting).assertHeld();
+    expect(history.most()).toBe(1);
+  });
+});
+
+describe('answers of etcd that are lost', () => {
+  function parts(): EtcdParts {
+    const keys = createEtcdKeys(prefix);
+    const logger = recordingLogger();
+    const base = { clock: systemClock, random: Math.random, logger, keys };
+    return {
+      ...base,
+      client: createEtcdClient({ ...base, endpoints: [etcd.endpoint] }),
+      reader: createEntryReader({ keys, logger }),
+    };
+  }
+
+  const isAway = new FlannelVpcError('STORE_UNAVAILABLE', 'the answer was lost');
+  const stand = (shared: EtcdParts, changed: Partial<EtcdClient>): Promise<Leadership> =>
+    campaign({ ...shared, client: { ...shared.client, ...changed } }, { holder: 'a', termMs: 60_000, retryMs }, never);
+
+  it.each(['grant', 'txn'] as const)('do not keep it from leading: %s', async (lossy) => {
+    const shared = parts();
+    let losses = 2;
+    const leadership = await stand(shared, {
+      async [lossy](...args: never[]) {
+        const answer: unknown = await Reflect.apply(shared.client[lossy], undefined, args);
+        if (losses-- > 0) throw isAway;
+        return answer;
+      },
+    });
+    // Had it not known its own key again it would have waited for a minute.
+    leadership.assertHeld();
+    const [stored] = await etcd.keys(leaderKey());
+    expect(leadership.token).toBe(String(stored?.modRevision));
+    expect(
+      await open()
+        .ownership.fenced(leadership)
+        .claim(
+          [{ tableId: 'rtb-1', destination: cidr('10.5.1.0/24'), target: 'eni-1', holder: 'a', writtenAt: '' }],
+          never,
+        ),
+    ).toMatchObject({ kind: 'claimed' });
+    await leadership.resign();
+    shared.client.close();
+  });
+
+  it('cost a candidate no more than one call for each pause', async () => {
+    const shared = parts();
+    let calls = 0;
+    const fail = async (): Promise<never> => {
+      calls += 1;
+      throw isAway;
+    };
+    const stop = new AbortController();
+    const waiting = campaign(
+      { ...shared, client: { ...shared.client, range: fail, grant: fail, txn: fail } },
+      { holder: 'a', termMs, retryMs },
+      stop.signal,
+    );
+    await delay(3_000);
+    stop.abort();
+    await expect(waiting).rejects.toMatchObject({ name: 'AbortError' });
+    expect(calls).toBeGreaterThan(1);
+    expect(calls).toBeLessThan(12);
+    shared.client.close();
+  });
+});
