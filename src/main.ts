@@ -14,6 +14,10 @@ async function run(): Promise<number> {
       const { agentCommand } = await import('./agent/command.ts');
       return await agentCommand(command.argv, process.env);
     }
+    case 'controller': {
+      const { controllerCommand } = await import('./controller/command.ts');
+      return await controllerCommand(command.argv, process.env);
+    }
     case 'leases':
     case 'netconf': {
       const { operatorCommand } = await import('./operator/command.ts');

@@ -176,7 +176,7 @@ async function untilFree(
 ): Promise<void> {
   const { client, keys, clock, random, logger } = parts;
   const { holder, since } = readLeader(by);
-  logger.info('waiting for the lead', { leader: holder, since });
+  logger.debug('waiting for the lead', { leader: holder, since });
   if (by.lease === '0') {
     logger.warn('the leader’s key has no etcd lease: it was written by hand and never ends', {
       hint: `Delete ${keys.leader}.`,

@@ -120,11 +120,18 @@ export function clientConfig({ environment, logger, region }: Ec2Options): EC2Cl
       debug() {},
       // The SDK's info lines hold whole requests and answers.
       info() {},
-      warn: (...parts: unknown[]) => logger.warn('the AWS SDK warns', { text: parts.map(String).join(' ') }),
-      error: (...parts: unknown[]) =>
-        logger.warn('the AWS SDK reports an error', { text: parts.map(String).join(' ') }),
+      warn: (...parts: unknown[]) => logger.warn('the AWS SDK warns', { text: sdkText(parts) }),
+      // Every failed call ends in an error of ours, which is told where it matters; aborted ones are none.
+      error: (...parts: unknown[]) => logger.debug('the AWS SDK reports an error', { text: sdkText(parts) }),
     },
   };
+}
+
+/** The SDK's texts alone: its objects hold whole requests. */
+function sdkText(parts: readonly unknown[]): string {
+  return parts
+    .flatMap((part) => (typeof part === 'string' ? part : part instanceof Error ? part.message : []))
+    .join(' ');
 }
 
 function configuredEndpoint(environment: Ec2Options['environment']): string | undefined {

@@ -1,6 +1,7 @@
 /** Every command with its verbs, operands, flags and exit codes: usage, completion and docs/commands.md are made from it. */
 import { agentFlags } from './agent-flags.ts';
 import type { CommandName } from './command.ts';
+import { controllerFlags } from './controller-flags.ts';
 import type { Flag } from './flag.ts';
 import { netConfSetFlags, releaseFlags, reserveFlags, storeFlags } from './operator-flags.ts';
 
@@ -32,6 +33,28 @@ export interface CommandDescription {
 const succeeds: Exit = { code: 0, means: 'done' };
 const misused: Exit = { code: 2, means: 'the command line is wrong' };
 const plain = { details: [], flags: [], exits: [] } as const;
+
+const controller: CommandDescription = {
+  name: 'controller',
+  verbs: [
+    {
+      ...{ name: '', operands: '', does: 'write the routes of all leases; of several controllers one does' },
+      details: [
+        'With "Writer": "controller" in net-conf, agents need no credentials of the cloud, and this writes all routes. Run two or three: they elect the one that writes, and another takes its place within --leader-elect-lease-duration and --leader-elect-retry-period.',
+        'Its status page, bound to loopback unless told otherwise, is at http://127.0.0.1:8085/. Each flag can also be given as FLANNELD_ and its name in capitals; the command line wins.',
+      ],
+      flags: controllerFlags,
+      exits: [
+        { code: 0, means: 'ended by SIGTERM or SIGINT; the routes stay as they are' },
+        {
+          code: 1,
+          means: 'something that waiting can’t mend: a flag’s value, a net-conf without a cloud, etcd refuses the user',
+        },
+        misused,
+      ],
+    },
+  ],
+};
 
 const leases: CommandDescription = {
   name: 'leases',
@@ -106,6 +129,7 @@ export const commandTable: readonly CommandDescription[] = [
       { ...plain, name: '', operands: '', does: "run this node's daemon; takes flanneld's flags", flags: agentFlags },
     ],
   },
+  controller,
   leases,
   netconf,
   { name: 'version', verbs: [{ ...plain, name: '', operands: '', does: 'print the version' }] },

@@ -2,7 +2,7 @@
 import { FlannelVpcError } from '../core/errors.ts';
 import { nearest } from '../core/suggest.ts';
 
-export const commandNames = ['agent', 'leases', 'netconf', 'version', 'help', 'completion'] as const;
+export const commandNames = ['agent', 'controller', 'leases', 'netconf', 'version', 'help', 'completion'] as const;
 export type CommandName = (typeof commandNames)[number];
 
 export interface Command {

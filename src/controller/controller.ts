@@ -124,6 +124,9 @@ async function leadOnce(
     await leadership.resign();
   } finally {
     events.leading(false);
+    state.standsBy(undefined);
+    // What it saw while it led would be counted twice, beside the next leader's.
+    events.reported(state.report());
   }
 }
 

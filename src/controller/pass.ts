@@ -4,7 +4,7 @@ import { leaseKey } from '../../lease/lease-key.ts';
 import type { NextHop, RouteTable } from '../../providers/provider.ts';
 import { type FlannelVpcError, isFlannelVpcError } from '../core/errors.ts';
 import { type Family, formatCidr } from '../core/ip.ts';
-import { forgetOldWrites } from '../routing/check-step.ts';
+import { forgetOldWrites, writeKey } from '../routing/check-step.ts';
 import { confirmWrites } from '../routing/confirm.ts';
 import { type Execution, type Executor, executePlan, isRefusal, noteRecords } from '../routing/execute.ts';
 import { withoutRepetition } from '../routing/pass-result.ts';
@@ -45,7 +45,7 @@ export async function runPass(
   const { clock } = executor;
   forgetOldWrites(executor.recent, clock.monotonic());
   noteRecords(executor, look.input.records ?? []);
-  const { steps, left } = chooseSteps(look.plan.steps, choice);
+  const { steps, left } = chooseSteps(withoutRecent(look.plan.steps, executor), choice);
   const [preparation, execution] = await Promise.all([
     prepareAll(executor, observer, look.prepares, signal),
     executePlan(executor, { steps, kept: look.plan.kept }, look.input, signal),
@@ -70,6 +70,11 @@ export async function runPass(
     // A failed step is tried again in its own time; what was left out, or made room, is not to wait for that.
     again: execution.conflict || (left && failures.length === 0) || reaping.reaped > 0 || (removed && left),
   };
+}
+
+/** What was written a moment ago may not show yet where it was read; its removal waits for a later look. */
+function withoutRecent(steps: readonly RouteStep[], { recent }: Executor): readonly RouteStep[] {
+  return steps.filter((step) => step.action !== 'delete' || !recent.has(writeKey(step.tableId, step.destination)));
 }
 
 async function prepareAll(

@@ -1,0 +1,122 @@
+/** `flannel-vpc controller`: wires the controller to the real store, cloud and clock, and runs it until a signal. */
+import { randomBytes } from 'node:crypto';
+import { hostname } from 'node:os';
+import { systemdNotify } from '../../host/systemd-notify.ts';
+import { createEtcdStores } from '../../lease/etcd/stores.ts';
+import { commandUsage } from '../cli/command-usage.ts';
+import { openCloud } from '../cloud.ts';
+import { systemClock } from '../core/clock.ts';
+import { isAbortError } from '../core/errors.ts';
+import type { Logger } from '../core/log.ts';
+import { createReadiness } from '../health/status.ts';
+import { createLogger } from '../logging.ts';
+import { errorFields } from '../repeats.ts';
+import { version } from '../version.ts';
+import { initialControllerReadiness, runController } from './controller.ts';
+import type { ControllerEvents } from './events.ts';
+import { startControllerServer } from './http.ts';
+import { type ControllerMetrics, createControllerMetrics } from './metrics.ts';
+import { type ControllerCommandOptions, parseControllerOptions } from './options.ts';
+import type { ControllerState } from './state.ts';
+
+/** Longest time for one call to etcd, milliseconds. */
+const etcdDeadlineMs = 6_000;
+/** Longest time spent on closing connections at the end, milliseconds. */
+const closeMs = 1_000;
+
+/** Runs the command and gives its exit code. @throws USAGE or CONFIG_INVALID for flags, before anything is done. */
+export async function controllerCommand(argv: readonly string[], environment: NodeJS.ProcessEnv): Promise<number> {
+  const options = parseControllerOptions({ argv, environment });
+  if (options === 'help') {
+    process.stdout.write(commandUsage('controller'));
+    return 0;
+  }
+  const logger = createLogger({
+    ...options.log,
+    write: (line) => void process.stderr.write(line),
+    isTerminal: process.stderr.isTTY ?? false,
+  });
+  const ending = new AbortController();
+  for (const name of ['SIGTERM', 'SIGINT'] as const) {
+    process.once(name, () => {
+      logger.info('ending; routes stay as they are', { signal: name });
+      ending.abort(new DOMException(`${name} received`, 'AbortError'));
+    });
+  }
+  logger.info('flannel-vpc controller', { version });
+  for (const problem of options.environmentProblems) logger.error(problem);
+  try {
+    await serve(options, logger, environment, ending.signal);
+  } catch (error) {
+    if (isAbortError(error) && ending.signal.aborted) return 0;
+    const { error: message, ...fields } = errorFields(error);
+    logger.error(String(message), fields);
+    return 1;
+  }
+  return 0;
+}
+
+async function serve(
+  options: ControllerCommandOptions,
+  logger: Logger,
+  environment: NodeJS.ProcessEnv,
+  signal: AbortSignal,
+): Promise<never> {
+  const base = { logger, clock: systemClock, random: Math.random };
+  const stores = createEtcdStores({
+    ...base,
+    deadlineMs: etcdDeadlineMs,
+    ...options.etcd,
+    password: options.etcd.password.reveal(),
+  });
+  const readiness = createReadiness(initialControllerReadiness);
+  const { termMs, retryMs, ...controller } = options.controller;
+  const holder = `${hostname()}-${process.pid}-${randomBytes(3).toString('hex')}`;
+  let state: ControllerState | undefined;
+  const metrics = createControllerMetrics({
+    isReady: readiness.isReady,
+    isLeader: () => state?.role === 'leader',
+  });
+  try {
+    if (options.health) {
+      await startControllerServer({
+        ...options.health,
+        readiness,
+        report: () => state?.report(),
+        metrics: metrics.render,
+      });
+    }
+    return await runController(
+      { ...controller, election: { holder, termMs, retryMs } },
+      {
+        ...base,
+        ...stores,
+        readiness,
+        events: counting(metrics),
+        openCloud: (netConf, beforeWrite) =>
+          openCloud(netConf, { ...base, environment, beforeWrite, onCall: metrics.onCloudCall }),
+        onState(next) {
+          state = next;
+          void systemdNotify('READY=1', { logger, env: environment, signal });
+        },
+      },
+      signal,
+    );
+  } finally {
+    await Promise.race([stores.close(), systemClock.sleep(closeMs, new AbortController().signal)]);
+  }
+}
+
+function counting(metrics: ControllerMetrics): ControllerEvents {
+  return {
+    passed({ tookMs, inSync, done, reaped }) {
+      metrics.passed(tookMs === undefined ? 'failed' : inSync ? 'in-sync' : 'not-in-sync');
+      if (tookMs !== undefined) metrics.reconcileDuration.observe(tookMs / 1_000);
+      for (const { action } of done) metrics.routeWrites.inc({ action });
+      metrics.reapedLeases.inc(reaped);
+    },
+    reported: (report) => metrics.observeReport(report),
+    routesStood: (ms) => metrics.leaseToRoute.observe(ms / 1_000),
+    leading: (now) => metrics.leadership(now ? 'won' : 'lost'),
+  };
+}
