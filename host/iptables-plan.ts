@@ -30,7 +30,7 @@ interface SectionPlan {
   readonly changes: readonly string[];
 }
 
-const emptyTable: SavedTable = { chains: new Set(), rules: [] };
+const emptyTable: SavedTable = { chains: new Set(), policies: new Map(), rules: [] };
 const inPlace: SectionPlan = { lines: [], changes: [] };
 
 /**

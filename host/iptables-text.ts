@@ -42,6 +42,8 @@ export interface SavedRule {
 export interface SavedTable {
   /** Chain names, built-in ones too. */
   readonly chains: ReadonlySet<string>;
+  /** Policies of the built-in ones, such as `DROP`. */
+  readonly policies: ReadonlyMap<string, string>;
   readonly rules: readonly SavedRule[];
 }
 
@@ -58,13 +60,15 @@ export interface Saved {
 export function parseSave(text: string): Saved {
   const tables = new Map<string, SavedTable>();
   const incompatible = new Set<string>();
-  let current: { chains: Set<string>; rules: SavedRule[] } | undefined;
+  let current: { chains: Set<string>; policies: Map<string, string>; rules: SavedRule[] } | undefined;
   for (const line of text.split('\n')) {
     if (line.startsWith('*')) {
-      current = { chains: new Set(), rules: [] };
+      current = { chains: new Set(), policies: new Map(), rules: [] };
       tables.set(line.slice(1).trim(), current);
     } else if (line.startsWith(':')) {
-      current?.chains.add(line.slice(1).split(' ', 1)[0] ?? '');
+      const [chain = '', policy = '-'] = line.slice(1).split(' ', 2);
+      current?.chains.add(chain);
+      if (policy !== '-') current?.policies.set(chain, policy);
     } else if (line.startsWith('-A ')) {
       const end = line.indexOf(' ', 3);
       current?.rules.push({

@@ -1,12 +1,12 @@
 /** Brings iptables' rules of ours to what is wanted: read with iptables-save, plan (pure), one iptables-restore per family. */
-import { readFile } from 'node:fs/promises';
 import type { Clock } from '../src/core/clock.ts';
 import { errorMessage, FlannelVpcError, isAbortError, isFlannelVpcError } from '../src/core/errors.ts';
 import { type Family, families, type PerFamily } from '../src/core/ip.ts';
 import type { Logger } from '../src/core/log.ts';
-import { isProgramMissing, lockWaitSeconds, type Programs } from './exec.ts';
-import { checkInput, holdsForeignRules, impossibleInput, planRestore } from './iptables-plan.ts';
-import { parseSave, parseVersion, type Saved, sections } from './iptables-text.ts';
+import { isProgramMissing, type Programs } from './exec.ts';
+import { iptablesNames, lookAtIptables, type Tool, type View, type Views } from './iptables-look.ts';
+import { checkInput, impossibleInput, planRestore } from './iptables-plan.ts';
+import { parseSave, type Saved, sections } from './iptables-text.ts';
 import type { Repeater } from './repeater.ts';
 import { type FamilyRules, noRules } from './rules.ts';
 
@@ -22,32 +22,11 @@ export interface Iptables {
   resync(wanted: PerFamily<FamilyRules>, signal: AbortSignal): Promise<readonly string[]>;
 }
 
-/** One set of iptables programs: the host's default one, or one of the two variants by name. */
-interface Tool {
-  readonly save: string;
-  readonly restore: string;
-  readonly knowsRandomFully: boolean;
-  readonly lockWait: readonly string[];
-}
-
-interface View {
-  readonly tool: Tool;
-  readonly saved: Saved;
-}
-
-/** What a {@link look} found: the variant the host uses, and the other one where it exists. */
-interface Views {
-  readonly chosen: View;
-  readonly other: View | undefined;
-}
-
 interface Checker {
   readonly input: string;
   /** undefined: this restore does not heed `-C`. */
   readonly repeater: Repeater | undefined;
 }
-
-const names: Readonly<Record<Family, string>> = { 4: 'iptables', 6: 'ip6tables' };
 
 /** Reading, planning and writing again helps when somebody else changed a rule in between; not for ever. */
 const attempts = 3;
@@ -60,40 +39,10 @@ export function createIptables(deps: {
 }): Iptables {
   const { programs, logger, clock } = deps;
   const { run } = programs;
+  const look = { run, logger };
   /** Decided once, at start: a host does not change its variant while it runs. */
   const chosen = new Map<Family, Tool>();
   const checkers = new Map<Family, Checker>();
-
-  async function view(base: string, signal: AbortSignal): Promise<View> {
-    const saved = parseSave((await run([`${base}-save`], { signal })).stdout);
-    // Without any table there is no header either.
-    const header = saved.version ? saved : parseVersion((await run([base, '--version'], { signal })).stdout);
-    return { tool: toolNamed(base, header.version), saved: { ...saved, ...header } };
-  }
-
-  /** The default variant, unless only the other one holds rules of others. */
-  async function look(family: Family, signal: AbortSignal): Promise<Views> {
-    const base = names[family];
-    const main = await view(base, signal);
-    const other = await otherView(family, main.saved, signal);
-    if (other && holdsForeignRules(other.saved) && !holdsForeignRules(main.saved))
-      return { chosen: other, other: main };
-    return { chosen: main, other };
-  }
-
-  async function otherView(family: Family, main: Saved, signal: AbortSignal): Promise<View | undefined> {
-    // The kernel names the legacy tables in use, which saves a process on most hosts.
-    if (main.variant !== 'legacy' && (await legacyTables(family)) === '') return undefined;
-    const tool = toolNamed(`${names[family]}-${main.variant === 'legacy' ? 'nft' : 'legacy'}`, main.version);
-    try {
-      return { tool, saved: parseSave((await run([tool.save], { signal })).stdout) };
-    } catch (error) {
-      if (isAbortError(error)) throw error;
-      if (!isProgramMissing(error))
-        logger.debug('cannot read the other iptables variant', { error: errorMessage(error) });
-      return undefined;
-    }
-  }
 
   async function restore(tool: Tool, input: string, signal: AbortSignal): Promise<void> {
     await run([tool.restore, '--noflush', ...tool.lockWait], { input, signal });
@@ -131,30 +80,31 @@ export function createIptables(deps: {
   ): Promise<readonly string[]> {
     let views: Views;
     try {
-      views = await look(family, signal);
+      views = await lookAtIptables(look, family, signal);
     } catch (error) {
       // With nothing wanted, a host without iptables (or without IPv6) has nothing to clean.
       if (wantsSomething(wanted) || isAbortError(error)) throw error;
-      if (!isProgramMissing(error)) logger.debug(`cannot read ${names[family]}`, { error: errorMessage(error) });
+      if (!isProgramMissing(error))
+        logger.debug(`cannot read ${iptablesNames[family]}`, { error: errorMessage(error) });
       return [];
     }
     chosen.set(family, views.chosen.tool);
     await after;
     const changes = [...(await settle(views.chosen, wanted, 'start', signal))];
     if (views.other) changes.push(...(await settle(views.other, noRules, 'start', signal)));
-    return changes.map((change) => `${names[family]} ${change}`);
+    return changes.map((change) => `${iptablesNames[family]} ${change}`);
   }
 
   async function resyncFamily(family: Family, wanted: FamilyRules, signal: AbortSignal): Promise<readonly string[]> {
     let tool = chosen.get(family);
     if (tool === undefined) {
-      tool = (await look(family, signal)).chosen.tool;
+      tool = (await lookAtIptables(look, family, signal)).chosen.tool;
       chosen.set(family, tool);
     }
     if (await isInPlace(family, tool, wanted, signal)) return [];
     const saved = parseSave((await run([tool.save], { signal })).stdout);
     const changes = await settle({ tool, saved }, wanted, 'resync', signal);
-    return changes.map((change) => `${names[family]} ${change}`);
+    return changes.map((change) => `${iptablesNames[family]} ${change}`);
   }
 
   /** False also when the check itself fails: the long way then finds out why. */
@@ -189,16 +139,6 @@ export function createIptables(deps: {
   };
 }
 
-function toolNamed(base: string, version: readonly number[] | undefined): Tool {
-  const recent = compareVersions(version ?? [], [1, 6, 2]) >= 0;
-  return {
-    save: `${base}-save`,
-    restore: `${base}-restore`,
-    knowsRandomFully: recent,
-    lockWait: recent ? ['-w', String(lockWaitSeconds)] : [],
-  };
-}
-
 function wantsSomething(rules: FamilyRules): boolean {
   return sections.some((section) => rules[section.kind] !== undefined);
 }
@@ -217,20 +157,4 @@ function mayPass(error: unknown): boolean {
   return (
     isFlannelVpcError(error, 'HOST_COMMAND_FAILED') && !isProgramMissing(error) && !/xtables lock/.test(error.message)
   );
-}
-
-async function legacyTables(family: Family): Promise<string> {
-  try {
-    return await readFile(`/proc/net/${family === 4 ? 'ip' : 'ip6'}_tables_names`, 'utf8');
-  } catch {
-    return '';
-  }
-}
-
-function compareVersions(a: readonly number[], b: readonly number[]): number {
-  for (let i = 0; i < b.length; i++) {
-    const difference = (a[i] ?? 0) - (b[i] ?? 0);
-    if (difference !== 0) return difference;
-  }
-  return 0;
 }
