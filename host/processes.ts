@@ -1,0 +1,28 @@
+/** The programs that run on this machine, as /proc shows them. */
+import { readdir, readFile, readlink } from 'node:fs/promises';
+
+export interface RunningProcess {
+  readonly pid: number;
+  /** As given at its start; the first is the program. */
+  readonly argv: readonly string[];
+  /** It has this process's network (namespace); also true where that can't be seen. */
+  readonly sameNetwork: boolean;
+}
+
+/** Every process with a command line; the kernel's own have none. Those that end meanwhile, or hide, are left out. */
+export async function listProcesses(): Promise<readonly RunningProcess[]> {
+  const network = (name: string): Promise<string | undefined> =>
+    readlink(`/proc/${name}/ns/net`).catch(() => undefined);
+  const own = await network('self');
+  const names = (await readdir('/proc')).filter((name) => /^\d+$/.test(name));
+  const found = await Promise.all(
+    names.map(async (name): Promise<readonly RunningProcess[]> => {
+      const text = await readFile(`/proc/${name}/cmdline`, 'utf8').catch(() => '');
+      const argv = text.split('\0').filter((part) => part !== '');
+      if (argv.length === 0) return [];
+      const its = await network(name);
+      return [{ pid: Number(name), argv, sameNetwork: its === undefined || its === own }];
+    }),
+  );
+  return found.flat();
+}
