@@ -39,6 +39,8 @@ export interface MachineIdentity {
   readonly zone: string | undefined;
   readonly region: string | undefined;
   readonly nics: readonly MachineNic[];
+  /** This machine's clock minus the metadata server's, milliseconds, true to a second or two; absent where it told no time. */
+  readonly clockAheadMs?: number | undefined;
 }
 
 export interface MachineNic {

@@ -12,6 +12,8 @@ export interface MetadataOptions {
 interface Answer {
   readonly status: number;
   readonly body: string;
+  /** Its clock by the answer's Date header, wall clock milliseconds; to the second. */
+  readonly date: number;
 }
 
 /** Largest answer taken; real ones are a few kilobytes. */
@@ -22,6 +24,7 @@ export class MetadataServer {
   readonly #timeoutMs: number;
   readonly #agent = new Agent({ keepAlive: true, maxSockets: 16 });
   #token = '';
+  #clockAheadMs: number | undefined;
 
   private constructor(endpoint: URL, timeoutMs: number) {
     this.#endpoint = endpoint;
@@ -55,6 +58,11 @@ export class MetadataServer {
     );
   }
 
+  /** This machine's clock minus the server's, milliseconds, by the last answer that told its time. */
+  get clockAheadMs(): number | undefined {
+    return this.#clockAheadMs;
+  }
+
   close(): void {
     this.#agent.destroy();
   }
@@ -81,12 +89,14 @@ export class MetadataServer {
   ): Promise<Answer> {
     const deadline = AbortSignal.timeout(this.#timeoutMs);
     try {
-      return await exchange(new URL(path, this.#endpoint), {
+      const answer = await exchange(new URL(path, this.#endpoint), {
         method,
         headers,
         agent: this.#agent,
         signal: AbortSignal.any([signal, deadline]),
       });
+      if (!Number.isNaN(answer.date)) this.#clockAheadMs = Date.now() - answer.date;
+      return answer;
     } catch (error) {
       if (signal.aborted && !isDeadline(signal.reason)) {
         throw isAbortError(signal.reason) ? signal.reason : new DOMException('gave up', 'AbortError');
@@ -134,7 +144,11 @@ async function exchange(
       else parts.push(part);
     });
     response.on('end', () =>
-      resolve({ status: response.statusCode ?? 0, body: Buffer.concat(parts).toString('utf8') }),
+      resolve({
+        status: response.statusCode ?? 0,
+        body: Buffer.concat(parts).toString('utf8'),
+        date: Date.parse(response.headers.date ?? ''),
+      }),
     );
     response.on('error', reject);
   });

@@ -17,7 +17,8 @@ export async function readIdentity(options: MetadataOptions, signal: AbortSignal
     );
     if (!instanceId || !/^[\w-]{1,64}$/.test(instanceId)) throw unreadable('its instance-id is not what EC2 sends');
     const nics = await Promise.all(lines(macs).map((mac) => readNic(server, mac.replace(/\/$/, ''), signal)));
-    return { instanceId, zone: zone || undefined, region: region || regionOf(zone), nics };
+    const { clockAheadMs } = server;
+    return { instanceId, zone: zone || undefined, region: region || regionOf(zone), nics, clockAheadMs };
   } finally {
     server.close();
   }

@@ -67,7 +67,10 @@ describe('identify', () => {
           addresses: [parseIp('10.0.2.10')],
         },
       ],
+      clockAheadMs: expect.any(Number),
     });
+    // One machine, one clock; the server tells whole seconds.
+    expect(Math.abs(me.clockAheadMs ?? Number.NaN)).toBeLessThan(60_000);
   });
 
   it('gets a token first and never asks without it', async () => {
