@@ -23,6 +23,10 @@ async function run(): Promise<number> {
       const { operatorCommand } = await import('./operator/command.ts');
       return await operatorCommand(command.name, command.argv, process.env);
     }
+    case 'doctor': {
+      const { doctorCommand } = await import('./doctor/command.ts');
+      return await doctorCommand(command.argv, process.env);
+    }
     case 'version': {
       const { version } = await import('./version.ts');
       process.stdout.write(`flannel-vpc ${version}\n`);

@@ -3,7 +3,7 @@ import { agentFlags } from './agent-flags.ts';
 import type { CommandName } from './command.ts';
 import { controllerFlags } from './controller-flags.ts';
 import type { Flag } from './flag.ts';
-import { netConfSetFlags, releaseFlags, reserveFlags, storeFlags } from './operator-flags.ts';
+import { doctorFlags, netConfSetFlags, releaseFlags, reserveFlags, storeFlags } from './operator-flags.ts';
 
 export interface Verb {
   /** Empty for a command without verbs. */
@@ -122,6 +122,25 @@ const netconf: CommandDescription = {
   ],
 };
 
+const doctor: CommandDescription = {
+  name: 'doctor',
+  verbs: [
+    {
+      ...{ name: '', operands: '', does: 'check this node, its store, its cloud, its routes and its kernel' },
+      details: [
+        'Each finding that is not ok comes with what to do about it; docs/doctor.md explains them all. Nothing is changed.',
+        "Run it on the node, as root, with the agent's flags and FLANNELD_… variables: it takes all of them, and heeds those below.",
+      ],
+      flags: doctorFlags,
+      exits: [
+        { code: 0, means: 'nothing failed; there may be warnings' },
+        { code: 1, means: 'something failed, or a flag’s value is out of range' },
+        misused,
+      ],
+    },
+  ],
+};
+
 export const commandTable: readonly CommandDescription[] = [
   {
     name: 'agent',
@@ -132,6 +151,7 @@ export const commandTable: readonly CommandDescription[] = [
   controller,
   leases,
   netconf,
+  doctor,
   { name: 'version', verbs: [{ ...plain, name: '', operands: '', does: 'print the version' }] },
   {
     name: 'help',

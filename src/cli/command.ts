@@ -2,7 +2,16 @@
 import { FlannelVpcError } from '../core/errors.ts';
 import { nearest } from '../core/suggest.ts';
 
-export const commandNames = ['agent', 'controller', 'leases', 'netconf', 'version', 'help', 'completion'] as const;
+export const commandNames = [
+  'agent',
+  'controller',
+  'leases',
+  'netconf',
+  'doctor',
+  'version',
+  'help',
+  'completion',
+] as const;
 export type CommandName = (typeof commandNames)[number];
 
 export interface Command {

@@ -1,0 +1,274 @@
+/** The checks of this node: interface, kernel, rules, programs, clock. Everything is only read. */
+import { isProgramMissing } from '../../host/exec.ts';
+import type { PodTraffic } from '../../host/forward-fate.ts';
+import { iptablesForwardFate } from '../../host/iptables-fate.ts';
+import { iptablesNames, lookAtIptables, type View } from '../../host/iptables-look.ts';
+import { holdsForeignRules } from '../../host/iptables-plan.ts';
+import { readSetting } from '../../host/kernel-settings.ts';
+import { nftForwardHooks, readNftRuleset } from '../../host/nft-ruleset.ts';
+import { listProcesses } from '../../host/processes.ts';
+import { missingRules } from '../../host/rules-check.ts';
+import { backendTypeNamed } from '../../providers/catalog.ts';
+import { hostState } from '../agent/node-state.ts';
+import { type Cidr, cidrContainsIp, type Family, formatCidr, formatIp, parseIp } from '../core/ip.ts';
+import { NotKnown } from './facts.ts';
+import { type Finding, ok } from './findings.ts';
+import { judgeBridgeNetfilter, judgeForwarding, judgeReversePath, judgeWay } from './judge-forwarding.ts';
+import { judgeMtu, judgeOverlap } from './judge-links.ts';
+import { judgeProcesses } from './judge-processes.ts';
+import { type ForwardPlace, judgeForwardPlaces, judgeOwnRules } from './judge-rules.ts';
+import { judgeClock, judgePrograms } from './judge-system.ts';
+import type { Check } from './run-checks.ts';
+import type { Kernel, Subject } from './subject.ts';
+
+/** In the order they are shown. */
+export function nodeChecks(subject: Subject): readonly Check[] {
+  const node = (name: string, unless: 'failed' | 'warning', run: Check['run']): Check => ({
+    group: 'node',
+    name,
+    unless,
+    run,
+  });
+  return [
+    node('agent', 'warning', async () => judgeProcesses(await listProcesses())),
+    node('interface', 'failed', () => externalInterface(subject)),
+    node('way to other pods', 'warning', () => way(subject)),
+    node('forwarding', 'failed', () => forwarding(subject)),
+    node('rp_filter', 'warning', () => reversePath(subject)),
+    node('bridge netfilter', 'warning', () => bridgeNetfilter(subject)),
+    node('rules', 'failed', (signal) => ownRules(subject, signal)),
+    node('forward policies', 'warning', (signal) => forwardPolicies(subject, signal)),
+    node('overlap', 'warning', () => overlap(subject)),
+    node('MTU', 'warning', () => mtu(subject)),
+    node('programs', 'failed', (signal) => programs(subject, signal)),
+    node('clock', 'warning', (signal) => clock(subject, signal)),
+  ];
+}
+
+async function externalInterface(subject: Subject): Promise<readonly Finding[]> {
+  const { name, addresses, publicIps, mtu } = await subject.external.read();
+  const text = (ips: typeof addresses): string =>
+    [ips[4], ips[6]].flatMap((ip) => (ip ? [formatIp(ip)] : [])).join(' and ');
+  const other = text(publicIps) === text(addresses) ? '' : `, known to others as ${text(publicIps)}`;
+  return [ok('interface', `${name} with ${text(addresses)}${other}, MTU ${mtu}`)];
+}
+
+async function way(subject: Subject): Promise<readonly Finding[]> {
+  const [{ name }, [network], through] = await Promise.all([
+    subject.external.need(),
+    subject.networks.need(),
+    subject.way.need(),
+  ]);
+  return network ? [judgeWay({ nic: name, way: through, network: formatCidr(network) })] : [];
+}
+
+async function forwarding(subject: Subject): Promise<readonly Finding[]> {
+  const [networks, { routes }] = await Promise.all([subject.networks.need(), subject.kernel.need()]);
+  const families = networks.map(({ family }) => family);
+  const devices = new Set(
+    routes.flatMap(({ protocol, dst, dev }) =>
+      protocol === 'ra' && dst === 'default' && dev !== undefined ? [dev] : [],
+    ),
+  );
+  const [four, six, ...acceptRa] = await Promise.all([
+    readSetting('ipv4/ip_forward'),
+    readSetting('ipv6/conf/all/forwarding'),
+    ...[...devices].map((device) => readSetting(`ipv6/conf/${device}/accept_ra`)),
+  ]);
+  const advertised = [...devices].map((device, at) => ({ device, acceptRa: acceptRa[at] }));
+  return judgeForwarding({ families, values: { 4: four, 6: six }, advertised });
+}
+
+async function reversePath(subject: Subject): Promise<readonly Finding[]> {
+  const { name: nic } = await subject.external.need();
+  const [through, all, byDefault, own] = await Promise.all([
+    subject.way.need(),
+    readSetting('ipv4/conf/all/rp_filter'),
+    readSetting('ipv4/conf/default/rp_filter'),
+    readSetting(`ipv4/conf/${nic}/rp_filter`),
+  ]);
+  return [judgeReversePath({ nic, way: through, all, byDefault, own })];
+}
+
+async function bridgeNetfilter(subject: Subject): Promise<readonly Finding[]> {
+  const { enableNFTables } = await subject.netConf.need();
+  // It hands bridged packets to iptables; nftables has chains of its own for them.
+  if (enableNFTables) return [];
+  const networks = await subject.networks.need();
+  return await Promise.all(
+    networks.map(async ({ family }) =>
+      judgeBridgeNetfilter(family, await readSetting(`bridge/bridge-nf-call-${family === 4 ? 'ip' : 'ip6'}tables`)),
+    ),
+  );
+}
+
+async function ownRules(subject: Subject, signal: AbortSignal): Promise<readonly Finding[]> {
+  const { options, programs, logger } = subject.parts;
+  const [netConf, { own }, external, file] = await Promise.all([
+    subject.netConf.need(),
+    subject.ownLease.need(),
+    subject.external.need(),
+    subject.file.need(),
+  ]);
+  const [lease] = own;
+  if (!lease) throw new NotKnown('the lease');
+  // Where doctor is not told the agent's flags, the file tells what it was asked for.
+  const ipMasq = options.host.ipMasq || (file?.ipMasq ?? false);
+  const { rules } = hostState(netConf, { ...options.host, ipMasq }, lease, external);
+  if (!ipMasq && !rules.forward) return [ok('rules', 'none are wanted')];
+  return [judgeOwnRules(await missingRules({ run: programs.run, logger }, rules, signal), ipMasq)];
+}
+
+async function forwardPolicies(subject: Subject, signal: AbortSignal): Promise<readonly Finding[]> {
+  const [networks, interfaces] = await Promise.all([subject.networks.need(), podInterfaces(subject)]);
+  const found = await Promise.all(
+    networks.map(async (network) => {
+      const traffic: PodTraffic = { network, interfaces };
+      const places = await Promise.all([iptablesPlaces(subject, traffic, signal), nftPlaces(subject, traffic, signal)]);
+      return judgeForwardPlaces(places.flat(), formatCidr(network));
+    }),
+  );
+  return found.flat();
+}
+
+async function iptablesPlaces(
+  subject: Subject,
+  traffic: PodTraffic,
+  signal: AbortSignal,
+): Promise<readonly ForwardPlace[]> {
+  const { family } = traffic.network;
+  const views = await viewsOf(subject, family, signal);
+  return views.flatMap(({ saved }, at) => {
+    const fate = iptablesForwardFate(saved, traffic);
+    const name = at === 0 ? iptablesNames[family] : `${iptablesNames[family]}-${saved.variant ?? 'legacy'}`;
+    return fate ? [{ name: `${name} FORWARD`, fate }] : [];
+  });
+}
+
+async function nftPlaces(subject: Subject, traffic: PodTraffic, signal: AbortSignal): Promise<readonly ForwardPlace[]> {
+  try {
+    const ruleset = await readNftRuleset(subject.parts.programs.run, signal);
+    return nftForwardHooks(ruleset, traffic).map(({ name, fate }) => ({ name: `nft ${name}`, fate }));
+  } catch (error) {
+    // Rules of nftables without its program: its kernel part may still be there, but nobody here made any.
+    if (isProgramMissing(error)) return [];
+    throw error;
+  }
+}
+
+/** Both variants of iptables where both hold something; none where it is not installed. */
+async function viewsOf(subject: Subject, family: Family, signal: AbortSignal): Promise<readonly View[]> {
+  const { programs, logger } = subject.parts;
+  try {
+    const { chosen, other } = await lookAtIptables({ run: programs.run, logger }, family, signal);
+    return other ? [chosen, other] : [chosen];
+  } catch (error) {
+    if (isProgramMissing(error)) return [];
+    throw error;
+  }
+}
+
+/** The interfaces that packets from pod to pod come and go by: the lease's, and bridges with this node's subnet. */
+async function podInterfaces(subject: Subject): Promise<ReadonlySet<string>> {
+  const [external, kernel, subnets, through] = await Promise.all([
+    subject.external.need(),
+    subject.kernel.need(),
+    subject.subnets.need(),
+    subject.way.need().catch(() => undefined),
+  ]);
+  const { bridge } = subject.parts.options.host;
+  return new Set(
+    [external.name, through, bridge, ...bridgesWith(kernel, subnets).map(({ ifname }) => ifname)].filter(
+      (name) => name !== undefined,
+    ),
+  );
+}
+
+async function overlap(subject: Subject): Promise<readonly Finding[]> {
+  const [networks, ownSubnets, { links, routes }, { name: nic }, netConf] = await Promise.all([
+    subject.networks.need(),
+    subject.subnets.need(),
+    subject.kernel.need(),
+    subject.external.need(),
+    subject.netConf.need().catch(() => undefined),
+  ]);
+  const kernelRoutes = netConf !== undefined && backendTypeNamed(netConf.backend.type)?.host !== undefined;
+  return judgeOverlap({ networks, ownSubnets, links, routes, nic, kernelRoutes });
+}
+
+async function mtu(subject: Subject): Promise<readonly Finding[]> {
+  const [external, file, kernel, subnets] = await Promise.all([
+    subject.external.need(),
+    subject.file.need(),
+    subject.kernel.need(),
+    subject.subnets.need(),
+  ]);
+  const bridges = bridgesWith(kernel, subnets).map(({ ifname: name, mtu: size }) => ({ name, mtu: size }));
+  return judgeMtu({ nic: external.name, nicMtu: external.mtu, fileMtu: file?.mtu, bridges });
+}
+
+function bridgesWith({ links }: Kernel, subnets: readonly Cidr[]): Kernel['links'] {
+  return links.filter(
+    ({ linkinfo, addr_info: addresses }) =>
+      linkinfo?.info_kind === 'bridge' &&
+      addresses.some(({ local }) => {
+        const ip = parseIp(local ?? '');
+        return ip && subnets.some((subnet) => cidrContainsIp(subnet, ip));
+      }),
+  );
+}
+
+async function programs(subject: Subject, signal: AbortSignal): Promise<readonly Finding[]> {
+  const netConf = await subject.netConf.need().catch(() => undefined);
+  const [ip, iptables, restore, nft, views] = await Promise.all([
+    versionOf(subject, ['ip', '-V'], signal),
+    versionOf(subject, ['iptables', '--version'], signal),
+    versionOf(subject, ['iptables-restore', '--version'], signal),
+    versionOf(subject, ['nft', '--version'], signal),
+    viewsOf(subject, 4, signal),
+  ]);
+  return judgePrograms({
+    renderer: netConf?.enableNFTables ? 'nftables' : 'iptables',
+    versions: { ip, iptables, 'iptables-restore': restore, nft },
+    mixed: views
+      .filter(({ saved }) => holdsForeignRules(saved))
+      .map(({ saved }) => `iptables-${saved.variant ?? 'legacy'}`),
+  });
+}
+
+async function versionOf(
+  subject: Subject,
+  argv: [string, ...string[]],
+  signal: AbortSignal,
+): Promise<string | undefined> {
+  try {
+    const { stdout } = await subject.parts.programs.run(argv, { signal });
+    return stdout.split('\n', 1)[0]?.trim() || argv[0];
+  } catch (error) {
+    if (isProgramMissing(error)) return undefined;
+    throw error;
+  }
+}
+
+async function clock(subject: Subject, signal: AbortSignal): Promise<readonly Finding[]> {
+  const [machine, synchronized] = await Promise.all([
+    subject.machine.need().catch(() => undefined),
+    systemdSynchronized(subject, signal),
+  ]);
+  return [judgeClock({ aheadMs: machine?.identity.clockAheadMs, synchronized })];
+}
+
+async function systemdSynchronized(subject: Subject, signal: AbortSignal): Promise<string | undefined> {
+  try {
+    const { run } = subject.parts.programs;
+    const { exitCode, stdout } = await run(['timedatectl', 'show', '-p', 'NTPSynchronized', '--value'], {
+      ...{ signal, deadlineMs: 3_000, allowFailure: true },
+    });
+    const word = stdout.trim();
+    return exitCode === 0 && /^(yes|no)$/.test(word) ? word : undefined;
+  } catch {
+    // Not installed, or no systemd to ask.
+    signal.throwIfAborted();
+    return undefined;
+  }
+}

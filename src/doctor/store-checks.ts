@@ -1,0 +1,66 @@
+/** The checks of the store, of what stands in it, and of net-conf. */
+import { examineEndpoints, tryReading, tryWriting } from '../../lease/etcd/examine.ts';
+import { leaseKey, subnetsOf } from '../../lease/lease-key.ts';
+import { previousSubnets } from '../agent/node-state.ts';
+import { ok } from './findings.ts';
+import { judgeNetConf } from './judge-net-conf.ts';
+import { judgeReport } from './judge-report.ts';
+import { judgeEndpoints, judgeLease } from './judge-store.ts';
+import type { Check } from './run-checks.ts';
+import type { Subject } from './subject.ts';
+
+/** In the order they are shown. */
+export function storeChecks(subject: Subject): readonly Check[] {
+  const { etcd, options } = subject.parts;
+  const store = { group: 'store', unless: 'failed' } as const;
+  return [
+    {
+      ...store,
+      name: 'endpoints',
+      run: async (signal) => judgeEndpoints(await examineEndpoints(etcd, signal)),
+    },
+    {
+      ...store,
+      name: 'store readable',
+      async run(signal) {
+        await tryReading(etcd, signal);
+        return [ok('store readable', `everything below ${etcd.prefix}`)];
+      },
+    },
+    {
+      ...store,
+      name: 'store writable',
+      async run(signal) {
+        await tryWriting(etcd, signal);
+        return [ok('store writable', `below ${etcd.prefix}, by a transaction that changes nothing`)];
+      },
+    },
+    {
+      ...store,
+      name: 'lease',
+      async run() {
+        const [{ own, list }, file] = await Promise.all([subject.ownLease.read(), subject.file.need()]);
+        const named = subnetsOf(previousSubnets(file));
+        return [judgeLease({ own, all: list.leases, file: named, subnetFile: options.subnetFile })];
+      },
+    },
+    {
+      ...{ group: 'store', unless: 'warning', name: 'node report' },
+      async run(signal) {
+        const { own } = await subject.ownLease.need();
+        const [lease] = own;
+        if (!lease) return [];
+        return [judgeReport((await subject.reports(signal)).get(leaseKey(lease.subnets)))];
+      },
+    },
+  ];
+}
+
+export function netConfChecks(subject: Subject): readonly Check[] {
+  return [
+    {
+      ...{ group: 'net-conf', name: 'net-conf', unless: 'failed' },
+      run: async () => judgeNetConf(await subject.document.read(), subject.parts.etcd.prefix),
+    },
+  ];
+}
