@@ -6,6 +6,7 @@ import { FlannelVpcError, isFlannelVpcError } from '../core/errors.ts';
 import type { Readiness } from '../health/status.ts';
 import type { NetConf } from '../netconf/net-conf.ts';
 import { networksOf } from '../report/build-report.ts';
+import type { Memory } from '../routing/knowledge.ts';
 import { version } from '../version.ts';
 import { type LeadOptions, type LeadParts, lead } from './lead.ts';
 import { ControllerState } from './state.ts';
@@ -42,9 +43,11 @@ export async function runController(
   parts: ControllerParts,
   signal: AbortSignal,
 ): Promise<never> {
+  // For as long as the process lives: who restores etcd from a backup stops it first, and that ends every leadership.
+  const memory: Memory = { absences: new Map(), position: undefined };
   for (;;) {
     try {
-      return await runWithNetConf(options, parts, signal);
+      return await runWithNetConf(options, { ...parts, memory }, signal);
     } catch (error) {
       if (!(error instanceof NetConfChanged)) throw error;
       parts.logger.info('net-conf changed; starting over with the new one');

@@ -3,13 +3,17 @@ import type { Lease, LeaseKey } from '../../lease/lease.ts';
 import { leaseKey, subnetsOf } from '../../lease/lease-key.ts';
 import type { StoredOwnershipRecord } from '../../lease/ownership-store.ts';
 import type { InstanceState, Resolution, RouteEntry, RouteTable } from '../../providers/provider.ts';
+import type { Cidr } from '../core/ip.ts';
 import { createCidrSet } from '../routing/cidr-set.ts';
 import { type CidrKey, cidrKey, insideNetworks, type RouteNetworks } from '../routing/networks.ts';
 import { indexRecords, indexTable } from '../routing/table-index.ts';
 
 export interface InstanceQuestion {
   readonly networks: RouteNetworks;
+  /** Those that are to have routes. */
   readonly leases: readonly Lease[];
+  /** Every subnet that a lease holds, whoever's. */
+  readonly leased: readonly Cidr[];
   readonly resolutions: ReadonlyMap<LeaseKey, Resolution>;
   readonly tables: readonly RouteTable[];
   readonly records: readonly StoredOwnershipRecord[];
@@ -18,16 +22,16 @@ export interface InstanceQuestion {
 export interface Suspects {
   /** Instances to ask about: those of routes of ours that lead nowhere or that no lease asks for, and of leases without a next hop. */
   readonly ids: readonly string[];
-  /** Those of them whose route leads nowhere. */
+  /** Those of them whose route leads nowhere, and of which the cloud shows no interface either. */
   readonly nowhere: ReadonlySet<string>;
   /** For each lease that may have ended, the instance it rests on. */
   readonly byLease: ReadonlyMap<Lease, string>;
 }
 
 /** What is asked about in this look; nothing while every route is active and wanted. */
-export function suspects({ networks, leases, resolutions, tables, records }: InstanceQuestion): Suspects {
+export function suspects({ networks, leases, leased, resolutions, tables, records }: InstanceQuestion): Suspects {
   const recordIndex = indexRecords(records);
-  const leased = createCidrSet(leases.flatMap(({ subnets }) => subnetsOf(subnets)));
+  const held = createCidrSet(leased);
   const ids = new Set<string>();
   const nowhere = new Set<string>();
   const dead = new Map<CidrKey, string>();
@@ -42,9 +46,14 @@ export function suspects({ networks, leases, resolutions, tables, records }: Ins
           dead.set(key, id);
           nowhere.add(id);
           ids.add(id);
-        } else if (!leased.overlaps(entry.destination)) ids.add(id);
+        } else if (!held.overlaps(entry.destination)) ids.add(id);
       }
     }
+  }
+  for (const resolution of resolutions.values()) {
+    // A stopped instance of another account is not shown, but its interface is.
+    if (resolution.kind === 'resolved' && resolution.nextHop.instanceId !== undefined)
+      nowhere.delete(resolution.nextHop.instanceId);
   }
   const byLease = new Map<Lease, string>();
   for (const lease of leases) {

@@ -15,11 +15,12 @@ import { createRepeatGate, type RepeatGate } from '../repeats.ts';
 import { buildReport } from '../report/build-report.ts';
 import type { ClusterReport } from '../report/cluster-report.ts';
 import type { Executor } from '../routing/execute.ts';
+import type { Memory } from '../routing/knowledge.ts';
 import type { DeletionPolicy, HeldRoute, RouteStep } from '../routing/route-plan.ts';
 import { version } from '../version.ts';
 import type { ControllerEvents } from './events.ts';
 import { createObserver, type Look, type Observer } from './observer.ts';
-import { type PassOutcome, runPass } from './pass.ts';
+import { isDoubt, type PassOutcome, runPass } from './pass.ts';
 import type { ControllerState } from './state.ts';
 import { Waker } from './waker.ts';
 
@@ -46,6 +47,8 @@ export interface LeadParts {
   readonly random: Random;
   /** Throws when net-conf is no longer the one in force. */
   readonly assertNetConfStands: (signal: AbortSignal) => Promise<void>;
+  /** What this process saw of the store when it led before. */
+  readonly memory?: Memory | undefined;
 }
 
 /** What comes within this time after a change is taken with it, milliseconds: nodes of one scaling step join together. */
@@ -54,7 +57,9 @@ const gatherMs = 200;
 const retryMs = { base: 1_000, max: 60_000 };
 /** First pause before looking again at what should mend itself (a lease whose NIC is not there yet), milliseconds. */
 const hopefulMs = 5_000;
-/** Destinations written between two looks: at EC2's pace about half a minute. */
+/** Shortest pause after a write that failed, milliseconds, whatever happens meanwhile; or what is left of a shorter one. */
+const calmMs = 5_000;
+/** Writes between two looks: at EC2's pace about half a minute. */
 const mostWrites = 100;
 
 /** Runs until the signal fires or the leadership is lost: an AbortError, or LEADERSHIP_LOST. */
@@ -95,7 +100,11 @@ async function follow(
 
 /** When each lease was first heard of, for the time it takes until its routes stand. Those there at the start have waited longer. */
 function noteArrivals(event: LeaseWatchEvent, arrivals: Map<string, number>, monotonic: number): void {
-  if (event.kind === 'snapshot') return;
+  if (event.kind === 'snapshot') {
+    const present = new Set(event.list.leases.map(({ subnets }) => leaseKey(subnets)));
+    for (const key of arrivals.keys()) if (!present.has(key)) arrivals.delete(key);
+    return;
+  }
   for (const lease of event.put) arrivals.set(leaseKey(lease.subnets), monotonic);
   for (const key of event.removed) arrivals.delete(key);
 }
@@ -114,6 +123,13 @@ class Leader {
   #resyncAt: number;
   /** Problems told already, so that each is told once. */
   #told: ReadonlySet<string> = new Set();
+  /** Steps of a dry run told already. */
+  #toldSteps: ReadonlySet<string> = new Set();
+  /** The report of the last look that did not fail. */
+  #lastReport: ClusterReport | undefined;
+  /** What should mend itself soon, as of the last look; and looks since something was added. */
+  #hoped: ReadonlySet<string> = new Set();
+  #hopes = 0;
 
   constructor(
     parts: LeadParts,
@@ -140,22 +156,22 @@ class Leader {
 
   async run(signal: AbortSignal): Promise<never> {
     const { clock, random, logger } = this.#parts;
-    for (let failures = 0, hopes = 0; ; ) {
+    let failures = 0;
+    for (let first = true; ; first = false) {
       const resync = clock.monotonic() >= this.#resyncAt;
       if (resync) this.#resyncAt = this.#nextResync();
       let pause: number;
       try {
-        if (resync) await this.#parts.assertNetConfStands(signal);
+        // A standby may have waited for weeks.
+        if (first || resync) await this.#parts.assertNetConfStands(signal);
         const { outcome, look } = await this.#pass(resync, signal);
-        const failed = outcome?.failures.some(isPassing) ?? false;
+        const failed = outcome !== undefined && (outcome.conflict || outcome.failures.some(isPassing));
         failures = failed ? failures + 1 : 0;
-        hopes = isHopeful(look) ? hopes + 1 : 0;
-        const quiet = this.#quietUntil - clock.monotonic();
-        if (quiet > 0 && look.plan.steps.length > 0) pause = quiet;
-        else if (outcome?.again && !failed) pause = 0;
-        else if (failed) pause = backoffMs(failures - 1, retryMs.base, retryMs.max, random);
-        else if (hopes > 0) pause = backoffMs(hopes - 1, hopefulMs, this.#options.resyncMs, random);
-        else pause = Number.POSITIVE_INFINITY;
+        pause = this.#pauseAfter(look, outcome, failures);
+        // Events must not make a failing cloud be asked more often.
+        const calm = failed ? Math.min(pause, calmMs) : 0;
+        if (calm > 0) await clock.sleep(calm, signal);
+        pause -= calm;
       } catch (error) {
         signal.throwIfAborted();
         if (!isFlannelVpcError(error) || error.code === 'LEADERSHIP_LOST') throw error;
@@ -164,7 +180,6 @@ class Leader {
         this.#failed(error);
         const asked = Math.min(error.retryAfterMs ?? 0, retryMs.max);
         pause = Math.max(asked, backoffMs(failures - 1, retryMs.base, retryMs.max, random));
-        // Events must not make a failing cloud be asked more often.
         await clock.sleep(pause, signal);
         continue;
       }
@@ -172,6 +187,23 @@ class Leader {
       const woken = await this.#waker.wait(Math.min(pause, untilResync), gatherMs, signal);
       if (woken) logger.debug('leases changed; looking');
     }
+  }
+
+  /** Milliseconds until the next look, if nothing happens and no resync comes first. `failures`: in a row, this pass included. */
+  #pauseAfter(look: Look, outcome: PassOutcome | undefined, failures: number): number {
+    const { clock, random } = this.#parts;
+    const hoped = new Set([...hopesOf(look), ...(outcome?.failures.some(isDoubt) ? ['refused'] : [])]);
+    const isNews = [...hoped].some((hope) => !this.#hoped.has(hope));
+    this.#hopes = isNews ? 1 : this.#hopes + 1;
+    this.#hoped = hoped;
+    const pauses = [outcome?.ripeInMs ?? Number.POSITIVE_INFINITY];
+    if (failures > 0) pauses.push(backoffMs(failures - 1, retryMs.base, retryMs.max, random));
+    else if (outcome?.again) pauses.push(0);
+    if (hoped.size > 0) pauses.push(backoffMs(this.#hopes - 1, hopefulMs, this.#options.resyncMs, random));
+    const quiet = this.#quietUntil - clock.monotonic();
+    const waits = look.plan.steps.length > 0 || look.ended.length > 0;
+    if (quiet > 0 && waits && outcome) pauses.push(quiet);
+    return Math.min(...pauses);
   }
 
   async #pass(
@@ -195,37 +227,39 @@ class Leader {
     const tookMs = clock.monotonic() - started;
     state.passed({ tookMs, done: outcome?.done ?? [], prepared: outcome?.prepared ?? [] });
     this.#gate.recovered('the cluster can be looked at again');
-    if (dryRun) for (const step of seen.plan.steps) this.#tellDryRun(step);
-    this.#report(look, outcome?.failures ?? []);
-    const inSync = look.plan.steps.length === 0 && (outcome?.failures.length ?? 0) === 0;
+    if (dryRun) this.#tellDryRun(seen.plan.steps);
+    this.#report(look, outcome?.failures ?? [], outcome?.again === true || createsOnly);
+    const inSync = isInSync(look) && (outcome?.failures.length ?? 0) === 0;
     events.passed({ tookMs, inSync, done: outcome?.done ?? [], reaped: outcome?.reaped ?? 0 });
-    this.#measureArrivals();
+    this.#measureArrivals(started);
     if (resync) logger.debug('resync', { tookMs: Math.round(tookMs), leases: look.leases.length });
     return { outcome, look };
   }
 
-  #report(look: Look, failures: readonly FlannelVpcError[]): void {
+  /** `unfinished`: more is about to be done, so that what is not done yet is no news. */
+  #report(look: Look, failures: readonly FlannelVpcError[], unfinished: boolean): void {
     const { netConf, leases, events, logger } = this.#parts;
     const report = buildReport({ look, netConf, version, store: leases.description, failures });
+    this.#lastReport = report;
     this.#show(report);
     events.reported(report);
-    const told = new Set(report.problems.map(({ code, text }) => `${code} ${text}`));
-    for (const { severity, code, text, hint } of report.problems) {
+    const news = report.problems.filter(({ code }) => !unfinished || !isPending(code));
+    const told = new Set(news.map(({ code, text }) => `${code} ${text}`));
+    for (const { severity, code, text, hint } of news) {
       if (this.#told.has(`${code} ${text}`)) continue;
       logger[severity === 'error' ? 'error' : 'warn'](text, { code, ...(hint === undefined ? {} : { hint }) });
     }
-    if (this.#told.size > 0 && told.size === 0) logger.info('no problems left');
+    if (this.#told.size > 0 && report.problems.length === 0) logger.info('no problems left');
     this.#told = told;
   }
 
   /** A look that failed leaves the last report standing, with what went wrong on top. */
   #failed(error: FlannelVpcError): void {
     const { state, events } = this.#parts;
-    const last = state.report();
+    const last = this.#lastReport ?? { ...state.report(), problems: [] };
     events.passed({ tookMs: undefined, inSync: false, done: [], reaped: 0 });
     const row = { severity: 'error' as const, code: error.code, text: error.message, hint: error.hint };
-    const others = last.problems.filter(({ code, text }) => code !== row.code || text !== row.text);
-    this.#show({ ...last, healthy: false, problems: [row, ...others] });
+    this.#show({ ...last, healthy: false, problems: [row, ...last.problems] });
   }
 
   #show(report: ClusterReport): void {
@@ -233,19 +267,26 @@ class Leader {
     state.saw(report, clock.now() + Math.max(0, this.#resyncAt - clock.monotonic()));
   }
 
-  #tellDryRun({ action, tableId, destination, reason }: RouteStep): void {
-    const text = `${action} ${tableId} ${formatCidr(destination)}`;
-    if (this.#told.has(text)) return;
-    this.#parts.logger.info(`dry run: would ${action} a route`, {
-      ...{ table: tableId, destination: formatCidr(destination), reason },
-    });
+  #tellDryRun(steps: readonly RouteStep[]): void {
+    const told = new Set<string>();
+    for (const { action, tableId, destination, reason } of steps) {
+      const text = `${action} ${tableId} ${formatCidr(destination)}`;
+      told.add(text);
+      if (this.#toldSteps.has(text)) continue;
+      this.#parts.logger.info(`dry run: would ${action} a route`, {
+        ...{ table: tableId, destination: formatCidr(destination), reason },
+      });
+    }
+    this.#toldSteps = told;
   }
 
-  #measureArrivals(): void {
+  /** `started`: what came later was not looked at yet. */
+  #measureArrivals(started: number): void {
     const { state, events, clock } = this.#parts;
     for (const node of state.report().nodes) {
       const at = this.#arrivals.get(node.lease);
-      if (at === undefined || node.routesPresent < node.routesWanted || node.routesWanted === 0) continue;
+      if (at === undefined || at > started || node.routesPresent < node.routesWanted || node.routesWanted === 0)
+        continue;
       this.#arrivals.delete(node.lease);
       events.routesStood(clock.monotonic() - at);
     }
@@ -262,12 +303,25 @@ function isPassing(error: FlannelVpcError): boolean {
   return error.retry === 'backoff' || error.retry === 'now';
 }
 
-/** True while something should mend itself soon, which no event of the store will tell. */
-function isHopeful({ rejected, plan, prepares }: Look): boolean {
+/** Problems that are only there until a pass has done its work. */
+function isPending(code: string): boolean {
+  return code === 'missing' || code === 'forwarding';
+}
+
+/** What should mend itself soon, which no event of the store will tell. */
+function hopesOf({ rejected, plan, prepares }: Look): readonly string[] {
   const soon: readonly HeldRoute['code'][] = ['being-removed', 'not-active'];
-  return (
-    prepares.length > 0 ||
-    rejected.some(({ code }) => code === 'unresolved') ||
-    plan.held.some(({ code, action }) => action === 'write' && soon.includes(code))
-  );
+  return [
+    ...prepares.map(({ nicId }) => nicId),
+    ...rejected.flatMap(({ code, lease }) => (code === 'unresolved' ? lease : [])),
+    ...plan.held.flatMap(({ code, action, tableId, destination }) =>
+      action === 'write' && soon.includes(code) ? `${tableId} ${formatCidr(destination)}` : [],
+    ),
+  ];
+}
+
+/** True when all that is wanted stands and forwards. */
+function isInSync({ plan, prepares }: Look): boolean {
+  const waits = plan.steps.length + plan.conflicts.length + prepares.length > 0;
+  return !waits && plan.held.every(({ action }) => action !== 'write');
 }

@@ -3,7 +3,7 @@
  * show. Reads only.
  */
 import type { Lease, LeaseKey } from '../../lease/lease.ts';
-import { leaseKey } from '../../lease/lease-key.ts';
+import { leaseKey, subnetsOf } from '../../lease/lease-key.ts';
 import type { LeaseStore } from '../../lease/lease-store.ts';
 import type { NodeReport, NodeReportStore } from '../../lease/node-reports.ts';
 import type { OwnershipStore } from '../../lease/ownership-store.ts';
@@ -37,12 +37,8 @@ export interface ObserverOptions {
   readonly routeLimit: number | undefined;
   readonly clock: Clock;
   readonly logger: Logger;
-}
-
-/** A lease that gets no route, and why. */
-export interface RefusedLease {
-  readonly lease: Lease;
-  readonly reason: string;
+  /** What an earlier observer of this process saw of the store, for those that begin anew with each leadership. */
+  readonly memory?: Memory | undefined;
 }
 
 /** What was seen, and what would be done about it. */
@@ -51,6 +47,8 @@ export interface Look {
   readonly at: number;
   readonly leases: readonly Lease[];
   readonly selector: TableSelector;
+  /** As read: those of `input` have the limits that are known otherwise. */
+  readonly tables: readonly RouteTable[];
   readonly input: PlanInput;
   readonly plan: RoutePlan;
   readonly rejected: readonly RejectedSubnet[];
@@ -78,6 +76,8 @@ export interface Observer {
   review(look: Look, tables: readonly RouteTable[], done: readonly RouteStep[]): Look;
   /** The NIC forwards now. */
   prepared(nextHop: NextHop): void;
+  /** The cloud would not write to the NIC: who has its address is asked again. */
+  doubt(nextHop: NextHop): void;
   readonly limits: RouteLimits;
 }
 
@@ -89,7 +89,9 @@ export function createObserver(options: ObserverOptions): Observer {
   const { cloud, netConf, clock, logger } = options;
   const { provider } = cloud;
   const book = new ResolutionBook();
-  const memory: Memory = { absences: new Map(), position: undefined };
+  const memory: Memory = options.memory ?? { absences: new Map(), position: undefined };
+  // While another one led, nobody looked here. The store's position stays: a store restored from a backup ends leaderships too.
+  memory.absences = new Map();
   const missed = new Map<string, number>();
   const limits = new RouteLimits({
     configured: options.routeLimit,
@@ -97,15 +99,21 @@ export function createObserver(options: ObserverOptions): Observer {
   });
   let ownNetwork: Promise<string | undefined> | undefined;
 
-  /** Named tables, by id or tag, need no next hop to be found. */
-  function namedTables(): TableSelector | undefined {
-    if (cloud.tableIds.length === 0 && !cloud.tag) return undefined;
-    return { tableIds: cloud.tableIds, tag: cloud.tag, networkId: undefined, subnetIds: [] };
+  async function thisNetwork(signal: AbortSignal): Promise<string | undefined> {
+    ownNetwork ??= networkOfThisMachine(provider, clock, logger, signal);
+    return await ownNetwork;
+  }
+
+  /** Named tables, by id or tag, need no next hop to be found. Others may use the same tag in networks of theirs. */
+  async function namedTables(signal: AbortSignal): Promise<TableSelector | undefined> {
+    const { tableIds, tag } = cloud;
+    if (tableIds.length > 0) return { tableIds, networkId: undefined, subnetIds: [] };
+    return tag && { tableIds, tag, networkId: await thisNetwork(signal), subnetIds: [] };
   }
 
   function servingTables(networkId: string | undefined): TableSelector | undefined {
-    const { subnetIds } = book;
     const network = networkId ?? book.networkId;
+    const subnetIds = book.subnetIds(network);
     return subnetIds.length === 0 || network === undefined
       ? undefined
       : { tableIds: [], networkId: network, subnetIds };
@@ -123,33 +131,31 @@ export function createObserver(options: ObserverOptions): Observer {
       due.map(({ claim }) => claim),
       signal,
     );
-    const at = clock.monotonic();
-    for (const [index, question] of due.entries()) {
-      const answer = answers[index];
-      if (answer) book.note(question, answer, at);
-    }
+    const noted = due.flatMap((question, index) => {
+      const resolution = answers[index];
+      return resolution ? { question, resolution } : [];
+    });
+    book.note(noted, clock.monotonic());
   }
 
   /** Next hops and tables, each by as few reads as can be: one for the tables where nothing is new. */
-  async function readCloud(
-    leases: readonly Lease[],
-    signal: AbortSignal,
-  ): Promise<{ readonly selector: TableSelector; readonly tables: readonly RouteTable[] }> {
-    const named = namedTables();
+  async function readCloud(leases: readonly Lease[], signal: AbortSignal): Promise<CloudView> {
+    const named = await namedTables(signal);
     if (named) {
       const tables = await provider.tables(named, signal);
-      await resolveDue(leases, tables.find((table) => table.networkId)?.networkId, tables, signal);
-      return { selector: named, tables };
+      const networkId = networkOf(tables, named);
+      await resolveDue(leases, networkId, tables, signal);
+      return { selector: named, tables, networkId };
     }
-    ownNetwork ??= networkOfThisMachine(provider, clock, logger, signal);
-    const networkId = await ownNetwork;
+    const networkId = await thisNetwork(signal);
     const known = servingTables(networkId);
     const before = known && (await provider.tables(known, signal));
     await resolveDue(leases, networkId, before ?? [], signal);
     const selector = servingTables(networkId);
-    if (!selector) return { selector: { tableIds: [], networkId, subnetIds: [] }, tables: [] };
-    if (before && selector.subnetIds.join() === known.subnetIds.join()) return { selector, tables: before };
-    return { selector, tables: await provider.tables(selector, signal) };
+    if (!selector) return { selector: { tableIds: [], networkId, subnetIds: [] }, tables: [], networkId };
+    const same = selector.networkId === known?.networkId && selector.subnetIds.join() === known?.subnetIds.join();
+    const tables = before && same ? before : await provider.tables(selector, signal);
+    return { selector, tables, networkId: selector.networkId };
   }
 
   async function look({ resync }: { readonly resync: boolean }, signal: AbortSignal): Promise<Look> {
@@ -173,8 +179,9 @@ export function createObserver(options: ObserverOptions): Observer {
     const read = await readCloud(eligible, signal);
     const monotonic = clock.monotonic();
     const tables = limits.apply(read.tables, monotonic);
-    const question = { networks: netConf.ranges, leases: eligible, resolutions: book.resolutions, tables, records };
-    const asked = suspects(question);
+    const resolutions = book.resolutions(read.networkId);
+    const leased = list.leases.flatMap(({ subnets }) => subnetsOf(subnets));
+    const asked = suspects({ networks: netConf.ranges, leases: eligible, leased, resolutions, tables, records });
     const states =
       asked.ids.length === 0
         ? new Map<string, InstanceState>()
@@ -184,7 +191,7 @@ export function createObserver(options: ObserverOptions): Observer {
     const over = new Set(ended);
     const { routes, rejected } = desiredRoutes({
       leases: eligible.filter((lease) => !over.has(lease)),
-      resolutions: book.resolutions,
+      resolutions,
       networks: netConf.ranges,
     });
     const scope = { kind: 'all' } as const;
@@ -202,16 +209,21 @@ export function createObserver(options: ObserverOptions): Observer {
       at: clock.now(),
       leases: list.leases,
       selector: read.selector,
+      tables: read.tables,
       input,
       plan: planRoutes(input),
       rejected,
       others: list.leases.filter((lease) => !concerned(lease)),
       ended,
       prepares: [...hops.values()].filter(({ forwards }) => !forwards),
-      limits: new Map(read.tables.map((table) => [table.id, limits.of(table, monotonic)])),
+      limits: limitsOf(read.tables, monotonic),
       reports,
       problems,
     };
+  }
+
+  function limitsOf(tables: readonly RouteTable[], monotonic: number): Look['limits'] {
+    return new Map(tables.map((table) => [table.id, limits.of(table, monotonic)]));
   }
 
   return {
@@ -219,18 +231,35 @@ export function createObserver(options: ObserverOptions): Observer {
     review(seen, tables, done) {
       const removed = new Set(done.flatMap((step) => ('record' in step ? step.record : [])));
       const records = seen.input.records?.filter((record) => !removed.has(record));
-      const input = { ...seen.input, records, tables: limits.apply(tables, clock.monotonic()), now: clock.now() };
-      const known = book.resolutions;
-      const waiting = seen.prepares.filter(({ nicId }) =>
-        [...known.values()].some(
-          (answer) => answer.kind === 'resolved' && answer.nextHop.nicId === nicId && !answer.nextHop.forwards,
-        ),
-      );
-      return { ...seen, input, plan: planRoutes(input), prepares: waiting };
+      const monotonic = clock.monotonic();
+      const input = { ...seen.input, records, tables: limits.apply(tables, monotonic), now: clock.now() };
+      const { closedNics } = book;
+      const prepares = seen.prepares.filter(({ nicId }) => closedNics.has(nicId));
+      return { ...seen, tables, input, plan: planRoutes(input), prepares, limits: limitsOf(tables, monotonic) };
     },
     prepared: (nextHop) => book.prepared(nextHop),
+    doubt: (nextHop) => book.doubt(nextHop),
     limits,
   };
+}
+
+interface CloudView {
+  readonly selector: TableSelector;
+  readonly tables: readonly RouteTable[];
+  /** The network that the tables are in; undefined where configured ones are in several. */
+  readonly networkId: string | undefined;
+}
+
+/** @throws CONFIG_INVALID for a tag in several networks: some of those tables are somebody else's. */
+function networkOf(tables: readonly RouteTable[], { tag }: TableSelector): string | undefined {
+  const networks = [...new Set(tables.flatMap(({ networkId }) => networkId ?? []))].sort();
+  if (networks.length <= 1) return networks[0];
+  if (!tag) return undefined;
+  throw new FlannelVpcError(
+    'CONFIG_INVALID',
+    `tables with the tag ${tag.key}=${tag.value} are in several networks: ${networks.join(', ')}`,
+    { hint: 'Run this on a machine of the cluster’s network, or name the tables by RouteTableID in net-conf.' },
+  );
 }
 
 /** Cloud backends, ours and flannel's old ones, write no backend type. */

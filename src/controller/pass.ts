@@ -1,16 +1,16 @@
 /** Carries out what a look planned: NICs that must forward, then routes, then leases of terminated machines; and looks again. */
 import type { LeaseAdmin } from '../../lease/lease-admin.ts';
 import { leaseKey } from '../../lease/lease-key.ts';
-import type { NextHop, RouteTable } from '../../providers/provider.ts';
+import type { NextHop, RouteTable, RouteTarget } from '../../providers/provider.ts';
 import { type FlannelVpcError, isFlannelVpcError } from '../core/errors.ts';
-import { type Family, formatCidr } from '../core/ip.ts';
-import { forgetOldWrites, writeKey } from '../routing/check-step.ts';
+import type { Cidr } from '../core/ip.ts';
+import { forgetOldWrites, recentMs, writeKey } from '../routing/check-step.ts';
 import { confirmWrites } from '../routing/confirm.ts';
 import { type Execution, type Executor, executePlan, isRefusal, noteRecords } from '../routing/execute.ts';
 import { withoutRepetition } from '../routing/pass-result.ts';
 import type { RouteStep } from '../routing/route-plan.ts';
 import type { Look, Observer } from './observer.ts';
-import { chooseSteps, type StepChoice } from './step-choice.ts';
+import { chooseSteps, isRemoval, type StepChoice } from './step-choice.ts';
 
 export interface PassParts {
   readonly executor: Executor;
@@ -28,53 +28,88 @@ export interface PassOutcome {
   /** Leases that were ended. */
   readonly reaped: number;
   readonly failures: readonly FlannelVpcError[];
-  /** There is more to do, or the world moved meanwhile: look again at once. */
+  /** Something was done and there is more to do: look again at once. */
   readonly again: boolean;
+  /** The world moved meanwhile: look again soon. */
+  readonly conflict: boolean;
+  /** Milliseconds until a removal that was put off may be carried out. */
+  readonly ripeInMs: number | undefined;
 }
 
 /** NICs that are let forward side by side. */
 const preparers = 8;
 
-/** Carries the look's plan out, as far as `choice` allows. Throws only when the signal fires. */
+/**
+ * Carries the look's plan out, as far as `choice` allows. Throws only when the signal fires, and LEADERSHIP_LOST: nothing more may be
+ * written then.
+ */
 export async function runPass(
   { executor, observer, reaper }: PassParts,
   look: Look,
   choice: StepChoice,
   signal: AbortSignal,
 ): Promise<PassOutcome> {
-  const { clock } = executor;
-  forgetOldWrites(executor.recent, clock.monotonic());
+  const { clock, recent } = executor;
+  forgetOldWrites(recent, clock.monotonic());
   noteRecords(executor, look.input.records ?? []);
-  const { steps, left } = chooseSteps(withoutRecent(look.plan.steps, executor), choice);
+  const { ripe, ripeInMs } = withoutUnripe(look.plan.steps, recent, clock.monotonic());
+  const { steps, left } = chooseSteps(ripe, choice);
+  const prepares = choosePrepares(look.prepares, steps, choice.mostWrites);
   const [preparation, execution] = await Promise.all([
-    prepareAll(executor, observer, look.prepares, signal),
+    prepareAll(executor, observer, prepares, signal),
     executePlan(executor, { steps, kept: look.plan.kept }, look.input, signal),
   ]);
   const reaping = choice.createsOnly ? { reaped: 0, failures: [] } : await reap(executor, reaper, look, signal);
   const read = (inner: AbortSignal): Promise<readonly RouteTable[]> => executor.provider.tables(look.selector, inner);
-  const confirmed = await confirmWrites({ clock, read }, look.input, { plan: look.plan, execution }, signal);
-  noteRefusals(observer, execution, confirmed.tables, clock.monotonic());
+  const input = { ...look.input, tables: look.tables };
+  const confirmed = await confirmWrites({ clock, read }, input, { plan: look.plan, execution }, signal);
+  noteRefusals(observer, look, execution, clock.monotonic());
+  noteDoubts(observer, execution);
   const failures = [
     ...withoutRepetition(execution.failures),
     ...preparation.failures,
     ...reaping.failures,
     ...(confirmed.unread ? [confirmed.unread] : []),
   ];
-  const removed = execution.done.some(({ action }) => action === 'delete' || action === 'forget');
+  const { done } = execution;
+  const { prepared } = preparation;
+  const changed = done.length + prepared.length > 0 || execution.failures.length > 0;
+  // A review plans anew, which takes a while in a large cluster; nothing happened in most passes.
+  const now = changed ? observer.review(look, withoutDeleted(confirmed.tables, execution), done) : look;
+  const progress = done.length + prepared.length + reaping.reaped > 0;
   return {
-    look: observer.review(look, withoutDeleted(confirmed.tables, execution), execution.done),
-    done: execution.done,
-    prepared: preparation.prepared,
-    reaped: reaping.reaped,
-    failures,
-    // A failed step is tried again in its own time; what was left out, or made room, is not to wait for that.
-    again: execution.conflict || (left && failures.length === 0) || reaping.reaped > 0 || (removed && left),
+    look: now,
+    ...{ done, prepared, reaped: reaping.reaped, failures, ripeInMs },
+    conflict: execution.conflict,
+    // Only after progress, so that what can't be done is not tried without end.
+    again: progress && (left || prepares.length < look.prepares.length || now.plan.steps.length > 0),
   };
 }
 
-/** What was written a moment ago may not show yet where it was read; its removal waits for a later look. */
-function withoutRecent(steps: readonly RouteStep[], { recent }: Executor): readonly RouteStep[] {
-  return steps.filter((step) => step.action !== 'delete' || !recent.has(writeKey(step.tableId, step.destination)));
+/** Takes out removals of what this process wrote just now: reads may lag behind, and the last check would refuse them. */
+function withoutUnripe(
+  steps: readonly RouteStep[],
+  recent: Executor['recent'],
+  monotonic: number,
+): { readonly ripe: readonly RouteStep[]; readonly ripeInMs: number | undefined } {
+  const ages = steps.flatMap((step) => {
+    const at = isRemoval(step) ? recent.get(writeKey(step.tableId, step.destination)) : undefined;
+    return at === undefined ? [] : [{ step, ripeInMs: Math.max(0, at + recentMs - monotonic) }];
+  });
+  if (ages.length === 0) return { ripe: steps, ripeInMs: undefined };
+  const unripe = new Set(ages.map(({ step }) => step));
+  return {
+    ripe: steps.filter((step) => !unripe.has(step)),
+    ripeInMs: Math.min(...ages.map(({ ripeInMs }) => ripeInMs)),
+  };
+}
+
+/** Those whose routes are written in this pass first; no more than routes, since the pass waits for them. */
+function choosePrepares(prepares: readonly NextHop[], steps: readonly RouteStep[], most: number): readonly NextHop[] {
+  if (prepares.length <= most) return prepares;
+  const written = new Set(steps.flatMap((step) => ('nextHop' in step ? step.nextHop.nicId : [])));
+  const first = prepares.filter(({ nicId }) => written.has(nicId));
+  return [...first, ...prepares.filter(({ nicId }) => !written.has(nicId))].slice(0, most);
 }
 
 async function prepareAll(
@@ -98,7 +133,8 @@ async function prepareAll(
           logger.info('source/dest check switched off', { nic: nextHop.nicId, instance: nextHop.instanceId });
         } catch (error) {
           signal.throwIfAborted();
-          if (!isFlannelVpcError(error)) throw error;
+          if (!isFlannelVpcError(error) || error.code === 'LEADERSHIP_LOST') throw error;
+          if (isDoubt(error)) observer.doubt(nextHop);
           failures.push(error);
         }
       }
@@ -135,33 +171,46 @@ async function reap(
 }
 
 /** Learns from the cloud how many routes a table takes: as many as it held when one more was refused. */
-function noteRefusals(
-  observer: Observer,
-  { failures }: Execution,
-  tables: readonly RouteTable[],
-  monotonic: number,
-): void {
+function noteRefusals(observer: Observer, { plan }: Look, { failures, done }: Execution, monotonic: number): void {
   for (const { step, error } of failures) {
     if (error.code !== 'QUOTA_EXCEEDED' || !step) continue;
-    const table = tables.find(({ id }) => id === step.tableId);
-    if (table) observer.limits.refused(table.id, countRoutes(table, step.destination.family), monotonic);
+    const { family } = step.destination;
+    const isSame = (other: { readonly tableId: string; readonly destination: { readonly family: number } }): boolean =>
+      other.tableId === step.tableId && other.destination.family === family;
+    // Not as read afterwards: removals follow, and the room they make is no part of what was refused.
+    const before = plan.use.find((use) => use.tableId === step.tableId && use.family === family)?.used;
+    const created = done.filter((other) => other.action === 'create' && isSame(other)).length;
+    if (before !== undefined) observer.limits.refused(step.tableId, before + created, monotonic);
   }
 }
 
-function countRoutes({ routes }: RouteTable, family: Family): number {
-  return routes.filter(({ destination, origin }) => origin !== 'propagated' && destination?.family === family).length;
+/** A write that the cloud refuses as wrong may mean that the next hop is not what it was. */
+function noteDoubts(observer: Observer, { failures }: Execution): void {
+  for (const { step, error } of failures) if (step && 'nextHop' in step && isDoubt(error)) observer.doubt(step.nextHop);
+}
+
+/** True for what a next hop that is gone makes the cloud say. */
+export function isDoubt({ code }: FlannelVpcError): boolean {
+  return code === 'NOT_FOUND' || code === 'INVALID';
 }
 
 /** Tables that were not read again after a deletion still show what is gone. */
 function withoutDeleted(tables: readonly RouteTable[], { done }: Execution): readonly RouteTable[] {
   const deleted = new Set(
-    done.flatMap((step) => (step.action === 'delete' ? `${step.tableId} ${formatCidr(step.destination)}` : [])),
+    done.flatMap((step) =>
+      step.action === 'delete' ? deletionKey(step.tableId, step.destination, step.expected) : [],
+    ),
   );
   if (deleted.size === 0) return tables;
   return tables.map((table) => ({
     ...table,
     routes: table.routes.filter(
-      ({ destinationText, origin }) => origin !== 'static' || !deleted.has(`${table.id} ${destinationText}`),
+      ({ destination, target, origin }) =>
+        !destination || origin !== 'static' || !deleted.has(deletionKey(table.id, destination, target)),
     ),
   }));
+}
+
+function deletionKey(tableId: string, destination: Cidr, { id }: RouteTarget): string {
+  return `${writeKey(tableId, destination)} ${id}`;
 }

@@ -11,8 +11,8 @@ import { cidrKey } from '../routing/networks.ts';
 import { leadsTo } from '../routing/plan-writes.ts';
 import { indexTable } from '../routing/table-index.ts';
 
-/** Milliseconds after which an answer that gives no next hop, or is doubtful, is asked for again. */
-const doubtMs = 10_000;
+/** Milliseconds after which an answer that gives no next hop, or is doubtful, is asked for again: no longer than the pause before such a look. */
+const doubtMs = 2_500;
 /** Milliseconds after which every answer is: an address may have moved to another NIC, or the source/dest check be on again. */
 export const verifyMs = 60 * 60_000;
 
@@ -31,7 +31,10 @@ interface Answer {
 
 export class ResolutionBook {
   readonly #answers = new Map<LeaseKey, Answer>();
+  /** NICs that the cloud would not write a route to. */
+  readonly #doubted = new Set<string>();
   #verifiedAt: number | undefined;
+  #verifying = false;
 
   /** The questions to ask now. Leases that are gone are forgotten. */
   due(
@@ -42,8 +45,10 @@ export class ResolutionBook {
   ): readonly Question[] {
     const present = new Set(leases.map((lease) => leaseKey(lease.subnets)));
     for (const key of this.#answers.keys()) if (!present.has(key)) this.#answers.delete(key);
+    const nics = new Set(this.#nextHops().map(({ nicId }) => nicId));
+    for (const nicId of this.#doubted) if (!nics.has(nicId)) this.#doubted.delete(nicId);
     const verify = this.#verifiedAt === undefined || monotonic - this.#verifiedAt >= verifyMs;
-    if (verify) this.#verifiedAt = monotonic;
+    this.#verifying = verify;
     const doubtful = verify ? new Set<LeaseKey>() : this.#contradicted(leases, tables);
     return leases.flatMap((lease) => {
       const claim = nextHopClaim(lease, networkId);
@@ -51,15 +56,25 @@ export class ResolutionBook {
       const key = leaseKey(lease.subnets);
       const answer = this.#answers.get(key);
       const old = answer !== undefined && monotonic - answer.at >= doubtMs;
-      const unsure = answer?.resolution.kind === 'unresolved' || doubtful.has(key);
+      const unsure = answer !== undefined && (doubtful.has(key) || this.#isUnsure(answer));
       const isDue = verify || answer?.question !== questionText(lease, claim) || (unsure && old);
       return isDue ? [{ lease, claim }] : [];
     });
   }
 
-  note({ lease, claim }: Question, resolution: Resolution, monotonic: number): void {
-    const question = questionText(lease, claim);
-    this.#answers.set(leaseKey(lease.subnets), { question, resolution, at: monotonic });
+  /** The answers to what was due. */
+  note(answers: readonly { readonly question: Question; readonly resolution: Resolution }[], monotonic: number): void {
+    if (this.#verifying) this.#verifiedAt = monotonic;
+    for (const { question, resolution } of answers) {
+      const { lease, claim } = question;
+      if (resolution.kind === 'resolved') this.#doubted.delete(resolution.nextHop.nicId);
+      this.#answers.set(leaseKey(lease.subnets), { question: questionText(lease, claim), resolution, at: monotonic });
+    }
+  }
+
+  /** The cloud would not write a route to the NIC: who has the address is to be asked again. */
+  doubt({ nicId }: NextHop): void {
+    this.#doubted.add(nicId);
   }
 
   /** The NIC forwards now. */
@@ -72,13 +87,21 @@ export class ResolutionBook {
     }
   }
 
-  get resolutions(): ReadonlyMap<LeaseKey, Resolution> {
-    return new Map([...this.#answers].map(([key, { resolution }]) => [key, resolution]));
+  /** By lease. A next hop in another network than the tables' is none: a route can't lead there. */
+  resolutions(network: string | undefined): ReadonlyMap<LeaseKey, Resolution> {
+    return new Map([...this.#answers].map(([key, { resolution }]) => [key, within(network, resolution)]));
   }
 
-  /** VPC subnets of the next hops known, in an order of their own. */
-  get subnetIds(): readonly string[] {
-    const ids = this.#nextHops().flatMap(({ subnetId }) => (subnetId === undefined ? [] : [subnetId]));
+  /** NICs whose source/dest check is on. */
+  get closedNics(): ReadonlySet<string> {
+    return new Set(this.#nextHops().flatMap(({ nicId, forwards }) => (forwards ? [] : nicId)));
+  }
+
+  /** VPC subnets of the network's next hops, in an order of their own. */
+  subnetIds(network: string | undefined): readonly string[] {
+    const ids = this.#nextHops().flatMap(({ subnetId, networkId }) =>
+      subnetId === undefined || networkId !== network ? [] : [subnetId],
+    );
     return [...new Set(ids)].sort();
   }
 
@@ -87,6 +110,10 @@ export class ResolutionBook {
     const byNetwork = Map.groupBy(this.#nextHops(), ({ networkId }) => networkId);
     const [most] = [...byNetwork].sort(([, a], [, b]) => b.length - a.length);
     return most?.[0];
+  }
+
+  #isUnsure({ resolution }: Answer): boolean {
+    return resolution.kind === 'unresolved' || this.#doubted.has(resolution.nextHop.nicId);
   }
 
   #nextHops(): readonly NextHop[] {
@@ -116,6 +143,16 @@ export class ResolutionBook {
     }
     return found;
   }
+}
+
+function within(network: string | undefined, resolution: Resolution): Resolution {
+  if (resolution.kind === 'unresolved') return resolution;
+  const { nicId, networkId } = resolution.nextHop;
+  if (network === undefined || networkId === undefined || networkId === network) return resolution;
+  return {
+    kind: 'unresolved',
+    reason: `its interface ${nicId} is in ${networkId}, and the route tables are in ${network}`,
+  };
 }
 
 function questionText(lease: Lease, { address, instanceId, nicId, networkId }: NextHopClaim): string {

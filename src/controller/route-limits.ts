@@ -28,7 +28,10 @@ export class RouteLimits {
 
   /** The cloud refused one more route in a table that held so many of the route's family. */
   refused(tableId: string, used: number, monotonic: number): void {
-    this.#refusals.set(tableId, { used, at: monotonic });
+    const before = this.#refusals.get(tableId);
+    // Both families have the same quota; told of both at once, the larger one is what it is.
+    const known = before?.at === monotonic ? before.used : 0;
+    this.#refusals.set(tableId, { used: Math.max(used, known), at: monotonic });
   }
 
   of(table: Pick<RouteTable, 'id' | 'routeLimit'>, monotonic: number): RouteLimit {

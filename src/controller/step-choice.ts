@@ -8,8 +8,13 @@ export interface StepChoice {
    * request can turn into a wrong one.
    */
   readonly createsOnly: boolean;
-  /** Destinations written in one pass; the world is looked at again in between. */
+  /** Writes in one pass, more only where one destination alone needs more; the world is looked at again in between. */
   readonly mostWrites: number;
+}
+
+/** True for a step that takes something out for good. */
+export function isRemoval({ action }: RouteStep): boolean {
+  return action === 'delete' || action === 'forget';
 }
 
 /** Removals come last and only when everything is written: a pass that is cut short must not take out what it can't put back. */
@@ -17,7 +22,6 @@ export function chooseSteps(
   steps: readonly RouteStep[],
   { createsOnly, mostWrites }: StepChoice,
 ): { readonly steps: readonly RouteStep[]; readonly left: boolean } {
-  const isRemoval = ({ action }: RouteStep): boolean => action === 'delete' || action === 'forget';
   const writes = Map.groupBy(
     steps.filter((step) => !isRemoval(step)),
     ({ destination }) => cidrKey(destination),
@@ -28,8 +32,14 @@ export function chooseSteps(
     const creations = tables.filter((ofTable) => ofTable.every(({ action }) => action === 'create')).flat();
     return creations.length > 0 ? [creations] : [];
   });
-  const chosen = allowed.slice(0, mostWrites).flat();
-  const removals = createsOnly || allowed.length > mostWrites ? [] : steps.filter(isRemoval);
+  const chosen: RouteStep[] = [];
+  let cut = false;
+  for (const ofOne of allowed) {
+    cut = chosen.length > 0 && chosen.length + ofOne.length > mostWrites;
+    if (cut) break;
+    chosen.push(...ofOne);
+  }
+  const removals = createsOnly || cut ? [] : steps.filter(isRemoval);
   const kept = new Set([...chosen, ...removals]);
   return { steps: steps.filter((step) => kept.has(step)), left: kept.size < steps.length };
 }

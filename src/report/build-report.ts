@@ -127,6 +127,7 @@ function nodeRows(look: Look, routes: readonly RouteRow[]): readonly NodeRow[] {
   const refusals = Map.groupBy(rejected, ({ lease }) => lease);
   const over = new Set(ended);
   const elsewhere = new Set(others);
+  const closed = new Set(look.prepares.map(({ nicId }) => nicId));
   return [...leases]
     .sort((a, b) => compareFirst(a, b))
     .map((lease): NodeRow => {
@@ -139,7 +140,11 @@ function nodeRows(look: Look, routes: readonly RouteRow[]): readonly NodeRow[] {
       const [state, reason] = stateOf({
         ended: over.has(lease),
         refusal: elsewhere.has(lease) ? backend : refusal,
-        waiting: waiting[0] && `${waiting[0].tableId}: ${waiting[0].reason}`,
+        waiting: waiting[0]
+          ? `${waiting[0].tableId}: ${waiting[0].reason}`
+          : wanted[0] && closed.has(wanted[0].nextHop.nicId)
+            ? `the source/dest check of ${wanted[0].nextHop.nicId} is on`
+            : undefined,
         report,
       });
       const { node, publicIps, backendType } = lease.attributes;

@@ -40,6 +40,8 @@ export interface StepFailure {
 }
 
 const refusals: readonly ErrorCode[] = ['QUOTA_EXCEEDED', 'PERMISSION_DENIED'];
+/** Failures that outlasted all the retries of the layer below: the next write to the table would go through them again. */
+const outages: readonly ErrorCode[] = ['THROTTLED', 'TRANSIENT'];
 
 /** Destinations that are written side by side: enough to keep the provider busy, few enough to heed its first refusal. */
 const writers = 8;
@@ -59,7 +61,7 @@ export function noteRecords({ claimed }: Executor, records: readonly StoredOwner
   for (const record of records) if (record.removingUntil === undefined) claimed.add(claimKey(record));
 }
 
-/** Carries out every step it can; throws only when the signal fires. */
+/** Carries out every step it can. Throws only when the signal fires, and LEADERSHIP_LOST: nothing more may be written then. */
 export async function executePlan(
   executor: Executor,
   plan: Pick<RoutePlan, 'steps' | 'kept'>,
@@ -87,7 +89,7 @@ class Run {
   readonly failures: StepFailure[] = [];
   conflict = false;
   endangered = false;
-  /** Kinds of writes that a table refuses. */
+  /** Kinds of writes that a table refuses, or that the cloud does not get done. */
   readonly #refused = new Set<string>();
   readonly #executor: Executor;
   readonly #check: StepCheck;
@@ -134,7 +136,7 @@ class Run {
         await provider.apply(toChange(step), this.#signal);
         this.#report(step);
       });
-      if (failure && isRefusal(failure)) this.#refused.add(kind);
+      if (failure && (isRefusal(failure) || outages.includes(failure.code))) this.#refused.add(kind);
       // The next step may rest on this one: a creation that failed must not be followed by a withdrawal.
       if (failure) return;
     }
@@ -173,7 +175,7 @@ class Run {
     for (const record of records) this.#executor.claimed.add(claimKey(record));
   }
 
-  /** Gives the failure, which is noted already; throws only when the signal has fired. */
+  /** Gives the failure, which is noted already; throws only when the signal has fired, and LEADERSHIP_LOST. */
   async #attempt(step: RouteStep | undefined, effect: () => Promise<void>): Promise<FlannelVpcError | undefined> {
     try {
       await effect();
@@ -181,6 +183,7 @@ class Run {
     } catch (thrown) {
       this.#signal.throwIfAborted();
       const error = typed(thrown);
+      if (error.code === 'LEADERSHIP_LOST') throw error;
       if (error.code === 'CONFLICT') this.conflict = true;
       else this.failures.push({ step, error });
       return error;
