@@ -238,11 +238,10 @@ class Leader {
 
   /** `unfinished`: more is about to be done, so that what is not done yet is no news. */
   #report(look: Look, failures: readonly FlannelVpcError[], unfinished: boolean): void {
-    const { netConf, leases, events, logger } = this.#parts;
+    const { netConf, leases, logger } = this.#parts;
     const report = buildReport({ look, netConf, version, store: leases.description, failures });
     this.#lastReport = report;
     this.#show(report);
-    events.reported(report);
     const news = report.problems.filter(({ code }) => !unfinished || !isPending(code));
     const told = new Set(news.map(({ code, text }) => `${code} ${text}`));
     for (const { severity, code, text, hint } of news) {
@@ -263,8 +262,10 @@ class Leader {
   }
 
   #show(report: ClusterReport): void {
-    const { state, clock } = this.#parts;
+    const { state, clock, events } = this.#parts;
     state.saw(report, clock.now() + Math.max(0, this.#resyncAt - clock.monotonic()));
+    // With the controller's own row: only a leader's numbers are counted.
+    events.reported(state.report());
   }
 
   #tellDryRun(steps: readonly RouteStep[]): void {

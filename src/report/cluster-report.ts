@@ -117,7 +117,7 @@ export interface ControllerRow {
   readonly passes: number;
   /** Milliseconds that the last pass took. */
   readonly lastPassMs: number | undefined;
-  /** Wall clock at which the next look comes by itself, ISO 8601. */
+  /** Wall clock at which the next look comes by itself, ISO 8601; undefined before the first look, and for who does not lead. */
   readonly nextResync: string | undefined;
   /** The last changes, newest first; at most 100. */
   readonly changes: readonly ChangeRow[];

@@ -3,7 +3,7 @@
 import { changesPart } from './changes-part.ts';
 import { html } from './html.ts';
 import { nodesPart } from './nodes-part.ts';
-import { headline, type PageInput } from './part.ts';
+import { type PageInput, summary } from './part.ts';
 import { problemsPart } from './problems-part.ts';
 import { routesPart } from './routes-part.ts';
 import { statusPart } from './status-part.ts';
@@ -18,7 +18,7 @@ export function renderPage(input: PageInput): string {
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <meta name="color-scheme" content="light dark">
-<title>${headline(input)} · flannel-vpc</title>
+<title>${summary(input).text} · flannel-vpc</title>
 <link rel="icon" href="/icon.svg" type="image/svg+xml">
 <link rel="stylesheet" href="/page.css">
 <script src="/page.js" defer></script>

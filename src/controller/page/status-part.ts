@@ -1,15 +1,13 @@
 import type { ClusterReport, ControllerRow, TableRow } from '../../report/cluster-report.ts';
 import { type Html, html } from './html.ts';
-import { counted, hasView, headline, type PageInput } from './part.ts';
-import { badge, count, type Grade, moment } from './pieces.ts';
+import { counted, hasView, type PageInput, summary } from './part.ts';
+import { badge, count, moment } from './pieces.ts';
 import { countBy, nodeOrder } from './view.ts';
 
 /** What stands at the top: what this is, how it is, and who leads. */
 export function statusPart(input: PageInput): Html {
   const { report, waitingFor } = input;
-  const text = headline(input);
-  const grade: Grade =
-    report === undefined ? 'quiet' : report.healthy ? (report.problems.length > 0 ? 'near' : 'good') : 'bad';
+  const { grade, text } = summary(input);
   const waits = Object.entries(waitingFor).map(([part, reason]) => html`<li><b>${part}</b>: ${reason}</li>`);
   return html`<div id="status" data-part data-headline="${text}">
 <p class="headline">${badge(grade, text)} ${report?.controller?.dryRun ? badge('near', 'Dry run: nothing is written') : ''}</p>
@@ -29,7 +27,7 @@ function facts(report: ClusterReport): Html {
       `${report.backendType}, routes written by ${report.writer === 'controller' ? 'the controller' : 'each node'}`,
     ],
     ...(controller ? ([['Role', role(controller)]] as const) : []),
-    ['Last look', moment(report.at)],
+    ...(hasView(report) ? ([['Last look', moment(report.at)]] as const) : []),
     ...(controller?.nextResync ? ([['Next look', moment(controller.nextResync)]] as const) : []),
     ['Leases in', report.store],
   ];

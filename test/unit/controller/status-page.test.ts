@@ -156,6 +156,31 @@ describe('the status page', () => {
     for (const id of ['tables', 'nodes', 'routes', 'changes']) expect(text).toContain(`id="${id}" data-part hidden`);
   });
 
+  it.each([
+    [
+      'a leader that has not looked',
+      clusterReport({ controller: controllerRow({ nextResync: undefined }) }),
+      {},
+      'Starting',
+    ],
+    [
+      'one that has yet to find out who leads',
+      clusterReport({ controller: controllerRow({ role: 'starting' }) }),
+      {},
+      'Starting',
+    ],
+    [
+      'a standby that waits for a leader',
+      clusterReport({ controller: controllerRow({ role: 'standby' }) }),
+      { leader: 'none' },
+      'Not ready',
+    ],
+    ['a leader with a warning', { ...troubledReport(), healthy: true }, {}, '1 error, 1 warning'],
+    ['a leader that has seen that all is well', clusterReport(), {}, 'Healthy'],
+  ])('calls %s neither more nor less than that', (_what, report, waitingFor, says) => {
+    expect(page(report, '', waitingFor)).toContain(`<title>${says} · flannel-vpc</title>`);
+  });
+
   it('says that nothing is written in a dry run', () => {
     expect(page(clusterReport({ controller: controllerRow({ dryRun: true }) }))).toContain('Dry run');
     expect(page(clusterReport())).not.toContain('Dry run');
