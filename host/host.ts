@@ -49,6 +49,14 @@ export interface RulesIntent {
   readonly families: PerFamily<{ readonly network: Cidr; readonly subnet: Cidr }>;
 }
 
+/** Addresses that probes of this node are answered on. */
+export interface ProbeAddressState {
+  /** This node's subnets: each gives one address (`src/core/probe-address.ts`). */
+  readonly subnets: readonly Cidr[];
+  /** The fence: only probe addresses of subnets of these networks are ever removed. */
+  readonly networks: PerFamily<{ readonly network: Cidr; readonly subnetLength: number }>;
+}
+
 export interface HostState {
   /** Families whose forwarding sysctl must be on. */
   readonly forwarding: readonly (4 | 6)[];
@@ -56,6 +64,8 @@ export interface HostState {
   readonly rules: RulesIntent;
   /** `--ip-blackhole-route`: blackhole routes for the own subnets. */
   readonly blackholeRoutes: readonly Cidr[];
+  /** Undefined: none, and those that are there are left alone. */
+  readonly probe?: ProbeAddressState | undefined;
 }
 
 /** Routes to peers, for backends that need no cloud. */

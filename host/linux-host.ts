@@ -11,6 +11,7 @@ import { chooseInterface } from './interface-choice.ts';
 import { readNetworkFacts } from './interface-reader.ts';
 import { createIptables } from './iptables.ts';
 import { createNftables } from './nftables.ts';
+import { ensureProbeAddresses } from './probe-address.ts';
 import { rulesOf } from './rules.ts';
 import { readSubnetFile, writeSubnetFile } from './subnet-file.ts';
 import { enableForwarding, missingBridgeNetfilter } from './sysctls.ts';
@@ -51,6 +52,12 @@ export function createLinuxHost(options: LinuxHostOptions): Host {
     return (await Promise.all([written, cleaned])).flat();
   }
 
+  /** The probe address first: kernels before 5.14 take a bridge's network address for a broadcast unless it is local already. */
+  async function applyLinks({ probe, bridge }: HostState, signal: AbortSignal): Promise<readonly string[]> {
+    const addresses = probe ? await ensureProbeAddresses(run, probe, signal) : [];
+    return [...addresses, ...(bridge ? await ensureBridge(run, bridge, signal) : [])];
+  }
+
   async function warnWithoutBridgeNetfilter(state: HostState): Promise<void> {
     const missing = await missingBridgeNetfilter(state.forwarding);
     if (missing.length === 0) return;
@@ -69,7 +76,7 @@ export function createLinuxHost(options: LinuxHostOptions): Host {
       if (phase === 'start' && state.rules.renderer === 'iptables') await warnWithoutBridgeNetfilter(state);
       const parts = await Promise.all([
         enableForwarding(run, state.forwarding, signal),
-        state.bridge ? ensureBridge(run, state.bridge, signal) : [],
+        applyLinks(state, signal),
         applyRules(state, phase, signal),
       ]);
       // As flannel: first after one resync period; and after the bridge, whose route must come first.

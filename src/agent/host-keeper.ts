@@ -51,8 +51,8 @@ export async function keepHost(
   resyncMs: number,
   signal: AbortSignal,
 ): Promise<void> {
-  const { rules, bridge, blackholeRoutes } = state;
-  if (!rules.masquerade && !rules.forward && !bridge && blackholeRoutes.length === 0) return;
+  const { rules, bridge, blackholeRoutes, probe } = state;
+  if (!rules.masquerade && !rules.forward && !bridge && blackholeRoutes.length === 0 && !probe) return;
   const gate = createRepeatGate(options);
   for (;;) {
     await options.clock.sleep(resyncMs, signal);
