@@ -10,6 +10,9 @@ export interface AgentMetrics {
   readonly routeWrites: Counter<'action'>;
   readonly lastRoutePass: Gauge;
   readonly hostChanges: Counter;
+  readonly probeReachable: Gauge;
+  readonly probeRounds: Counter<'result'>;
+  readonly probeRoundTrip: Gauge;
   readonly onCloudCall: OnCloudCall;
   readonly registry: Registry;
   render(): Promise<MetricsText>;
@@ -53,6 +56,22 @@ export function createAgentMetrics(isReady: () => boolean): AgentMetrics {
     hostChanges: new Counter({
       name: 'flannel_vpc_host_changes_total',
       help: 'Changes made to rules, bridge, sysctls and routes of this host.',
+      registers,
+    }),
+    probeReachable: new Gauge({
+      name: 'flannel_vpc_probe_reachable',
+      help: '1 when a peer behind each route table answers our probe and sees our address, or there is no peer.',
+      registers,
+    }),
+    probeRounds: new Counter({
+      name: 'flannel_vpc_probe_rounds_total',
+      help: 'Rounds of probes, by whether at least one peer answered and saw our address.',
+      labelNames: ['result'],
+      registers,
+    }),
+    probeRoundTrip: new Gauge({
+      name: 'flannel_vpc_probe_round_trip_seconds',
+      help: 'Time of the last answered probe, there and back.',
       registers,
     }),
     onCloudCall: createCloudCallMetrics(registers),

@@ -4,46 +4,26 @@
  * subnet.env is written last: a container runtime that sees it may start pods at once, and they must reach each other.
  */
 
-import type { ExternalInterface, Host, SubnetFile } from '../../host/host.ts';
+import type { ExternalInterface } from '../../host/host.ts';
 import { leaseKey } from '../../lease/lease-key.ts';
-import type { LeaseRequest, LeaseStore, OwnedLease } from '../../lease/lease-store.ts';
-import type { OwnershipStore } from '../../lease/ownership-store.ts';
-import { backendTypeNamed } from '../../providers/catalog.ts';
-import type { HostBackend } from '../../providers/host-backend.ts';
 import type { AgentOptions } from '../cli/agent-options.ts';
 import type { OpenCloud } from '../cloud.ts';
-import type { Clock, Random } from '../core/clock.ts';
 import { formatIp } from '../core/ip.ts';
-import type { Logger } from '../core/log.ts';
-import type { Readiness } from '../health/status.ts';
-import type { AgentMetrics } from '../metrics.ts';
+import { untilDone } from '../core/until.ts';
 import type { NetConf } from '../netconf/net-conf.ts';
-import { type CloudView, createCloudNode } from './cloud-node.ts';
+import { createCloudNode } from './cloud-node.ts';
 import { establishHost, keepHost, publishSubnetFile } from './host-keeper.ts';
-import { acquireLease, keepLease, leaseTtlSeconds } from './lease-keeper.ts';
-import { identifyMachine, type Machine, placeMachine } from './machine.ts';
-import { assertNetConfStands, NetConfChanged, type StoredNetConf, waitForNetConf } from './net-conf-wait.ts';
-import { hostState, leaseRequest, nodeIdentity, previousSubnets, subnetFile } from './node-state.ts';
+import { keepLease } from './lease-keeper.ts';
+import { allUntilOneFails } from './loops.ts';
+import { learnMachine, type Machine } from './machine.ts';
+import { NetConfChanged, waitForNetConf } from './net-conf-wait.ts';
+import type { AgentParts, NodeContext } from './node-context.ts';
+import { getLease, keeperOptions } from './node-lease.ts';
+import { backendOf, hostState, subnetFile, waitsForProbe } from './node-state.ts';
 import { keepPeers } from './peer-keeper.ts';
-import { establishRoutes, keepRoutes, lookUntilItWorks, type RouteKeeperOptions } from './route-keeper.ts';
-
-/** Everything the agent acts on, passed in. */
-export interface AgentParts {
-  readonly leases: LeaseStore;
-  readonly ownership: OwnershipStore;
-  readonly host: Host;
-  /** What people call this node; written into its lease by cloud backends. */
-  readonly nodeName: string;
-  /** The cloud of net-conf's backend; undefined for backends without one. */
-  readonly openCloud: (netConf: NetConf) => Promise<OpenCloud | undefined>;
-  readonly logger: Logger;
-  readonly clock: Clock;
-  readonly random: Random;
-  readonly readiness: Readiness;
-  readonly metrics: AgentMetrics | undefined;
-  /** Called once, when the node is set up and subnet.env is written. */
-  readonly onReady: () => Promise<void>;
-}
+import { keepProbe, probeOf, probePart } from './probe-keeper.ts';
+import { keepReport } from './report-keeper.ts';
+import { establishRoutes, keepRoutes, type RouteKeeperOptions } from './route-keeper.ts';
 
 /** What stands between a fresh agent and being ready. */
 export const initialReadiness = {
@@ -87,23 +67,12 @@ async function runWithNetConf(options: AgentOptions, parts: AgentParts, signal: 
   logger.info('using interface', describeInterface(external));
   try {
     backendOf(netConf)?.check(external);
-    const machine = cloud && (await learnMachine(cloud, external, parts, signal));
+    const machine = cloud && (await learnMachine(cloud.provider, external, parts, signal));
     const routes = machine && routeKeeping(machine, cloud, netConf, external, options, parts);
     return await runNode({ ...stored, options, parts, external, machine, routes, earlier }, signal);
   } finally {
     await cloud?.provider.close();
   }
-}
-
-interface NodeContext extends StoredNetConf {
-  readonly options: AgentOptions;
-  readonly parts: AgentParts;
-  readonly external: ExternalInterface;
-  /** Undefined without a cloud. */
-  readonly machine: Machine | undefined;
-  /** Undefined where this node writes no routes: there is no cloud, or a controller writes them. */
-  readonly routes: RouteKeeperOptions | undefined;
-  readonly earlier: SubnetFile | undefined;
 }
 
 async function runNode(context: NodeContext, signal: AbortSignal): Promise<never> {
@@ -118,6 +87,10 @@ async function runNode(context: NodeContext, signal: AbortSignal): Promise<never
   const state = hostState(netConf, options.host, lease, external);
   const hostStands = Promise.withResolvers<void>();
   const routesStand = Promise.withResolvers<void>();
+  const reachable = Promise.withResolvers<void>();
+  const probing = probeOf(context, lease, routesStand.promise, reachable.resolve);
+  if (probing) readiness.missing(probePart, 'no probe was answered yet');
+  else readiness.reached(probePart);
   // Lease and rules are looked after from here on, however long the cloud keeps the rest waiting.
   return await allUntilOneFails(signal, [
     (inner) =>
@@ -129,6 +102,8 @@ async function runNode(context: NodeContext, signal: AbortSignal): Promise<never
           onRenewed(renewed) {
             lease = renewed;
             metrics?.leaseExpiry.set((renewed.expiresAt ?? 0) / 1_000);
+            // A lease that was made again has lost its report.
+            readiness.changes.wake();
           },
         },
         inner,
@@ -149,70 +124,24 @@ async function runNode(context: NodeContext, signal: AbortSignal): Promise<never
       if (routes) await keepRoutes(routes, () => lease, inner);
     },
     async (inner) => {
-      await unlessAborted(Promise.all([hostStands.promise, routesStand.promise]), inner);
+      await untilDone(Promise.all([hostStands.promise, routesStand.promise]), inner);
+      if (probing && waitsForProbe(netConf, context.earlier, lease)) {
+        readiness.missing('subnet-file', 'not written before a probe was answered');
+        await untilDone(reachable.promise, inner);
+      }
       await publishSubnetFile(parts, options.subnetFile, subnetFile(netConf, options.host, lease, external), inner);
       logger.info('ready', { subnet: leaseKey(lease.subnets), file: options.subnetFile });
       await parts.onReady();
     },
+    async (inner) => {
+      if (!probing) return;
+      await untilDone(hostStands.promise, inner);
+      await keepProbe(probing, inner);
+    },
+    async (inner) => {
+      if (context.machine) await keepReport({ ...parts, lease: () => lease }, inner);
+    },
   ]);
-}
-
-/**
- * The lease, and what the cloud said on the way. A node that joins for the first time looks before it leases: without rights or
- * tables it would hold a subnet it can't use. One that has been here before goes on with what it had, whatever the cloud says.
- */
-async function getLease(
-  { options, parts, netConf, revision, external, machine, routes, earlier }: NodeContext,
-  signal: AbortSignal,
-): Promise<{ readonly lease: OwnedLease; readonly view: CloudView | undefined }> {
-  const identity = machine && nodeIdentity(machine, parts.nodeName);
-  const backend = { type: backendOf(netConf)?.leaseType ?? '', node: identity };
-  const request = async (): Promise<LeaseRequest> => {
-    // Containers on our own bridge would be cut off by another subnet. Who makes a bridge of their own look after it themselves.
-    const { bridge } = options.host;
-    const networks = bridge === undefined ? [] : await parts.host.networksInUse(bridge, signal);
-    const inUse = Object.fromEntries(networks.map((network) => [network.family, network]));
-    const subnets = { previous: previousSubnets(earlier), inUse };
-    return leaseRequest(netConf, external, subnets, backend, leaseTtlSeconds, revision);
-  };
-  const beforeRetry = (both: AbortSignal): Promise<void> => assertNetConfStands(parts.leases, revision, both);
-  const acquire = (): Promise<OwnedLease> => acquireLease({ ...keeperOptions(parts), beforeRetry }, request, signal);
-  if (!routes) {
-    // An earlier net-conf may have asked for them.
-    parts.readiness.reached('route');
-    return { lease: await acquire(), view: undefined };
-  }
-  parts.readiness.missing('route', 'not checked yet');
-  if (!earlier) {
-    const view = await lookUntilItWorks({ ...routes, beforeRetry }, signal);
-    return { lease: await acquire(), view };
-  }
-  const [lease, view] = await Promise.all([
-    acquire(),
-    // A failure shows again, and is told, when the routes are brought in place.
-    routes.node.look(signal).catch(() => undefined),
-  ]);
-  signal.throwIfAborted();
-  return { lease, view };
-}
-
-async function learnMachine(
-  { provider }: OpenCloud,
-  external: ExternalInterface,
-  parts: AgentParts,
-  signal: AbortSignal,
-): Promise<Machine> {
-  parts.readiness.missing('cloud', 'the metadata server has not answered yet');
-  const identity = await identifyMachine(
-    { ...parts, provider },
-    (reason) => parts.readiness.missing('cloud', reason),
-    signal,
-  );
-  parts.readiness.reached('cloud');
-  const machine = placeMachine(identity, external);
-  const { instanceId, zone } = identity;
-  parts.logger.info('this machine', { instance: instanceId, zone, nic: machine.nic?.nicId });
-  return machine;
 }
 
 /** How this node keeps its own routes; undefined where the controller does, and this node asks the cloud's API nothing at all. */
@@ -230,15 +159,6 @@ function routeKeeping(
   return { ...parts, node, intervalMs: options.routeCheckIntervalMs };
 }
 
-/** What the backend does in this node's kernel; undefined for clouds and alloc. */
-function backendOf(netConf: NetConf): HostBackend | undefined {
-  return backendTypeNamed(netConf.backend.type)?.host;
-}
-
-function keeperOptions(parts: AgentParts) {
-  return { ...parts, store: parts.leases, onWaiting: (reason: string) => parts.readiness.missing('lease', reason) };
-}
-
 function describeInterface(external: ExternalInterface): Readonly<Record<string, unknown>> {
   const text = (ips: ExternalInterface['addresses']): string =>
     [ips[4], ips[6]].flatMap((ip) => (ip ? [formatIp(ip)] : [])).join(',');
@@ -248,37 +168,4 @@ function describeInterface(external: ExternalInterface): Readonly<Record<string,
     publicIp: text(external.publicIps),
     mtu: external.mtu,
   };
-}
-
-/** Waits for a promise that knows no signal. */
-async function unlessAborted(promise: Promise<unknown>, signal: AbortSignal): Promise<void> {
-  signal.throwIfAborted();
-  const aborted = Promise.withResolvers<never>();
-  const abort = (): void => aborted.reject(signal.reason);
-  signal.addEventListener('abort', abort, { once: true });
-  try {
-    await Promise.race([promise, aborted.promise]);
-  } finally {
-    signal.removeEventListener('abort', abort);
-  }
-}
-
-/** Runs loops side by side until the signal fires or one of them fails, which ends the others too. */
-async function allUntilOneFails(
-  signal: AbortSignal,
-  loops: readonly ((signal: AbortSignal) => Promise<void>)[],
-): Promise<never> {
-  const ending = new AbortController();
-  const both = AbortSignal.any([signal, ending.signal]);
-  const running = loops.map((loop) => loop(both));
-  try {
-    await Promise.all(running);
-    // Every loop may have nothing (more) to do; the lease is held until somebody ends us.
-    signal.throwIfAborted();
-    await new Promise((_, reject) => signal.addEventListener('abort', () => reject(signal.reason), { once: true }));
-    throw signal.reason;
-  } finally {
-    ending.abort(new DOMException('the agent ends', 'AbortError'));
-    await Promise.allSettled(running);
-  }
 }

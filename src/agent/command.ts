@@ -14,6 +14,8 @@ import { startHealthServer } from '../health/server.ts';
 import { createReadiness, type Readiness } from '../health/status.ts';
 import { createLogger } from '../logging.ts';
 import type { AgentMetrics } from '../metrics.ts';
+import { looks } from '../probe/looks.ts';
+import { openProbeSocket } from '../probe/socket.ts';
 import { errorFields } from '../repeats.ts';
 import { version } from '../version.ts';
 import { initialReadiness, runAgent } from './agent.ts';
@@ -88,6 +90,7 @@ async function serve(
         nodeName: environment['NODE_NAME'] || hostname(),
         readiness,
         metrics,
+        probe: { openSocket: openProbeSocket, looks },
         openCloud: (netConf) => openCloud(netConf, { ...base, environment, onCall: metrics?.onCloudCall }),
         onReady: () => systemdNotify('READY=1', { logger, env: environment, signal }),
       },

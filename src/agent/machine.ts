@@ -6,6 +6,7 @@ import { backoffMs, type Clock, type Random } from '../core/clock.ts';
 import { FlannelVpcError, isFinalError } from '../core/errors.ts';
 import { families, type Ip, type PerFamily, sameIp } from '../core/ip.ts';
 import type { Logger } from '../core/log.ts';
+import type { Readiness } from '../health/status.ts';
 import { untilItWorks } from './until-it-works.ts';
 
 export interface MachineOptions {
@@ -26,7 +27,7 @@ export interface Machine {
 const identifyRetryMs = { base: 1_000, max: 60_000 };
 
 /** Asks the metadata server who this is until it answers, saying why it takes long. */
-export async function identifyMachine(
+async function identifyMachine(
   { provider, logger, clock, random }: MachineOptions,
   onWaiting: (reason: string) => void,
   signal: AbortSignal,
@@ -41,6 +42,26 @@ export async function identifyMachine(
     () => provider.identify(signal),
     signal,
   );
+}
+
+/** Who this machine is, with readiness and the log told of it. */
+export async function learnMachine(
+  provider: MachineOptions['provider'],
+  external: ExternalInterface,
+  parts: Omit<MachineOptions, 'provider'> & { readonly readiness: Readiness },
+  signal: AbortSignal,
+): Promise<Machine> {
+  parts.readiness.missing('cloud', 'the metadata server has not answered yet');
+  const identity = await identifyMachine(
+    { ...parts, provider },
+    (reason) => parts.readiness.missing('cloud', reason),
+    signal,
+  );
+  parts.readiness.reached('cloud');
+  const machine = placeMachine(identity, external);
+  const { instanceId, zone } = identity;
+  parts.logger.info('this machine', { instance: instanceId, zone, nic: machine.nic?.nicId });
+  return machine;
 }
 
 /** Joins what the metadata server and the kernel say. @throws INTERFACE_NOT_FOUND for an interface without an address. */

@@ -3,6 +3,8 @@
 import type { ExternalInterface, HostState, SubnetFile } from '../../host/host.ts';
 import type { Lease, NodeIdentity } from '../../lease/lease.ts';
 import type { LeaseRequest } from '../../lease/lease-store.ts';
+import { backendTypeNamed } from '../../providers/catalog.ts';
+import type { HostBackend } from '../../providers/host-backend.ts';
 import {
   type Cidr,
   cidrOf,
@@ -12,6 +14,7 @@ import {
   type Ip,
   nthAddress,
   type PerFamily,
+  sameCidr,
   sameIp,
 } from '../core/ip.ts';
 import type { NetConf } from '../netconf/net-conf.ts';
@@ -29,6 +32,8 @@ export interface HostFlags {
   readonly blackholeRoute: boolean;
   /** `--bridge`, or undefined for none. */
   readonly bridge: string | undefined;
+  /** `--probe-port` is not 0. */
+  readonly probed: boolean;
 }
 
 /** The kernel state this node needs while it holds the lease. */
@@ -58,7 +63,19 @@ export function hostState(
       }),
     },
     blackholeRoutes: flags.blackholeRoute ? subnets : [],
+    // Without a cloud no route table stands between nodes, and the kernel stays as flannel leaves it.
+    ...(flags.probed && usesCloud(netConf) ? { probe: { subnets, networks: netConf.ranges } } : {}),
   };
+}
+
+/** What the backend does in this node's kernel; undefined for clouds and alloc. */
+export function backendOf({ backend }: NetConf): HostBackend | undefined {
+  return backendTypeNamed(backend.type)?.host;
+}
+
+/** True for backends whose routes are a cloud's. */
+export function usesCloud({ backend }: NetConf): boolean {
+  return backendTypeNamed(backend.type)?.load !== undefined;
 }
 
 /** What subnet.env says for this lease. The subnet's address is its second one, as in flannel. */
@@ -134,6 +151,23 @@ export function nodeIdentity({ identity, nic }: Machine, nodeName: string): Node
     nodeName,
     addresses: identity.nics.flatMap(({ addresses }) => addresses.map(formatIp)),
   };
+}
+
+/**
+ * True where subnet.env waits for a probe: a controller writes the routes, and only a probe tells this node that they stand. A subnet
+ * that was published before has containers on it already.
+ */
+export function waitsForProbe(
+  { backend }: NetConf,
+  earlier: SubnetFile | undefined,
+  { subnets }: Pick<Lease, 'subnets'>,
+): boolean {
+  if (backend.writer !== 'controller') return false;
+  const published = previousSubnets(earlier);
+  return !families.every((family) => {
+    const [before, now] = [published[family], subnets[family]];
+    return now === undefined || (before !== undefined && sameCidr(before, now));
+  });
 }
 
 /** subnet.env's subnets as networks: the lease this node had before. */

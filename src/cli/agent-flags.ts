@@ -64,5 +64,13 @@ export const agentFlags: readonly Flag[] = [
     ...{ name: 'route-check-interval', kind: 'duration', byDefault: '5m', ours: true, range: [1_000, 86_400_000] },
     help: 'read the route tables this often and repair our routes',
   },
+  {
+    ...{ name: 'probe-port', kind: 'integer', byDefault: '8473', ours: true, range: [0, 65_535] },
+    help: 'UDP port on which nodes of a cloud ask one another whether pods are reached; the same on all; 0 is off',
+  },
+  {
+    ...{ name: 'probe-interval', kind: 'duration', byDefault: '30s', ours: true, range: [1_000, 3_600_000] },
+    help: 'ask this often while peers answer',
+  },
   ...logFlags,
 ];

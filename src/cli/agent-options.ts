@@ -22,7 +22,10 @@ export interface AgentOptions {
     /** Undefined: no bridge. */
     readonly bridge: string | undefined;
     readonly resyncMs: number;
+    /** Probes are on. */
+    readonly probed: boolean;
   };
+  readonly probe: { readonly port: number; readonly intervalMs: number };
   readonly routeCheckIntervalMs: number;
   /** Undefined: no health server. */
   readonly health: { readonly ip: string; readonly port: number } | undefined;
@@ -86,7 +89,9 @@ export function parseAgentOptions(input: AgentInput): AgentCommand {
         blackholeRoute: get.boolean('ip-blackhole-route'),
         bridge: bridge === '' ? undefined : bridge,
         resyncMs: get.number('iptables-resync') * 1_000,
+        probed: get.number('probe-port') !== 0,
       },
+      probe: { port: get.number('probe-port'), intervalMs: get.number('probe-interval') },
       routeCheckIntervalMs: get.number('route-check-interval'),
       health: port === 0 ? undefined : { ip: get.text('healthz-ip'), port },
       log: { ...logOptions(get), ...(get.number('v') > 0 ? { level: 'debug' as const } : {}) },

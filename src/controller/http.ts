@@ -26,7 +26,7 @@ export interface ControllerServerOptions {
   readonly port: number;
   /** The last look, or undefined before the first. A new object for each look: answers are kept for as long as it is the same. */
   readonly report: () => ClusterReport | undefined;
-  readonly readiness: Pick<Readiness, 'isReady' | 'reasons'>;
+  readonly readiness: Pick<Readiness, 'isReady' | 'reasons' | 'notes'>;
   readonly metrics: () => Promise<MetricsText>;
 }
 

@@ -69,9 +69,13 @@ async function answerOrFailure({ answer }: HttpServerOptions, request: HttpReque
   }
 }
 
-/** What /readyz answers. Reasons go in a header, so that bodies stay comparable with flannel's. */
-export function readyzAnswer(readiness: Pick<Readiness, 'isReady' | 'reasons'>, who: string): HttpAnswer {
-  if (readiness.isReady()) return { status: 200, body: `${who} is ready` };
+/** What /readyz answers. Reasons, and what could not be shown, go in headers, so that bodies stay comparable with flannel's. */
+export function readyzAnswer(readiness: Pick<Readiness, 'isReady' | 'reasons' | 'notes'>, who: string): HttpAnswer {
+  if (readiness.isReady()) {
+    const notes = readiness.notes();
+    const noted = Object.keys(notes).length > 0 ? { 'X-Flannel-VPC-Note': headerText(notes) } : {};
+    return { status: 200, headers: noted, body: `${who} is ready` };
+  }
   const headers = { 'X-Flannel-VPC-Waiting-For': headerText(readiness.reasons()) };
   return { status: 503, headers, body: `${who} is not ready yet` };
 }

@@ -3,7 +3,7 @@ import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import type { ExternalInterface, Host, HostState, SubnetFile } from '../../../host/host.ts';
 import type { LeaseStore } from '../../../lease/lease-store.ts';
 import { createMemoryLeaseStore } from '../../../lease/memory/lease-store.ts';
-import { createMemoryOwnershipStore } from '../../../lease/memory/ownership-store.ts';
+import { createMemoryStores } from '../../../lease/memory/stores.ts';
 import { createMemoryWorld, type MemoryWorld } from '../../../lease/memory/world.ts';
 import { createMemoryCloud, type MemoryCloud } from '../../../providers/memory/memory-cloud.ts';
 import { initialReadiness, runAgent } from '../../../src/agent/agent.ts';
@@ -13,7 +13,9 @@ import { type Cidr, cidrOf, formatCidr, formatIp } from '../../../src/core/ip.ts
 import type { LogFields } from '../../../src/core/log.ts';
 import { createReadiness, type Readiness } from '../../../src/health/status.ts';
 import type { NetConf } from '../../../src/netconf/net-conf.ts';
+import { groupId, networkId } from '../../../src/probe/message.ts';
 import { ip } from '../../support/addresses.ts';
+import { createProbeNetwork, type ProbeNetwork } from '../../support/probe-network.ts';
 import { createTestClock, type TestClock } from '../../support/test-clock.ts';
 
 const netConf = JSON.stringify({
@@ -68,6 +70,7 @@ function createFakeHost(events: string[]): FakeHost {
 let clock: TestClock;
 let world: MemoryWorld;
 let cloud: MemoryCloud;
+let network: ProbeNetwork;
 let events: string[];
 let host: FakeHost;
 let leases: LeaseStore;
@@ -80,6 +83,7 @@ beforeEach(() => {
   clock = createTestClock();
   world = createMemoryWorld(clock);
   world.setNetConf(netConf);
+  network = createProbeNetwork(clock, ip);
   events = [];
   cloud = createMemoryCloud({
     clock,
@@ -110,8 +114,9 @@ function start(argv: readonly string[] = []): { readonly outcome: () => unknown 
     (message: string, fields: LogFields = {}) =>
       void lines.push({ level, message, fields });
   const parts = {
+    ...createMemoryStores(world),
     leases,
-    ownership: createMemoryOwnershipStore(world),
+    probe: { openSocket: network.open, looks: network.looks },
     host,
     nodeName: 'node-1',
     openCloud: async ({ backend }: NetConf) =>
@@ -128,6 +133,33 @@ function start(argv: readonly string[] = []): { readonly outcome: () => unknown 
     outcome = error;
   });
   return { outcome: () => outcome };
+}
+
+async function restart(): Promise<void> {
+  ending.abort(new DOMException('killed', 'AbortError'));
+  await running;
+  cloud.resetCalls();
+  events.length = 0;
+  leases = createMemoryLeaseStore(world);
+  start();
+}
+
+/** A ready node at 10.244.77.0/24 whose machine is up, and which answers no probe before the function given is called. */
+async function addPeer(): Promise<() => void> {
+  const subnets = { 4: cidrOf(ip('10.244.77.0'), 24) };
+  const node = { instanceId: 'i-77', subnetId: 'subnet-1' };
+  const attributes = { publicIps: { 4: ip('10.0.1.77') }, backendType: '', backendData: {}, node };
+  const lease = world.putLease(subnets, attributes, 86_400);
+  const held = { ...lease, expiresAt: undefined, how: 'kept' } as const;
+  const report = { ready: true, reason: '', since: '' };
+  await createMemoryStores(world).reports.publish(held, report, new AbortController().signal);
+  const { family, value } = ip('10.244.77.0');
+  const network4 = networkId(cidrOf(ip('10.244.0.0'), 16));
+  const options = { address: { family, value }, port: 8473, network: network4, group: groupId('subnet-1'), clock };
+  await network.open({ ...options, onRequest() {} });
+  network.up.add('10.0.1.77');
+  network.unreachable.add('10.244.77.0');
+  return () => network.unreachable.clear();
 }
 
 function leasedSubnets(): readonly string[] {
@@ -206,6 +238,94 @@ describe('with a controller that writes the routes', () => {
     expect(world.leases()[0]?.lease.attributes.node).toMatchObject({ instanceId: 'i-1', subnetId: 'subnet-1' });
     expect(readiness.reasons()).toEqual({});
   });
+
+  test('writes the file at once where there is no peer to ask', async () => {
+    start();
+    await clock.advance(1);
+    expect(host.file).toBeDefined();
+    expect(readiness.notes()).toEqual({ probe: 'no peer' });
+  });
+
+  test('writes its first file when a peer has answered, however long that takes, and says what it waits for', async () => {
+    const answer = await addPeer();
+    start();
+    await clock.advance(600_000);
+    expect(host.file).toBeUndefined();
+    expect(readiness.reasons()).toEqual({
+      probe: expect.stringMatching(/^no peer answers: not 10\.244\.77\.0 either/),
+      'subnet-file': 'not written before a probe was answered',
+    });
+    expect(errors()).toEqual(['this node is not reached by its peers', 'this node is not reached by its peers']);
+    answer();
+    await clock.advance(10_000);
+    expect(host.file).toBeDefined();
+    expect(readiness.reasons()).toEqual({});
+  });
+
+  test('writes it before any answer where containers know the subnet from an earlier run', async () => {
+    start();
+    await clock.advance(1);
+    await addPeer();
+    await restart();
+    await clock.advance(100);
+    expect(events).toEqual(['host start', 'file', 'ready']);
+    expect(readiness.isReady()).toBe(false);
+  });
+
+  test('waits for no answer when probes are off', async () => {
+    await addPeer();
+    start(['--probe-port=0']);
+    await clock.advance(1);
+    expect(host.file).toBeDefined();
+    expect(readiness.isReady()).toBe(true);
+    expect(network.sent()).toBe(0);
+    expect(host.applied[0]?.probe).toBeUndefined();
+  });
+});
+
+describe('what a node reports', () => {
+  const reports = async () => [...(await createMemoryStores(world).reports.list(ending.signal)).values()];
+
+  test('is that it is ready, once it has been for a while, and nothing more while nothing changes', async () => {
+    start();
+    await clock.advance(2_000);
+    expect(await reports()).toEqual([]);
+    await clock.advance(6_000);
+    expect(await reports()).toEqual([{ ready: true, reason: 'no peer', since: expect.any(String) }]);
+    const revision = world.revision;
+    await clock.advance(3_600_000);
+    expect(world.revision).toBe(revision);
+  });
+
+  test('is why it is not ready', async () => {
+    await addPeer();
+    start();
+    await clock.advance(120_000);
+    expect(await reports()).toContainEqual({
+      ready: false,
+      reason: expect.stringMatching(/^probe: no peer answers/),
+      since: expect.any(String),
+    });
+  });
+
+  test('comes again with a lease that was made again', async () => {
+    start();
+    await clock.advance(10_000);
+    const [first] = world.leases();
+    if (first) world.deleteLease(first.lease.subnets);
+    expect(await reports()).toEqual([]);
+    await clock.advance(10_000);
+    expect(await reports()).toMatchObject([{ ready: true }]);
+  });
+
+  test('is nothing without a cloud', async () => {
+    world.setNetConf('{"Network":"10.244.0.0/16","Backend":{"Type":"alloc"}}');
+    start();
+    await clock.advance(60_000);
+    expect(await reports()).toEqual([]);
+    expect(readiness.reasons()).toEqual({});
+    expect(host.applied[0]?.probe).toBeUndefined();
+  });
 });
 
 describe('containers on the bridge', () => {
@@ -234,24 +354,15 @@ describe('containers on the bridge', () => {
 });
 
 describe('a restart', () => {
-  async function restart(): Promise<void> {
-    ending.abort(new DOMException('killed', 'AbortError'));
-    await running;
-    cloud.resetCalls();
-    events.length = 0;
-    leases = createMemoryLeaseStore(world);
-    start();
-  }
-
   test('with nothing changed makes two reads and no write', async () => {
     start();
-    await clock.advance(1);
+    await clock.advance(10_000);
     const revision = world.revision;
     await restart();
-    await clock.advance(1);
+    await clock.advance(10_000);
     expect(cloud.calls.map(({ action }) => action).sort()).toEqual(['identify', 'resolve', 'tables']);
     expect(world.revision).toBe(revision);
-    expect(events).toEqual(['host start', 'file', 'ready']);
+    expect(events.filter((event) => event !== 'host resync')).toEqual(['host start', 'file', 'ready']);
   });
 
   test('goes on with lease and rules while the cloud is away, and keeps the old file', async () => {
@@ -303,7 +414,7 @@ describe('a running agent', () => {
 
   test('renews its lease an hour before it ends, without rewriting it', async () => {
     start();
-    await clock.advance(1);
+    await clock.advance(10_000);
     const before = world.leases()[0]?.expiresAt ?? 0;
     const revision = world.revision;
     await clock.advance(23 * 3_600_000 + 60_000);

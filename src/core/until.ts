@@ -1,0 +1,14 @@
+/** Waiting for a promise that knows no signal. */
+
+/** Resolves with the promise, or rejects as soon as the signal fires. */
+export async function untilDone<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
+  signal.throwIfAborted();
+  const aborted = Promise.withResolvers<never>();
+  const abort = (): void => aborted.reject(signal.reason);
+  signal.addEventListener('abort', abort, { once: true });
+  try {
+    return await Promise.race([promise, aborted.promise]);
+  } finally {
+    signal.removeEventListener('abort', abort);
+  }
+}
