@@ -24,6 +24,10 @@ install: node_modules/.installed-from ## npm ci, where node_modules is not what 
 setup: ## Debian packages, etcd and LocalStack for the tests (asks sudo where not root)
 	tools/setup
 
+.PHONY: setup-browser
+setup-browser: ## The same and Chromium, for the tests of the status page
+	tools/setup browser
+
 .PHONY: build
 build: bin/flannel-vpc ## dist/ and bin/flannel-vpc
 
@@ -35,7 +39,7 @@ demo: build setup ## A VPC of network namespaces with nodes that join it (ARGS='
 	test/fabric/enter.sh $(abspath $(node)) test/fabric/demo.ts $(ARGS)
 
 .PHONY: test
-test: build setup ## All test tiers
+test: build setup-browser ## All test tiers
 	$(node) tools/test.ts
 
 .PHONY: test-unit
@@ -43,7 +47,7 @@ test-unit: node_modules/.installed-from ## Unit tests: no root, no servers
 	$(node) tools/test.ts unit $(if $(ARGS),-- $(ARGS))
 
 .PHONY: test-integration
-test-integration: build setup ## Tests against etcd, LocalStack and namespaces (ARGS='path' for some)
+test-integration: build setup-browser ## Tests against etcd, LocalStack and namespaces (ARGS='path' for some)
 	$(node) tools/test.ts integration $(if $(ARGS),-- $(ARGS))
 
 .PHONY: test-e2e

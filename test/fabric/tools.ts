@@ -1,4 +1,4 @@
-/** Where the programs are that `make setup` puts into the cache folder. Absent ones are an error, never a skipped test. */
+/** Where the programs are that `make setup` and `make setup-browser` install. Absent ones are an error, never a skipped test. */
 import { createHash } from 'node:crypto';
 import { constants } from 'node:fs';
 import { access, readdir, readFile } from 'node:fs/promises';
@@ -31,13 +31,22 @@ export async function localstackPython(): Promise<string> {
   return (await newestInCache(prefix, 'python')) ?? missing('LocalStack');
 }
 
+/** Path of a Chromium or Chrome: `$CHROMIUM`, or one on the PATH. @throws Error that names the command to run when there is none. */
+export async function chromiumBinary(): Promise<string> {
+  const named = process.env['CHROMIUM'];
+  if (named) return (await isExecutable(named)) ? named : missing(`CHROMIUM=${named}`, 'setup-browser');
+  return (await onPath('chromium')) ?? (await onPath('google-chrome')) ?? missing('chromium', 'setup-browser');
+}
+
 async function findEtcd(program: 'etcd' | 'etcdctl'): Promise<string> {
-  const cached = await newestInCache('etcd-', program);
-  if (cached) return cached;
+  return (await newestInCache('etcd-', program)) ?? (await onPath(program)) ?? missing(program);
+}
+
+async function onPath(program: string): Promise<string | undefined> {
   for (const folder of (process.env['PATH'] ?? '').split(delimiter).filter(Boolean)) {
     if (await isExecutable(join(folder, program))) return join(folder, program);
   }
-  return missing(program);
+  return undefined;
 }
 
 /** `bin/<program>` of the last folder by version among those whose name starts with the prefix. */
@@ -60,6 +69,6 @@ async function isExecutable(path: string): Promise<boolean> {
   );
 }
 
-function missing(what: string): never {
-  throw new Error(`${what} is not installed in ${cacheFolder()}: run \`make setup\``);
+function missing(what: string, target = 'setup'): never {
+  throw new Error(`${what} is not installed, here or in ${cacheFolder()}: run \`make ${target}\``);
 }

@@ -65,7 +65,7 @@ async function refresh() {
     heard.textContent = 'Up to date at ' + clockTime(heardAt);
   } catch (error) {
     if (mine.signal.aborted) return;
-    lost.textContent = "Can't reach the controller since " + clockTime(heardAt) + '. What stands here is from then; trying again.';
+    lost.textContent = 'Can’t reach the controller since ' + clockTime(heardAt) + '. What stands here is from then; trying again.';
     lost.hidden = false;
     document.body.classList.add('lost');
   }
