@@ -14,6 +14,7 @@ import { createEtcdStores, type EtcdStoreOptions, type EtcdStores } from '../../
 import { systemClock } from '../../../src/core/clock.ts';
 import { FlannelVpcError } from '../../../src/core/errors.ts';
 import { type EtcdServer, startEtcd } from '../../fabric/etcd.ts';
+import { startTcpProxy, type TcpProxy } from '../../fabric/tcp-proxy.ts';
 import type { CandidateLine } from './election-candidate.ts';
 import { describeElection } from './election-conformance.ts';
 import { cidr, never } from './fixtures.ts';
@@ -300,6 +301,42 @@ describe('an etcd', () => {
     await first.resign();
     history.note(await waiting).assertHeld();
     expect(history.most()).toBe(1);
+  });
+});
+
+describe('a member of etcd that falls silent', () => {
+  const times = { termMs: 10_000, retryMs: 500 };
+  let cable: TcpProxy;
+  let throughBoth: EtcdStores;
+  beforeEach(async () => {
+    cable = await startTcpProxy(Number(new URL(etcd.endpoint).port));
+    throughBoth = open({ endpoints: [`http://127.0.0.1:${cable.port}`, etcd.endpoint], random: () => 0 });
+  });
+  afterEach(async () => {
+    await cable.close();
+  });
+
+  it('costs the leader nothing while another one answers', async () => {
+    const leadership = await throughBoth.election({ holder: 'a', ...times }).campaign(never);
+    cable.blackhole();
+    await delay(times.termMs);
+    leadership.assertHeld();
+    await leadership.resign();
+  });
+
+  it('does not keep a candidate from noticing that the lead is free', async () => {
+    const first = await open()
+      .election({ holder: 'a', ...times })
+      .campaign(never);
+    const waiting = throughBoth.election({ holder: 'b', ...times }).campaign(never);
+    await delay(2 * times.retryMs);
+    cable.blackhole();
+    const startedAt = performance.now();
+    await first.resign();
+    const second = await waiting;
+    // Its watch would be silent for 40 s; a look every now and then waits 3 s for a member.
+    expect(performance.now() - startedAt).toBeLessThan(20_000);
+    await second.resign();
   });
 });
 
