@@ -111,7 +111,7 @@ describe('the leader’s key', () => {
     const waiting = candidate('a', { logger }).campaign(stop.signal);
     expect(await candidate('b').leader(never)).toEqual({ holder: 'unknown', since: '' });
     expect(await Promise.race([waiting, delay(3 * retryMs, 'waiting')])).toBe('waiting');
-    expect(logger.lines.map((line) => line.level)).toEqual(['info', 'warn']);
+    expect(logger.lines.map((line) => line.level)).toEqual(['debug', 'warn']);
     expect(logger.lines[1]?.fields?.['hint']).toBe(`Delete ${leaderKey()}.`);
     await etcd.delete(leaderKey());
     const leadership = await waiting;
