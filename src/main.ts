@@ -18,7 +18,11 @@ async function run(): Promise<number> {
       const { controllerCommand } = await import('./controller/command.ts');
       return await controllerCommand(command.argv, process.env);
     }
+    case 'plan':
+    case 'apply':
+    case 'status':
     case 'leases':
+    case 'routes':
     case 'netconf': {
       const { operatorCommand } = await import('./operator/command.ts');
       return await operatorCommand(command.name, command.argv, process.env);

@@ -89,7 +89,7 @@ function hintForUnavailable(reason: string): string | undefined {
   if (/certificate|issuer|altnames/i.test(reason)) {
     return 'The certificate of etcd is not trusted: check --etcd-cafile, and that the certificate names this address.';
   }
-  if (/ECONNREFUSED|EHOSTUNREACH|ENETUNREACH|ENOTFOUND|Name resolution failed/i.test(reason))
+  if (/ECONNREFUSED|EHOSTUNREACH|ENETUNREACH|ENOTFOUND|Name resolution failed|^no connection$/i.test(reason))
     return 'Check --etcd-endpoints, and that etcd is running.';
   if (
     /wrong version number|packet length|protocol error|ECONNRESET|hang up|bad record|Failed to connect|before secure TLS/i.test(
@@ -111,6 +111,8 @@ function plainReason(error: unknown): string {
       .replace(/^Error: /, '')
       .replace(/\.? ?Resolution note:.*$/, '')
       .replace(/^Deadline exceeded.*$/, 'no answer in time')
+      // What the library says of a connection that it has not tried yet.
+      .replace(/^null$/, 'no connection')
       // The time of the last try: with it no two messages of one outage would be equal.
       .replace(/ \(\d{4}-\d\d-\d\dT[\d:.]+Z\)$/, '')
       .trim()

@@ -3,7 +3,17 @@ import { agentFlags } from './agent-flags.ts';
 import type { CommandName } from './command.ts';
 import { controllerFlags } from './controller-flags.ts';
 import type { Flag } from './flag.ts';
-import { doctorFlags, netConfSetFlags, releaseFlags, reserveFlags, storeFlags } from './operator-flags.ts';
+import {
+  applyFlags,
+  clusterFlags,
+  doctorFlags,
+  netConfSetFlags,
+  planFlags,
+  purgeFlags,
+  releaseFlags,
+  reserveFlags,
+  storeFlags,
+} from './operator-flags.ts';
 
 export interface Verb {
   /** Empty for a command without verbs. */
@@ -56,9 +66,105 @@ const controller: CommandDescription = {
   ],
 };
 
+const health: readonly Exit[] = [
+  { code: 0, means: 'healthy: no problem is an error' },
+  { code: 1, means: 'not healthy, or etcd or the cloud can’t be read' },
+  misused,
+];
+const readOnly = 'Rights to read suffice, in etcd and in the cloud; nothing is written anywhere.';
+const halfALook =
+  'Where the cloud can’t be read, what stands in etcd is shown all the same, and why the rest is missing.';
+
+const plan: CommandDescription = {
+  name: 'plan',
+  verbs: [
+    {
+      ...{ name: '', operands: '', does: 'show what would change in the route tables, and why' },
+      details: [
+        'Table by table: each step with its next hops and its reason; then what is held back, what is in the way, and the routes of others.',
+        `${readOnly} Where routes are left whose lease is gone, it looks twice, ten seconds apart, since a lease that is missed once may be about to come back.`,
+        '--json prints one object: "changes" (true when apply would do something), "prepare" (NICs that do not forward yet), "tables" (for each its "id", "use", "steps", "held", "conflicts", "foreign" and the number "unchanged") and "summary" (a count of each). A step has "action" (create, replace, withdraw, delete, forget), "destination", "from" (where it leads), "to" (where it will lead) and "reason".',
+      ],
+      flags: planFlags,
+      exits: [
+        { code: 0, means: 'nothing would change' },
+        { code: 1, means: 'something can’t be read, or the command line is wrong' },
+        { code: 2, means: 'changes are pending' },
+      ],
+    },
+  ],
+};
+
+const apply: CommandDescription = {
+  name: 'apply',
+  verbs: [
+    {
+      ...{ name: '', operands: '', does: 'show the plan, ask, and carry it out' },
+      details: [
+        'It acts for all leases, whoever writes the routes otherwise. While a controller leads it refuses: that one applies by itself. It holds the lead while it writes, so that none begins.',
+        'A plan that replaces or deletes waits ten seconds first: a request of a leader before may still be on its way.',
+      ],
+      flags: applyFlags,
+      exits: [
+        { code: 0, means: 'all is as the leases ask for, but for what is held back or in the way' },
+        { code: 1, means: 'something failed, nobody agreed, or a controller leads' },
+        misused,
+      ],
+    },
+  ],
+};
+
+const routes: CommandDescription = {
+  name: 'routes',
+  verbs: [
+    {
+      ...{
+        name: 'list',
+        byDefault: true,
+        operands: '',
+        does: 'list the routes inside the pod network, problems first',
+      },
+      details: [`Of every table that serves the nodes. ${readOnly} ${halfALook}`],
+      flags: clusterFlags,
+      exits: health,
+    },
+    {
+      ...{ name: 'purge', operands: '', does: 'take all routes of ours out, before a cluster is destroyed' },
+      details: [
+        'Every route that a record says is ours is taken out of its table, and its lease is ended first: a route is never taken from a lease that stands. Routes of others stay and are listed. --network must be what net-conf has.',
+        'End the agents and the controllers before: while a controller leads it is refused, and an agent that runs takes its lease and its route again. Such routes are named, and the exit code is 1.',
+      ],
+      flags: purgeFlags,
+      exits: [
+        { code: 0, means: 'no route of ours is left' },
+        { code: 1, means: 'some are left, nobody agreed, or a controller leads' },
+        misused,
+      ],
+    },
+  ],
+};
+
+const status: CommandDescription = {
+  name: 'status',
+  verbs: [
+    {
+      ...{ name: '', operands: '', does: 'say in a few lines how the cluster is, problems first' },
+      details: [`${readOnly} ${halfALook}`],
+      flags: clusterFlags,
+      exits: health,
+    },
+  ],
+};
+
 const leases: CommandDescription = {
   name: 'leases',
   verbs: [
+    {
+      ...{ name: 'list', byDefault: true, operands: '', does: 'list the leases and their nodes, problems first' },
+      details: [`${readOnly} ${halfALook}`],
+      flags: clusterFlags,
+      exits: health,
+    },
     {
       ...{ name: 'release', operands: 'SUBNET', does: 'end a lease, so that its subnet is free again' },
       details: [
@@ -149,7 +255,11 @@ export const commandTable: readonly CommandDescription[] = [
     ],
   },
   controller,
+  plan,
+  apply,
+  status,
   leases,
+  routes,
   netconf,
   doctor,
   { name: 'version', verbs: [{ ...plain, name: '', operands: '', does: 'print the version' }] },

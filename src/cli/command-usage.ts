@@ -2,7 +2,7 @@
 import { FlannelVpcError } from '../core/errors.ts';
 import { nearest } from '../core/suggest.ts';
 import { type CommandName, commandNames } from './command.ts';
-import { commandTable, describeCommand, type Verb } from './command-table.ts';
+import { commandTable, describeCommand, type Exit, type Verb } from './command-table.ts';
 import { etcdFlags } from './common-flags.ts';
 import type { Flag } from './flag.ts';
 import { agentUsage, flagLines, valueName } from './usage.ts';
@@ -53,9 +53,13 @@ function verbUsage(name: CommandName, verb: Verb): string {
     `${verb.does.charAt(0).toUpperCase()}${verb.does.slice(1)}.`,
     ...verb.details.flatMap((paragraph) => ['', ...wrap(paragraph, 96)]),
     ...(verb.flags.length > 0 ? ['', ...flagLines(verb.flags)] : []),
-    ...(verb.exits.length > 0 ? ['', 'Exit code:', ...verb.exits.map(({ code, means }) => `  ${code}  ${means}`)] : []),
+    ...(verb.exits.length > 0 ? ['', 'Exit code:', ...verb.exits.flatMap(exitLines)] : []),
     '',
   ].join('\n');
+}
+
+function exitLines({ code, means }: Exit): readonly string[] {
+  return wrap(means, 90).map((line, at) => `  ${at === 0 ? code : ' '}  ${line}`);
 }
 
 /** `leases release SUBNET`, `leases [list]`. */

@@ -3,14 +3,8 @@ import { FlannelVpcError } from '../core/errors.ts';
 import { nearest } from '../core/suggest.ts';
 
 export const commandNames = [
-  'agent',
-  'controller',
-  'leases',
-  'netconf',
-  'doctor',
-  'version',
-  'help',
-  'completion',
+  ...(['agent', 'controller', 'plan', 'apply', 'status', 'leases', 'routes', 'netconf', 'doctor'] as const),
+  ...(['version', 'help', 'completion'] as const),
 ] as const;
 export type CommandName = (typeof commandNames)[number];
 

@@ -1,11 +1,17 @@
 /** Flags of the operator's commands, besides how to reach etcd. None of them is read from the environment but etcd's. */
 import { agentFlags } from './agent-flags.ts';
 import { etcdFlags, text, toggle } from './common-flags.ts';
+import { controllerFlags } from './controller-flags.ts';
 import type { Flag } from './flag.ts';
 
 /** A flag that flannel does not have and that only the command line sets. */
 function own(flag: Flag): Flag {
   return { ...flag, ours: true, commandLineOnly: true };
+}
+
+/** A flag of the controller's, here from the command line alone. */
+function ofController(...names: readonly string[]): readonly Flag[] {
+  return controllerFlags.filter(({ name }) => names.includes(name)).map(own);
 }
 
 export const outputFlag = own({
@@ -18,7 +24,6 @@ const force = own(toggle('force', false, 'store it although leases that stand do
 /** What stands in etcd, and nothing else. */
 export const storeFlags: readonly Flag[] = etcdFlags;
 
-export const listingFlags: readonly Flag[] = [outputFlag, ...storeFlags];
 export const releaseFlags: readonly Flag[] = [yes, ...storeFlags];
 export const reserveFlags: readonly Flag[] = [
   own(text('public-ip', '', 'IPv4 address of the node that the subnet is kept for')),
@@ -33,4 +38,28 @@ export const doctorFlags: readonly Flag[] = [
   ...agentFlags.filter(({ name }) =>
     /^(etcd-|iface|public-ip|subnet-file$|ip-masq|iptables-forward-rules$|bridge$)/.test(name),
   ),
+];
+
+/** How the cluster is looked at: a controller's own flags, and best given the values that it has. */
+const lookFlags = ofController('backend-type', 'backend-types', 'route-limit');
+const massDeleteFlags = ofController('allow-mass-delete');
+
+export const clusterFlags: readonly Flag[] = [outputFlag, ...lookFlags, ...storeFlags];
+export const planFlags: readonly Flag[] = [
+  own(toggle('json', false, 'print the plan as JSON')),
+  ...massDeleteFlags,
+  ...lookFlags,
+  ...storeFlags,
+];
+export const applyFlags: readonly Flag[] = [yes, ...massDeleteFlags, ...lookFlags, ...storeFlags];
+export const purgeFlags: readonly Flag[] = [
+  own(
+    text(
+      'network',
+      '',
+      "the cluster's pod network as net-conf has it, both with a comma where there are two; asked for so that it is the right cluster",
+    ),
+  ),
+  yes,
+  ...storeFlags,
 ];

@@ -1,15 +1,25 @@
 /** The operator's commands: finds the verb, runs it, and gives its exit code. */
 import type { CommandName } from '../cli/command.ts';
 import { commandUsage } from '../cli/command-usage.ts';
-import { isAbortError } from '../core/errors.ts';
-import { parseArguments } from './arguments.ts';
+import { FlannelVpcError, isAbortError, isFlannelVpcError } from '../core/errors.ts';
+import { applyCommand } from './apply.ts';
+import { type Arguments, parseArguments } from './arguments.ts';
 import { createConsole } from './console.ts';
 import { releaseLease, reserveLease } from './leases.ts';
+import { listLeases, listRoutes, showStatus } from './listings.ts';
 import { checkNetConfCommand, getNetConf, setNetConf } from './netconf.ts';
+import { planCommand } from './plan.ts';
+import { purgeRoutes } from './purge.ts';
 import { type Session, withSession, withStores } from './session.ts';
 
 /** By command and verb. */
 const handlers: Readonly<Record<string, (session: Session) => Promise<number>>> = {
+  plan: withStores(planCommand),
+  apply: withStores(applyCommand),
+  status: withStores(showStatus),
+  'leases list': withStores(listLeases),
+  'routes list': withStores(listRoutes),
+  'routes purge': withStores(purgeRoutes),
   'leases release': withStores(releaseLease),
   'leases reserve': withStores(reserveLease),
   'netconf check': checkNetConfCommand,
@@ -23,7 +33,7 @@ export async function operatorCommand(
   argv: readonly string[],
   environment: Readonly<Record<string, string | undefined>>,
 ): Promise<number> {
-  const parsed = parseArguments(name, argv, environment);
+  const parsed = parse(name, argv, environment);
   const console = createConsole(environment);
   if (parsed.kind === 'help') {
     console.print(commandUsage(name, parsed.verb).trimEnd());
@@ -38,5 +48,15 @@ export async function operatorCommand(
     if (!isAbortError(error)) throw error;
     console.say('flannel-vpc: interrupted');
     return 1;
+  }
+}
+
+/** To who reads the exit code of `plan`, 2 means that changes are pending; there misuse is a failure like others. */
+function parse(...input: Parameters<typeof parseArguments>): Arguments {
+  try {
+    return parseArguments(...input);
+  } catch (error) {
+    if (input[0] !== 'plan' || !isFlannelVpcError(error, 'USAGE')) throw error;
+    throw new FlannelVpcError('CONFIG_INVALID', error.message, { hint: 'See "flannel-vpc help plan".', cause: error });
   }
 }

@@ -51,9 +51,13 @@ export function createConsole(environment: Readonly<Record<string, string | unde
 }
 
 async function ask(question: string, signal: AbortSignal): Promise<boolean> {
-  const lines = createInterface({ input: process.stdin, output: process.stderr });
+  // Not as a terminal of its own: it would keep Ctrl-C to itself.
+  const lines = createInterface({ input: process.stdin, output: process.stderr, terminal: false });
+  // Ctrl-D is no answer, and so no "y".
+  const closed = new Promise<string>((resolve) => lines.once('close', () => resolve('')));
   try {
-    return /^\s*(y|yes)\s*$/i.test(await lines.question(`${question} [y/N] `, { signal }));
+    const answer = await Promise.race([lines.question(`${question} [y/N] `, { signal }), closed]);
+    return /^\s*(y|yes)\s*$/i.test(answer);
   } finally {
     lines.close();
   }

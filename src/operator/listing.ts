@@ -11,9 +11,8 @@ export async function printListing(
     case 'json':
       return console.print(JSON.stringify(data, undefined, 2));
     case 'yaml': {
-      const { stringify } = await import('yaml');
-      // Through JSON, so that both forms have the same members: none that are undefined.
-      return console.print(stringify(JSON.parse(JSON.stringify(data)), { lineWidth: 0 }).trimEnd());
+      const { yamlText } = await import('./yaml-text.ts');
+      return console.print(yamlText(data));
     }
     default:
       return console.print(...lines());

@@ -2,6 +2,7 @@
 
 import { wrap } from '../cli/wrap.ts';
 import type { ProblemRow } from '../report/cluster-report.ts';
+import { counts } from './counts.ts';
 import { type Paint, printable } from './paint.ts';
 
 const indent = '         ';
@@ -24,10 +25,5 @@ export function renderProblems(
 export function countProblems(problems: readonly ProblemRow[]): string {
   const errors = problems.filter(({ severity }) => severity === 'error').length;
   const warnings = problems.length - errors;
-  return [counted(errors, 'error'), counted(warnings, 'warning')].filter((part) => part !== '').join(', ');
-}
-
-/** `1 error`, `2 errors`; empty for zero. */
-function counted(count: number, noun: string): string {
-  return count === 0 ? '' : `${count} ${noun}${count === 1 ? '' : 's'}`;
+  return counts([errors, 'error'], [warnings, 'warning']);
 }

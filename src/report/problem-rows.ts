@@ -42,7 +42,8 @@ function weight(severity: Severity): number {
   return severity === 'error' ? 0 : 1;
 }
 
-function errorRow(severity: Severity, error: FlannelVpcError): ProblemRow {
+/** An error as a row. */
+export function errorRow(severity: Severity, error: FlannelVpcError): ProblemRow {
   return { severity, code: error.code, text: error.message, hint: error.hint };
 }
 
@@ -150,7 +151,8 @@ function foreignRows({ plan }: Look): readonly ProblemRow[] {
   }));
 }
 
-function nodeProblems(nodes: readonly NodeRow[]): readonly ProblemRow[] {
+/** What is with the nodes themselves. */
+export function nodeProblems(nodes: readonly NodeRow[]): readonly ProblemRow[] {
   return nodes.flatMap((node) => {
     const name = node.nodeName ?? node.instanceId ?? node.publicIps[0] ?? '';
     const text = `${node.lease} (${name}): ${node.reason}`;

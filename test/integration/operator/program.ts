@@ -21,24 +21,37 @@ export async function run(args: readonly string[], options: RunOptions = {}): Pr
   return await collect(program, args, options);
 }
 
-/** On a pseudo terminal made by util-linux, where standard output and error are one. */
+/** On a pseudo terminal made by util-linux, where standard output and error are one. `stdin` is typed when a question stands there. */
 export async function runOnTerminal(args: readonly string[], options: RunOptions = {}): Promise<Ran> {
-  const quoted = [program, ...args].map((word) => `'${word.replaceAll("'", "'\\''")}'`).join(' ');
-  return await collect('script', ['--quiet', '--return', '--command', quoted, '/dev/null'], options);
+  // Without exec the shell in between gets Ctrl-C too, and its exit code would be seen.
+  const quoted = ['exec', ...[program, ...args].map((word) => `'${word.replaceAll("'", "'\\''")}'`)].join(' ');
+  return await collect('script', ['--quiet', '--return', '--command', quoted, '/dev/null'], options, '[y/N] ');
 }
 
-async function collect(command: string, args: readonly string[], { env, stdin }: RunOptions): Promise<Ran> {
+async function collect(
+  command: string,
+  args: readonly string[],
+  { env, stdin = '' }: RunOptions,
+  question = '',
+): Promise<Ran> {
   const began = performance.now();
   const child = spawn(command, args, { env: { PATH: process.env['PATH'], TERM: 'xterm', ...env } });
   const texts = { stdout: '', stderr: '' };
+  let answered = false;
+  const answer = (): void => {
+    if (answered || !texts.stdout.includes(question)) return;
+    answered = true;
+    child.stdin.end(stdin);
+  };
   for (const name of ['stdout', 'stderr'] as const) {
     child[name].setEncoding('utf8').on('data', (text: string) => {
       texts[name] += text;
+      answer();
     });
   }
   // A program that has ended reads nothing more.
   child.stdin.on('error', () => {});
-  child.stdin.end(stdin ?? '');
+  answer();
   const code = await new Promise<number | null>((resolve, reject) => {
     child.once('error', reject);
     child.once('close', resolve);

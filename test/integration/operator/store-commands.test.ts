@@ -81,6 +81,8 @@ describe('leases release', () => {
   it.each([
     ['n\n', 1, 'nothing was changed'],
     ['\n', 1, 'nothing was changed'],
+    ['\u0004', 1, 'nothing was changed'],
+    ['\u0003', 1, 'interrupted'],
     ['y\n', 0, 'ended the lease'],
   ])('asks on a terminal, and %j means what it says', async (answer, code, text) => {
     const args = ['leases', 'release', '10.5.42.0/24', `--etcd-endpoints=${etcd.endpoint}`];

@@ -19,6 +19,12 @@ describe('what etcd says', () => {
       'STORE_UNAVAILABLE',
       '--etcd-endpoints',
     ],
+    [
+      'away',
+      grpcError(14, '14 UNAVAILABLE: No connection established. Last error: null. Resolution note: '),
+      'STORE_UNAVAILABLE',
+      '--etcd-endpoints',
+    ],
     ['away', grpcError(4, '4 DEADLINE_EXCEEDED: Deadline exceeded'), 'STORE_UNAVAILABLE', undefined],
     ['away', grpcError(14, '14 UNAVAILABLE: etcdserver: no leader'), 'STORE_UNAVAILABLE', undefined],
     [

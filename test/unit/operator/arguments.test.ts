@@ -36,6 +36,14 @@ describe('an operator’s command line', () => {
     );
   });
 
+  test('a command without its verb means the listing', () => {
+    const parsed = parseArguments('leases', ['-o', 'json'], {});
+    if (parsed.kind !== 'run') throw new Error(parsed.kind);
+    expect(parsed.verb.name).toBe('list');
+    expect(parsed.get.text('output')).toBe('json');
+    expect(() => parseArguments('leases', ['-o', 'xml'], {})).toThrow(usage(/one of table, json, yaml/));
+  });
+
   test('--help wins, and keeps the verb', () => {
     expect(parseArguments('leases', ['release', '--help'], {})).toEqual({ kind: 'help', verb: 'release' });
     expect(parseArguments('leases', ['-h'], {})).toEqual({ kind: 'help', verb: undefined });
@@ -70,7 +78,7 @@ describe('the command table', () => {
   });
 
   test('every verb of an operator’s command says how it ends', () => {
-    for (const name of ['leases', 'netconf'] as const)
+    for (const name of ['plan', 'apply', 'status', 'leases', 'routes', 'netconf'] as const)
       for (const verb of describeCommand(name).verbs) expect(verb.exits.length).toBeGreaterThan(0);
   });
 
@@ -96,6 +104,10 @@ COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _flannel_vpc; printf '%s\\n' "\${COMP
 describe('completion in bash', () => {
   test.each([
     [['net'], ['netconf']],
+    [['routes', 'p'], ['purge']],
+    [['routes', '--out'], ['--output']],
+    [['status', '-o', 'y'], ['yaml']],
+    [['routes', 'purge', '--netw'], ['--network']],
     [
       ['leases', 're'],
       ['release', 'reserve'],
