@@ -103,6 +103,8 @@ export interface RouteTable {
   readonly routes: readonly RouteEntry[];
   /** Most routes per family, when the API tells. */
   readonly routeLimit?: number | undefined;
+  /** `explicit`: it is associated with one of the subnets asked for. `main`: it is not, and serves every subnet without one. */
+  readonly association?: 'explicit' | 'main' | undefined;
 }
 
 export interface RouteEntry {

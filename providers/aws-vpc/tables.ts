@@ -25,7 +25,7 @@ export async function readTables(
   options: TableReadOptions = {},
 ): Promise<readonly RouteTable[]> {
   const chosen = await chosenTables(ec2, selector, signal, options);
-  return chosen.map(toRouteTable);
+  return chosen.map((table) => toRouteTable(table, selector.subnetIds));
 }
 
 async function chosenTables(
@@ -142,7 +142,14 @@ async function describeTables(
   });
 }
 
-function toRouteTable(table: Ec2RouteTable): RouteTable {
+function toRouteTable(table: Ec2RouteTable, subnetIds: readonly string[]): RouteTable {
   if (!table.RouteTableId) throw new FlannelVpcError('TRANSIENT', 'EC2 answered with a route table without an id');
-  return { id: table.RouteTableId, networkId: table.VpcId, routes: (table.Routes ?? []).map(routeEntry) };
+  const routes = (table.Routes ?? []).map(routeEntry);
+  return { id: table.RouteTableId, networkId: table.VpcId, routes, association: associationOf(table, subnetIds) };
+}
+
+function associationOf(table: Ec2RouteTable, subnetIds: readonly string[]): RouteTable['association'] {
+  const all = associations(table);
+  if (all.some(({ SubnetId }) => SubnetId !== undefined && subnetIds.includes(SubnetId))) return 'explicit';
+  return all.some(({ Main }) => Main) ? 'main' : undefined;
 }

@@ -96,6 +96,7 @@ export class MemoryProvider implements CloudProvider {
         networkId: table.networkId,
         routes: this.#visibleRoutes(table).map((route) => ({ ...route, state: routeState(this.#parts.world, route) })),
         ...(table.routeLimit === undefined ? {} : { routeLimit: table.routeLimit }),
+        association: associationOf(table, selector.subnetIds),
       })),
     );
   }
@@ -270,4 +271,9 @@ function selectTables(world: World, selector: TableSelector): readonly Table[] {
     chosen.add(table);
   }
   return [...chosen];
+}
+
+function associationOf(table: Table, subnetIds: readonly string[]): RouteTable['association'] {
+  if (table.subnetIds.some((id) => subnetIds.includes(id))) return 'explicit';
+  return table.main ? 'main' : undefined;
 }

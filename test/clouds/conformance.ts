@@ -129,8 +129,8 @@ export function describeCloudProvider(name: string, make: () => Promise<Conforma
     it('finds the table a subnet is associated with, and the main table for one that is not', async () => {
       const [a, b] = world.nodes;
 
-      expect((await tables(a.subnetId)).map(({ id }) => id)).toEqual([world.explicitTableId]);
-      expect((await tables(b.subnetId)).map(({ id }) => id)).toEqual([world.mainTableId]);
+      expect(await tables(a.subnetId)).toMatchObject([{ id: world.explicitTableId, association: 'explicit' }]);
+      expect(await tables(b.subnetId)).toMatchObject([{ id: world.mainTableId, association: 'main' }]);
       expect((await tables(a.subnetId, b.subnetId, b.subnetId)).map(({ id }) => id).sort()).toEqual(
         [world.explicitTableId, world.mainTableId].sort(),
       );
