@@ -1,5 +1,4 @@
 /** The checks of this machine in its cloud, of the tables and of the routes in them. */
-import type { CloudProvider } from '../../providers/provider.ts';
 import { errorMessage } from '../core/errors.ts';
 import { formatIp } from '../core/ip.ts';
 import { NotKnown } from './facts.ts';
@@ -91,30 +90,17 @@ async function networkInterface(subject: Subject): Promise<readonly Finding[]> {
 
 async function tables(subject: Subject, signal: AbortSignal): Promise<readonly Finding[]> {
   const { provider, tableIds, tag } = await needCloud(subject.cloud);
-  const written = await subject.tables.read();
-  const place = (await subject.machine.need()).nic;
-  const named = tableIds.length > 0 || tag !== undefined;
-  const selector = {
-    tableIds: [],
-    networkId: place?.networkId,
-    subnetIds: place?.subnetId === undefined ? [] : [place.subnetId],
-  };
-  const serving = named && place ? await servingTables(provider, selector, signal) : undefined;
-  return judgeTables({ tableIds, tag, tables: written, serving, subnetId: place?.subnetId });
-}
-
-/** A role may be allowed to see the named tables only. */
-async function servingTables(
-  provider: CloudProvider,
-  selector: Parameters<CloudProvider['tables']>[0],
-  signal: AbortSignal,
-) {
-  try {
-    return await provider.tables(selector, signal);
-  } catch {
-    signal.throwIfAborted();
-    return undefined;
-  }
+  const [written, { nic }, subnetIds] = await Promise.all([
+    subject.tables.read(),
+    subject.machine.need(),
+    subject.nodeSubnets.need(),
+  ]);
+  // A role may be allowed to see the named tables only; then which serve the nodes is not known.
+  const serving = await provider
+    .tables({ tableIds: [], networkId: nic?.networkId, subnetIds }, signal)
+    .catch((): undefined => undefined);
+  signal.throwIfAborted();
+  return judgeTables({ tableIds, tag, tables: written, serving, subnetIds });
 }
 
 /** What the cloud's own provider finds: rights, ranges, filters. What it rests on may be missing. */

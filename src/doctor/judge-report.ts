@@ -27,7 +27,11 @@ export function judgeLeader(writer: 'node' | 'controller', leader: LeaderInfo | 
   const check = 'controller';
   if (writer === 'controller') {
     if (leader) return ok(check, `${leader.holder} leads since ${leader.since}`);
-    return failed(check, 'none leads: nobody writes routes', 'Start "flannel-vpc controller", and read its log.');
+    return failed(
+      check,
+      'none leads: nobody writes routes',
+      'Start "flannel-vpc controller", and read its log. (One with --leader-elect=false does not show here.)',
+    );
   }
   if (!leader) return ok(check, 'none, and none is needed: each node writes its own route');
   return warning(

@@ -1,42 +1,46 @@
-/** Which tables serve this node, and whether they are those that are written. Pure. */
+/** Which tables are written and why, and whether they are those that nodes' packets follow. Pure. */
 import type { RouteTable, TableTag } from '../../providers/provider.ts';
 import { type Finding, failed, ok } from './findings.ts';
 
 export interface TableFacts {
-  /** Ids named in net-conf, or the tag; neither: the cloud finds the table that serves the node. */
+  /** Ids named in net-conf, or the tag; neither: the cloud finds those that serve the nodes. */
   readonly tableIds: readonly string[];
   readonly tag: TableTag | undefined;
   /** The tables that are written. */
   readonly tables: readonly RouteTable[];
-  /** The table that packets from this node's subnet follow; undefined where it was not asked for. */
+  /** The tables that packets of this node and of the others follow, by their subnets; undefined where that can't be read. */
   readonly serving: readonly RouteTable[] | undefined;
-  readonly subnetId: string | undefined;
+  /** The subnets of this node and of the others, as far as they are known. */
+  readonly subnetIds: readonly string[];
 }
 
-/** Packets follow the table of their sender's subnet: one that is not written reaches no other node's pods. */
-export function judgeTables({ tableIds, tag, tables, serving, subnetId }: TableFacts): readonly Finding[] {
-  const subnet = subnetId ?? 'this subnet';
-  const why =
-    tableIds.length > 0
-      ? 'named by RouteTableID in net-conf'
-      : tag
-        ? `tagged ${tag.key}=${tag.value}, as RouteTableTag in net-conf says`
-        : `found as serving ${subnet}`;
-  const written = ok('tables', `${ids(tables)}: ${why}`);
-  if (!serving) return [written];
+/** Packets follow the table of their sender's subnet: from one whose table is not written no pod is reached. */
+export function judgeTables({ tableIds, tag, tables, serving, subnetIds }: TableFacts): readonly Finding[] {
+  const written = ok('tables', `${names(tables)}: ${whyChosen(tableIds, tag)}`);
+  if (!serving || serving.length === 0) return [written];
   const missing = serving.filter(({ id }) => !tables.some((table) => table.id === id));
-  if (missing.length === 0) return [written, ok('serving table', `${ids(serving)} serves ${subnet}`)];
-  const remedy = tableIds.length > 0 ? 'Add it to RouteTableID in net-conf' : 'Give it the tag';
-  return [
-    written,
-    failed(
-      'serving table',
-      `${ids(missing)} serves ${subnet} and is not written: pods here reach no other node's`,
-      `${remedy}, and restart the agents.`,
-    ),
-  ];
+  const subnets = subnetIds.join(', ');
+  if (missing.length === 0) return [written, ok('serving tables', `${names(serving)} for the subnets ${subnets}`)];
+  const found = `${names(missing)} is not written, and nodes' packets follow it (subnets ${subnets}): they find no routes to pods`;
+  const remedy =
+    tableIds.length > 0
+      ? 'Add it to RouteTableID in net-conf'
+      : tag
+        ? `Tag it ${tag.key}=${tag.value}`
+        : 'Name every table that serves nodes as RouteTableID in net-conf, or by a tag as RouteTableTag';
+  return [written, failed('serving tables', found, `${remedy}, and restart the agents.`)];
 }
 
-function ids(tables: readonly RouteTable[]): string {
-  return tables.map(({ id }) => id).join(', ');
+function whyChosen(tableIds: readonly string[], tag: TableTag | undefined): string {
+  if (tableIds.length > 0) return 'named by RouteTableID in net-conf';
+  if (tag) return `tagged ${tag.key}=${tag.value}, as RouteTableTag in net-conf says`;
+  return 'found by the subnets they serve';
+}
+
+const associations = { explicit: ' (associated explicitly)', main: ' (the main table)' } as const;
+
+function names(tables: readonly RouteTable[]): string {
+  return tables
+    .map(({ id, association }) => `${id}${association === undefined ? '' : associations[association]}`)
+    .join(', ');
 }

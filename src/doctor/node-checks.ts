@@ -32,7 +32,7 @@ export function nodeChecks(subject: Subject): readonly Check[] {
   return [
     node('agent', 'warning', async () => judgeProcesses(await listProcesses())),
     node('interface', 'failed', () => externalInterface(subject)),
-    node('way to other pods', 'warning', () => way(subject)),
+    node('way to other pods', 'warning', () => wayToPods(subject)),
     node('forwarding', 'failed', () => forwarding(subject)),
     node('rp_filter', 'warning', () => reversePath(subject)),
     node('bridge netfilter', 'warning', () => bridgeNetfilter(subject)),
@@ -53,13 +53,11 @@ async function externalInterface(subject: Subject): Promise<readonly Finding[]> 
   return [ok('interface', `${name} with ${text(addresses)}${other}, MTU ${mtu}`)];
 }
 
-async function way(subject: Subject): Promise<readonly Finding[]> {
-  const [{ name }, [network], through] = await Promise.all([
-    subject.external.need(),
-    subject.networks.need(),
-    subject.way.need(),
-  ]);
-  return network ? [judgeWay({ nic: name, way: through, network: formatCidr(network) })] : [];
+async function wayToPods(subject: Subject): Promise<readonly Finding[]> {
+  // Without a cloud it is somebody else's business which way packets take, or the kernel's own.
+  if (!(await subject.cloud.need())) return [];
+  const [{ name: nic }, ways] = await Promise.all([subject.external.need(), subject.ways.need()]);
+  return ways.map(({ network, device }) => judgeWay({ nic, way: device, network: formatCidr(network) }));
 }
 
 async function forwarding(subject: Subject): Promise<readonly Finding[]> {
@@ -80,14 +78,16 @@ async function forwarding(subject: Subject): Promise<readonly Finding[]> {
 }
 
 async function reversePath(subject: Subject): Promise<readonly Finding[]> {
-  const { name: nic } = await subject.external.need();
-  const [through, all, byDefault, own] = await Promise.all([
-    subject.way.need(),
+  const [{ name: nic }, ways] = await Promise.all([subject.external.need(), subject.ways.need()]);
+  // The kernel has the filter for IPv4 only.
+  const way = ways.find(({ network }) => network.family === 4);
+  if (!way) return [];
+  const [all, byDefault, own] = await Promise.all([
     readSetting('ipv4/conf/all/rp_filter'),
     readSetting('ipv4/conf/default/rp_filter'),
     readSetting(`ipv4/conf/${nic}/rp_filter`),
   ]);
-  return [judgeReversePath({ nic, way: through, all, byDefault, own })];
+  return [judgeReversePath({ nic, way: way.device, all, byDefault, own })];
 }
 
 async function bridgeNetfilter(subject: Subject): Promise<readonly Finding[]> {
@@ -170,17 +170,20 @@ async function viewsOf(subject: Subject, family: Family, signal: AbortSignal): P
 
 /** The interfaces that packets from pod to pod come and go by: the lease's, and bridges with this node's subnet. */
 async function podInterfaces(subject: Subject): Promise<ReadonlySet<string>> {
-  const [external, kernel, subnets, through] = await Promise.all([
+  const [external, kernel, subnets, ways] = await Promise.all([
     subject.external.need(),
     subject.kernel.need(),
     subject.subnets.need(),
-    subject.way.need().catch(() => undefined),
+    subject.ways.need().catch(() => []),
   ]);
   const { bridge } = subject.parts.options.host;
   return new Set(
-    [external.name, through, bridge, ...bridgesWith(kernel, subnets).map(({ ifname }) => ifname)].filter(
-      (name) => name !== undefined,
-    ),
+    [
+      external.name,
+      bridge,
+      ...ways.map(({ device }) => device),
+      ...bridgesWith(kernel, subnets).map(({ ifname }) => ifname),
+    ].filter((name) => name !== undefined),
   );
 }
 

@@ -4,7 +4,7 @@ import { leaseKey, subnetsOf } from '../../lease/lease-key.ts';
 import { previousSubnets } from '../agent/node-state.ts';
 import { ok } from './findings.ts';
 import { judgeNetConf } from './judge-net-conf.ts';
-import { judgeReport } from './judge-report.ts';
+import { judgeLeader, judgeReport } from './judge-report.ts';
 import { judgeEndpoints, judgeLease } from './judge-store.ts';
 import type { Check } from './run-checks.ts';
 import type { Subject } from './subject.ts';
@@ -42,6 +42,15 @@ export function storeChecks(subject: Subject): readonly Check[] {
         const [{ own, list }, file] = await Promise.all([subject.ownLease.read(), subject.file.need()]);
         const named = subnetsOf(previousSubnets(file));
         return [judgeLease({ own, all: list.leases, file: named, subnetFile: options.subnetFile })];
+      },
+    },
+    {
+      ...{ group: 'store', unless: 'warning', name: 'controller' },
+      async run(signal) {
+        // Without a cloud there is nothing for one to write.
+        if (!(await subject.cloud.need())) return [];
+        const { backend } = await subject.netConf.need();
+        return [judgeLeader(backend.writer, await subject.leader(signal))];
       },
     },
     {

@@ -2,8 +2,9 @@
 import type { Programs } from '../../host/exec.ts';
 import type { ExternalInterface, Host, SubnetFile } from '../../host/host.ts';
 import { type IpLink, type IpRoute, readLinks, readRoutes } from '../../host/ip-json.ts';
+import type { LeaderInfo } from '../../lease/election.ts';
 import type { ExamineOptions } from '../../lease/etcd/examine.ts';
-import { kinship } from '../../lease/identity.ts';
+import { type Kinship, kinship } from '../../lease/identity.ts';
 import type { Lease, LeaseKey, LeaseList } from '../../lease/lease.ts';
 import { subnetsOf } from '../../lease/lease-key.ts';
 import type { NetConfDocument } from '../../lease/lease-store.ts';
@@ -35,7 +36,7 @@ export interface DoctorParts {
   readonly options: AgentOptions;
   readonly etcd: ExamineOptions;
   /** @throws CONFIG_INVALID for certificate files that can't be used. */
-  readonly openStores: () => Pick<Stores, 'leases' | 'ownership' | 'reports'>;
+  readonly openStores: () => Pick<Stores, 'leases' | 'ownership' | 'reports' | 'election'>;
   readonly openCloud: (netConf: NetConf) => Promise<OpenCloud | undefined>;
   readonly host: Pick<Host, 'findExternalInterface' | 'readSubnetFile'>;
   readonly programs: Pick<Programs, 'run'>;
@@ -55,6 +56,11 @@ export interface Kernel {
   readonly routes: readonly IpRoute[];
 }
 
+export interface Way {
+  readonly network: Cidr;
+  readonly device: string | undefined;
+}
+
 export interface Subject {
   readonly parts: DoctorParts;
   readonly document: Fact<NetConfDocument | undefined>;
@@ -71,20 +77,28 @@ export interface Subject {
   readonly cloud: Fact<OpenCloud | undefined>;
   readonly machine: Fact<Machine>;
   readonly nextHop: Fact<NextHop>;
+  /** Subnets of this node and of all whose leases tell theirs. */
+  readonly nodeSubnets: Fact<readonly string[]>;
+  /** Those that are written. */
   readonly tables: Fact<readonly RouteTable[]>;
   readonly kernel: Fact<Kernel>;
-  /** The interface by which the kernel sends packets to other nodes' pods; undefined where it has no way. */
-  readonly way: Fact<string | undefined>;
+  /** For each pod network: the interface by which the kernel sends packets to other nodes' pods; undefined where it has no way. */
+  readonly ways: Fact<readonly Way[]>;
   /** All ownership records. */
   records(signal: AbortSignal): Promise<readonly StoredOwnershipRecord[]>;
   /** What the nodes say of themselves, by their leases' keys. */
   reports(signal: AbortSignal): Promise<ReadonlyMap<LeaseKey, NodeReport>>;
+  /** Who leads the controllers, if anybody does. */
+  leader(signal: AbortSignal): Promise<LeaderInfo | undefined>;
   /** Closes what was opened. */
   close(): Promise<void>;
 }
 
 /** Longest time for one fact, milliseconds: a fact may rest on others, and the check has a longer one. */
 const factMs = 8_000;
+
+/** Who only looks needs no term. */
+const onlyLooking = { holder: 'doctor', termMs: 0, retryMs: 0 };
 
 /** Nothing is read before a check asks. */
 export function createSubject(parts: DoctorParts, signal: AbortSignal): Subject {
@@ -133,11 +147,18 @@ export function createSubject(parts: DoctorParts, signal: AbortSignal): Subject 
     if (resolution?.kind === 'resolved') return ownNextHop(resolution.nextHop, identity.instanceId, address);
     throw noSuchNic(identity.instanceId, address, resolution?.reason);
   });
+  const nodeSubnets = fact('the nodes’ subnets', async () => {
+    const { nic } = await machine.need();
+    const leases = await ownLease.need().catch(() => undefined);
+    const others = leases?.list.leases.flatMap(({ attributes }) => attributes.node?.subnetId ?? []) ?? [];
+    return [...new Set([...(nic?.subnetId === undefined ? [] : [nic.subnetId]), ...others])];
+  });
   const tables = fact('the route tables', async (own) => {
     const { provider, tableIds, tag } = await needCloud(cloud);
-    const { nic } = await machine.need();
+    const [{ backend }, { nic }] = await Promise.all([netConf.need(), machine.need()]);
     const place = tableIds.length > 0 || nic?.subnetId !== undefined ? nic : await nextHop.need();
-    const subnetIds = place?.subnetId === undefined ? [] : [place.subnetId];
+    // An agent finds the table of its own subnet, the controller those of all nodes.
+    const subnetIds = backend.writer === 'controller' ? await nodeSubnets.need() : [place?.subnetId ?? []].flat();
     return await provider.tables({ tableIds, tag, networkId: place?.networkId, subnetIds }, own);
   });
   const ownLease = fact('the lease', async (own): Promise<OwnLease> => {
@@ -151,7 +172,9 @@ export function createSubject(parts: DoctorParts, signal: AbortSignal): Subject 
     ]);
     const node = identity && { instanceId: identity.instanceId };
     const me = { publicIps, backendType: '', backendData: {}, node };
-    return { list, own: list.leases.filter(({ attributes }) => kinship(me, attributes) === 'ours') };
+    // Of a machine that can't be named the address must do.
+    const fits: readonly Kinship[] = identity ? ['ours'] : ['ours', 'former'];
+    return { list, own: list.leases.filter(({ attributes }) => fits.includes(kinship(me, attributes))) };
   });
   const subnets = fact('the lease', async () => {
     const lease = await ownLease.need().catch(() => undefined);
@@ -166,10 +189,11 @@ export function createSubject(parts: DoctorParts, signal: AbortSignal): Subject 
     ]);
     return { links, routes: routes.flat() };
   });
-  const way = fact('the way to other pods', async (own) => {
-    const [network] = await networks.need();
-    if (!network) throw new NotKnown('net-conf');
-    return await wayTo(programs, elsewhere(network, await subnets.need()), own);
+  const ways = fact('the way to other pods', async (own) => {
+    const [all, mine] = await Promise.all([networks.need(), subnets.need()]);
+    return await Promise.all(
+      all.map(async (network) => ({ network, device: await wayTo(programs, elsewhere(network, mine), own) })),
+    );
   });
 
   return {
@@ -185,12 +209,14 @@ export function createSubject(parts: DoctorParts, signal: AbortSignal): Subject 
       cloud,
       machine,
       nextHop,
+      nodeSubnets,
       tables,
       kernel,
-      way,
+      ways,
     },
     records: (own) => theStores().ownership.list(own),
     reports: (own) => theStores().reports.list(own),
+    leader: (own) => theStores().election(onlyLooking).leader(own),
     async close() {
       await opened?.provider.close();
     },

@@ -157,22 +157,31 @@ describe('foreign routes', () => {
 
 describe('tables', () => {
   const [one, two] = [table('rtb-1'), table('rtb-2')];
+  const base = { tableIds: [], tag: undefined, tables: [one], serving: undefined, subnetIds: ['subnet-1', 'subnet-2'] };
+  const tag = { key: 'k', value: 'v' };
 
-  test('says why they were chosen', () => {
-    const base = { tableIds: [], tag: undefined, tables: [one], serving: undefined, subnetId: 'subnet-1' };
-    expect(judgeTables(base)[0]?.found).toBe('rtb-1: found as serving subnet-1');
+  test('says why they were chosen, and how they serve', () => {
+    expect(judgeTables(base)[0]?.found).toMatch(/^rtb-1: found by/);
     expect(judgeTables({ ...base, tableIds: ['rtb-1'] })[0]?.found).toMatch(/RouteTableID/);
-    expect(judgeTables({ ...base, tag: { key: 'k', value: 'v' } })[0]?.found).toMatch(/tagged k=v/);
+    expect(judgeTables({ ...base, tag })[0]?.found).toMatch(/tagged k=v/);
+    const tables = [
+      { ...one, association: 'explicit' as const },
+      { ...two, association: 'main' as const },
+    ];
+    expect(judgeTables({ ...base, tables })[0]?.found).toMatch(
+      /^rtb-1 \(associated explicitly\), rtb-2 \(the main table\):/,
+    );
   });
 
-  test('the table that serves this subnet must be among those that are written', () => {
-    const base = { tableIds: ['rtb-1'], tag: undefined, tables: [one], subnetId: 'subnet-1' };
-    expect(statuses(judgeTables({ ...base, serving: [one] }))).toEqual(['tables: ok', 'serving table: ok']);
-    const findings = judgeTables({ ...base, serving: [two] });
-    expect(statuses(findings)).toEqual(['tables: ok', 'serving table: failed']);
-    expect(findings[1]).toMatchObject({
-      found: expect.stringMatching(/^rtb-2/),
-      remedy: expect.stringMatching(/RouteTableID/),
-    });
+  test('every table that serves a node must be among those that are written', () => {
+    expect(statuses(judgeTables({ ...base, serving: [one] }))).toEqual(['tables: ok', 'serving tables: ok']);
+    expect(statuses(judgeTables({ ...base, serving: [one, two] }))).toEqual(['tables: ok', 'serving tables: failed']);
+  });
+
+  test('the remedy is net-conf’s own word for tables', () => {
+    const remedy = (more: object) => judgeTables({ ...base, serving: [two], ...more })[1]?.remedy;
+    expect(remedy({})).toMatch(/^Name every table .* RouteTableID/);
+    expect(remedy({ tableIds: ['rtb-1'] })).toMatch(/^Add it to RouteTableID/);
+    expect(remedy({ tag })).toMatch(/^Tag it k=v/);
   });
 });
