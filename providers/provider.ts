@@ -94,6 +94,8 @@ export interface TableSelector {
   readonly tag?: TableTag | undefined;
   readonly networkId: string | undefined;
   readonly subnetIds: readonly string[];
+  /** Besides those that serve `subnetIds`: these, where they are there, and in the network where that is known. */
+  readonly alsoIds?: readonly string[] | undefined;
 }
 
 export interface RouteTable {

@@ -47,13 +47,8 @@ async function configuredTables(
   options: TableReadOptions,
 ): Promise<readonly Ec2RouteTable[]> {
   const ids = [...new Set(tableIds)];
-  const found = new Map<string, Ec2RouteTable>();
-  for (const values of filterChunks(ids)) {
-    // A filter, since the parameter for ids fails wholly when one of them is missing, and can't be paged.
-    for (const table of await describeTables(ec2, [{ Name: 'route-table-id', Values: values }], signal, options)) {
-      if (table.RouteTableId) found.set(table.RouteTableId, table);
-    }
-  }
+  const tables = await tablesById(ec2, ids, signal, options);
+  const found = new Map(tables.map((table) => [table.RouteTableId, table]));
   const missing = ids.filter((id) => !found.has(id));
   if (missing.length > 0) {
     throw new FlannelVpcError(
@@ -66,6 +61,21 @@ async function configuredTables(
     );
   }
   return ids.flatMap((id) => found.get(id) ?? []);
+}
+
+/** Those of the tables that are there. */
+async function tablesById(
+  ec2: Ec2,
+  ids: readonly string[],
+  signal: AbortSignal,
+  options: TableReadOptions,
+): Promise<readonly Ec2RouteTable[]> {
+  const found: Ec2RouteTable[] = [];
+  for (const values of filterChunks(ids)) {
+    // A filter, since the parameter for ids fails wholly when one of them is missing, and can't be paged.
+    found.push(...(await describeTables(ec2, [{ Name: 'route-table-id', Values: values }], signal, options)));
+  }
+  return found;
 }
 
 async function taggedTables(
@@ -92,11 +102,12 @@ async function taggedTables(
 
 async function servingTables(
   ec2: Ec2,
-  { networkId, subnetIds }: TableSelector,
+  { networkId, subnetIds, alsoIds = [] }: TableSelector,
   signal: AbortSignal,
   options: TableReadOptions,
 ): Promise<readonly Ec2RouteTable[]> {
-  if (subnetIds.length === 0) return [];
+  if (subnetIds.length === 0 && alsoIds.length === 0) return [];
+  if (networkId === undefined && subnetIds.length === 0) return await tablesById(ec2, alsoIds, signal, options);
   if (networkId === undefined) {
     throw new FlannelVpcError('INVALID', 'the VPC id is not known, so its route tables cannot be found', {
       hint: 'give RouteTableID in net-conf',
@@ -117,6 +128,7 @@ async function servingTables(
     }
     chosen.add(table);
   }
+  for (const table of all) if (alsoIds.some((id) => id === table.RouteTableId)) chosen.add(table);
   return [...chosen];
 }
 

@@ -270,6 +270,7 @@ function selectTables(world: World, selector: TableSelector): readonly Table[] {
     if (!table) throw new FlannelVpcError('NOT_FOUND', `no table serves subnet ${subnetId}`, { details: { subnetId } });
     chosen.add(table);
   }
+  for (const table of candidates) if (selector.alsoIds?.includes(table.id)) chosen.add(table);
   return [...chosen];
 }
 

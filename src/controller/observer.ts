@@ -6,7 +6,7 @@ import type { Lease, LeaseKey } from '../../lease/lease.ts';
 import { leaseKey, subnetsOf } from '../../lease/lease-key.ts';
 import type { LeaseStore } from '../../lease/lease-store.ts';
 import type { NodeReport, NodeReportStore } from '../../lease/node-reports.ts';
-import type { OwnershipStore } from '../../lease/ownership-store.ts';
+import type { OwnershipStore, StoredOwnershipRecord } from '../../lease/ownership-store.ts';
 import type { CloudProvider, InstanceState, NextHop, RouteTable, TableSelector } from '../../providers/provider.ts';
 import type { OpenCloud } from '../cloud.ts';
 import type { Clock } from '../core/clock.ts';
@@ -111,12 +111,12 @@ export function createObserver(options: ObserverOptions): Observer {
     return tag && { tableIds, tag, networkId: await thisNetwork(signal), subnetIds: [] };
   }
 
-  function servingTables(networkId: string | undefined): TableSelector | undefined {
+  /** Tables of the nodes' subnets; and those we wrote to, where the last node of a subnet may have left routes behind. */
+  function servingTables(networkId: string | undefined, recorded: readonly string[]): TableSelector | undefined {
     const network = networkId ?? book.networkId;
-    const subnetIds = book.subnetIds(network);
-    return subnetIds.length === 0 || network === undefined
-      ? undefined
-      : { tableIds: [], networkId: network, subnetIds };
+    const subnetIds = network === undefined ? [] : book.subnetIds(network);
+    if (subnetIds.length === 0 && recorded.length === 0) return undefined;
+    return { tableIds: [], networkId: network, subnetIds, alsoIds: recorded };
   }
 
   async function resolveDue(
@@ -139,7 +139,11 @@ export function createObserver(options: ObserverOptions): Observer {
   }
 
   /** Next hops and tables, each by as few reads as can be: one for the tables where nothing is new. */
-  async function readCloud(leases: readonly Lease[], signal: AbortSignal): Promise<CloudView> {
+  async function readCloud(
+    leases: readonly Lease[],
+    records: readonly StoredOwnershipRecord[],
+    signal: AbortSignal,
+  ): Promise<CloudView> {
     const named = await namedTables(signal);
     if (named) {
       const tables = await provider.tables(named, signal);
@@ -148,14 +152,16 @@ export function createObserver(options: ObserverOptions): Observer {
       return { selector: named, tables, networkId };
     }
     const networkId = await thisNetwork(signal);
-    const known = servingTables(networkId);
+    const recorded = [...new Set(records.map(({ tableId }) => tableId))].sort();
+    // At first all next hops are asked about anyway, and say which tables to read.
+    const known = book.isEmpty && leases.length > 0 ? undefined : servingTables(networkId, recorded);
     const before = known && (await provider.tables(known, signal));
     await resolveDue(leases, networkId, before ?? [], signal);
-    const selector = servingTables(networkId);
+    const selector = servingTables(networkId, recorded);
     if (!selector) return { selector: { tableIds: [], networkId, subnetIds: [] }, tables: [], networkId };
     const same = selector.networkId === known?.networkId && selector.subnetIds.join() === known?.subnetIds.join();
     const tables = before && same ? before : await provider.tables(selector, signal);
-    return { selector, tables, networkId: selector.networkId };
+    return { selector, tables, networkId: selector.networkId ?? networkOf(tables, selector) };
   }
 
   async function look({ resync }: { readonly resync: boolean }, signal: AbortSignal): Promise<Look> {
@@ -176,7 +182,7 @@ export function createObserver(options: ObserverOptions): Observer {
     const concerned = (lease: Lease): boolean =>
       options.backendTypes === 'all' || isOwnBackend(lease, netConf.backend.type);
     const eligible = list.leases.filter(concerned);
-    const read = await readCloud(eligible, signal);
+    const read = await readCloud(eligible, records, signal);
     const monotonic = clock.monotonic();
     const tables = limits.apply(read.tables, monotonic);
     const resolutions = book.resolutions(read.networkId);

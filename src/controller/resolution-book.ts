@@ -92,6 +92,11 @@ export class ResolutionBook {
     return new Map([...this.#answers].map(([key, { resolution }]) => [key, within(network, resolution)]));
   }
 
+  /** Nothing was answered yet. */
+  get isEmpty(): boolean {
+    return this.#answers.size === 0;
+  }
+
   /** NICs whose source/dest check is on. */
   get closedNics(): ReadonlySet<string> {
     return new Set(this.#nextHops().flatMap(({ nicId, forwards }) => (forwards ? [] : nicId)));

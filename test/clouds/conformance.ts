@@ -144,6 +144,17 @@ export function describeCloudProvider(name: string, make: () => Promise<Conforma
       expect(foreign).toMatchObject({ origin: 'static', target: { kind: 'gateway' } });
     });
 
+    it('finds tables that served nodes once, if they are there', async () => {
+      const { networkId, nodes, explicitTableId, mainTableId } = world;
+      const also = { tableIds: [], alsoIds: [mainTableId, 'rtb-0fffffffffffffff0'] };
+      const some = await world.provider.tables({ ...also, networkId, subnetIds: [nodes[0].subnetId] }, signal());
+      expect(some.map(({ id }) => id).sort()).toEqual([explicitTableId, mainTableId].sort());
+      for (const network of [networkId, undefined]) {
+        const alone = await world.provider.tables({ ...also, networkId: network, subnetIds: [] }, signal());
+        expect(alone.map(({ id }) => id)).toEqual([mainTableId]);
+      }
+    });
+
     it('finds the tables with a tag, and says so where there is none', async () => {
       const { tag, networkId, nodes } = world;
       const tagged = (wanted: TableTag) =>
