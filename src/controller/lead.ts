@@ -199,7 +199,7 @@ class Leader {
     const pauses = [outcome?.ripeInMs ?? Number.POSITIVE_INFINITY];
     if (failures > 0) pauses.push(backoffMs(failures - 1, retryMs.base, retryMs.max, random));
     else if (outcome?.again) pauses.push(0);
-    if (hoped.size > 0) pauses.push(backoffMs(this.#hopes - 1, hopefulMs, this.#options.resyncMs, random));
+    if (hoped.size > 0) pauses.push(backoffMs(this.#hopes - 1, hopefulMs, 2 * this.#options.resyncMs, random));
     const quiet = this.#quietUntil - clock.monotonic();
     const waits = look.plan.steps.length > 0 || look.ended.length > 0;
     if (quiet > 0 && waits && outcome) pauses.push(quiet);

@@ -20,7 +20,7 @@ const warnShare = 0.8;
 export function problemRows(input: ProblemInput): readonly ProblemRow[] {
   const { look, failures } = input;
   const rows = [
-    ...failures.map((error) => errorRow('error', error)),
+    ...failures.filter((error) => !isOfFullTable(look, error)).map((error) => errorRow('error', error)),
     ...look.problems.map((error) => errorRow('warning', error)),
     ...quotaRows(input),
     ...heldRows(look.plan.held),
@@ -45,6 +45,13 @@ function weight(severity: Severity): number {
 /** An error as a row. */
 export function errorRow(severity: Severity, error: FlannelVpcError): ProblemRow {
   return { severity, code: error.code, text: error.message, hint: error.hint };
+}
+
+/** True for the refusal that told that a table is full, which a line of its own says better. */
+function isOfFullTable({ plan }: Look, { code, details }: FlannelVpcError): boolean {
+  const { tableId } = details;
+  if (code !== 'QUOTA_EXCEEDED') return false;
+  return plan.held.some((route) => route.code === 'quota' && (tableId === undefined || tableId === route.tableId));
 }
 
 /** One line for each table that fills up; a full one names who waits. */

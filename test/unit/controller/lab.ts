@@ -1,7 +1,6 @@
 /** A cluster made of memory for the controller: a cloud with several subnets and tables, a store, and a clock turned by hand. */
 import type { Leadership } from '../../../lease/election.ts';
 import type { Lease, NodeIdentity } from '../../../lease/lease.ts';
-import type { LeaseStore } from '../../../lease/lease-store.ts';
 import { createMemoryStores } from '../../../lease/memory/stores.ts';
 import { createMemoryWorld, type MemoryWorld } from '../../../lease/memory/world.ts';
 import type { OwnershipStore } from '../../../lease/ownership-store.ts';
@@ -76,7 +75,7 @@ export interface Lab {
 export interface LeaderSetting {
   /** Milliseconds before now that the leadership was won; default long ago. */
   readonly wonMsAgo?: number;
-  readonly leases?: LeaseStore;
+  readonly assertNetConfStands?: () => Promise<void>;
 }
 
 export interface LogLine {
@@ -220,8 +219,8 @@ export function createLab({ named = { tableIds: [] }, machine = 'i-ctl', ...opti
       );
       return Object.fromEntries([...calls].map(([action, list]) => [action, list.length]));
     },
-    lead({ wonMsAgo = 3_600_000, leases = stores.leases, ...more } = {}) {
-      return startLeader(lab, { wonMsAgo, leases }, more);
+    lead({ wonMsAgo = 3_600_000, assertNetConfStands = async () => {}, ...more } = {}) {
+      return startLeader(lab, { wonMsAgo, assertNetConfStands }, more);
     },
   };
   return lab;
@@ -229,7 +228,7 @@ export function createLab({ named = { tableIds: [] }, machine = 'i-ctl', ...opti
 
 function startLeader(
   { clock, world, stores, openCloud, netConf, logger }: Lab,
-  { wonMsAgo, leases }: Required<LeaderSetting>,
+  { wonMsAgo, assertNetConfStands }: Required<LeaderSetting>,
   more: Partial<LeadOptions>,
 ): Leader {
   const lost = new AbortController();
@@ -260,8 +259,8 @@ function startLeader(
   };
   const running = lead(
     {
-      ...{ ...stores, leases, cloud: { ...openCloud, provider }, netConf, state, events, logger, clock },
-      ...{ random: () => 0.5, assertNetConfStands: async () => {} },
+      ...{ ...stores, cloud: { ...openCloud, provider }, netConf, state, events, logger, clock },
+      ...{ random: () => 0.5, assertNetConfStands },
     },
     {
       ...{ resyncMs, dryRun: false, reapTerminated: false, backendTypes: 'own' },
