@@ -124,6 +124,19 @@ describe('three nodes without any right in EC2', () => {
     expect(report.controller?.role).toBe('leader');
     const standby = await second.report();
     expect(standby.controller).toMatchObject({ role: 'standby', leader: { holder: report.controller?.holder } });
+    expect((await first.get('/')).body).toContain('<title>Healthy · flannel-vpc</title>');
+    expect((await second.get('/')).body).toContain('<title>On standby · flannel-vpc</title>');
+  });
+
+  test('are counted by the leader alone', async () => {
+    const { body } = await first.get('/metrics');
+    expect(body).toContain('\nflannel_vpc_leader 1\n');
+    expect(body).toContain('\nflannel_vpc_leases{state="ok"} 3\n');
+    expect(body).toMatch(/\nflannel_vpc_cloud_calls_total\{action="create",result="ok"\} [1-9]/);
+    expect(body).toMatch(/\nflannel_vpc_lease_to_route_seconds_count 3\n/);
+    const standby = await second.get('/metrics');
+    expect(standby.body).toContain('\nflannel_vpc_leader 0\n');
+    expect(standby.body).not.toContain('\nflannel_vpc_leases{');
   });
 });
 
