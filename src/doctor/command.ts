@@ -14,7 +14,7 @@ import { type DoctorCommand, parseDoctorOptions } from './options.ts';
 import { isHealthy, reportDocument, reportLines } from './render.ts';
 
 /** Longest time for one call to etcd, milliseconds. */
-const etcdDeadlineMs = 5_000;
+const etcdDeadlineMs = 4_000;
 
 /** Runs the command and gives its exit code: 1 where something failed. @throws USAGE or CONFIG_INVALID for flags. */
 export async function doctorCommand(

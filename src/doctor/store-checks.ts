@@ -56,6 +56,8 @@ export function storeChecks(subject: Subject): readonly Check[] {
     {
       ...{ group: 'store', unless: 'warning', name: 'node report' },
       async run(signal) {
+        // Without a cloud an agent tells nothing: it has no routes that could fail.
+        if (!(await subject.cloud.need())) return [];
         const { own } = await subject.ownLease.need();
         const [lease] = own;
         if (!lease) return [];

@@ -162,6 +162,8 @@ export function createSubject(parts: DoctorParts, signal: AbortSignal): Subject 
     return await provider.tables({ tableIds, tag, networkId: place?.networkId, subnetIds }, own);
   });
   const ownLease = fact('the lease', async (own): Promise<OwnLease> => {
+    // A store that is away is waited for once.
+    await document.need();
     const { publicIps } = await external.need();
     const [list, identity] = await Promise.all([
       theStores().leases.list(own),
