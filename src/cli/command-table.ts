@@ -72,6 +72,8 @@ const health: readonly Exit[] = [
   misused,
 ];
 const readOnly = 'Rights to read suffice, in etcd and in the cloud; nothing is written anywhere.';
+const listed = (members: string): string =>
+  `-o json and -o yaml give one object: "at" (when it was looked), "healthy", "problems" (each with "severity", "code", "text" and "hint"), ${members}.`;
 const halfALook =
   'Where the cloud can’t be read, what stands in etcd is shown all the same, and why the rest is missing.';
 
@@ -124,7 +126,12 @@ const routes: CommandDescription = {
         operands: '',
         does: 'list the routes inside the pod network, problems first',
       },
-      details: [`Of every table that serves the nodes. ${readOnly} ${halfALook}`],
+      details: [
+        `Of every table that serves the nodes. ${readOnly} ${halfALook}`,
+        listed(
+          '"tables" (use and counts of each) and "routes" ("tableId", "destination", "state", "target", "reason")',
+        ),
+      ],
       flags: clusterFlags,
       exits: health,
     },
@@ -149,7 +156,10 @@ const status: CommandDescription = {
   verbs: [
     {
       ...{ name: '', operands: '', does: 'say in a few lines how the cluster is, problems first' },
-      details: [`${readOnly} ${halfALook}`],
+      details: [
+        `${readOnly} ${halfALook}`,
+        listed('"leader", "nodes", "tables" and "routes" as below, and what net-conf says'),
+      ],
       flags: clusterFlags,
       exits: health,
     },
@@ -161,7 +171,12 @@ const leases: CommandDescription = {
   verbs: [
     {
       ...{ name: 'list', byDefault: true, operands: '', does: 'list the leases and their nodes, problems first' },
-      details: [`${readOnly} ${halfALook}`],
+      details: [
+        `${readOnly} ${halfALook}`,
+        listed(
+          'and "leases" ("lease", "state", "reason", "instanceId", "publicIps", "routesWanted", "routesPresent", "report" and more)',
+        ),
+      ],
       flags: clusterFlags,
       exits: health,
     },

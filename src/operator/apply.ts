@@ -34,7 +34,7 @@ export async function applyCommand(session: StoreSession): Promise<number> {
     await refuseLeader(election, 'It applies by itself; see "flannel-vpc status".', signal);
     const look = await lookToPlan(cluster, session);
     const document = planDocument(look.plan, look.input.desired);
-    console.print(...renderPlan(document, console));
+    console.print(renderPlan(document, console).join('\n'));
     if (!document.changes) return 0;
     const agreed = await confirmed(console, { yes: get.boolean('yes'), question: 'Carry this plan out?', signal });
     if (!agreed) {

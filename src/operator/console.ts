@@ -38,7 +38,8 @@ export function createConsole(environment: Readonly<Record<string, string | unde
     print: write(stdout),
     say: write(stderr),
     paint: createPaint(wantsColours(isTerminal, environment)),
-    width: isTerminal ? stdout.columns : undefined,
+    // A terminal that does not know its width says 0.
+    width: (isTerminal && stdout.columns) || undefined,
     ask: stdin.isTTY && stderr.isTTY ? ask : undefined,
     async read(file) {
       try {

@@ -15,6 +15,6 @@ export async function printListing(
       return console.print(yamlText(data));
     }
     default:
-      return console.print(...lines());
+      return console.print(lines().join('\n'));
   }
 }

@@ -65,7 +65,8 @@ export async function setNetConf(session: StoreSession): Promise<number> {
 function written(standing: NetConfDocument | undefined, after: NetConf): readonly string[] {
   const before = standing && parseNetConf(standing.text);
   const changes = netConfChanges(before?.ok ? before.netConf : undefined, after);
-  const running = 'Agents that run keep the former values until they are restarted.';
+  const running =
+    'Agents that run keep the former values until they are restarted; a controller takes up the new ones.';
   if (!standing) return ['stored; there was none before', ...changes];
   if (!before?.ok) return ['stored; the former one had problems', ...changes];
   if (changes.length === 0) return ['stored; no value in force has changed'];

@@ -18,7 +18,7 @@ export async function planCommand(session: StoreSession): Promise<number> {
     const document = planDocument(look?.plan ?? nothing, look?.input.desired ?? []);
     console.say(...(look?.problems ?? []).map(({ message }) => `warning: ${message}`));
     if (get.boolean('json')) console.print(JSON.stringify(document, undefined, 2));
-    else console.print(...renderPlan(document, console));
+    else console.print(renderPlan(document, console).join('\n'));
     return document.changes ? pending : 0;
   });
 }

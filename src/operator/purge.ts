@@ -23,8 +23,10 @@ import type { StoreSession } from './session.ts';
 /** 0 when no route of ours is left. @throws CONFIG_INVALID for another network than net-conf's, CONFLICT while a controller leads. */
 export async function purgeRoutes(session: StoreSession): Promise<number> {
   const { stores, signal, console, get } = session;
+  const network = get.text('network');
+  if (network === '') throw new FlannelVpcError('USAGE', 'routes purge: --network is missing');
   const netConf = await readNetConf(session);
-  checkNetwork(get.text('network'), netConf);
+  checkNetwork(network, netConf);
   let leadership: Leadership | undefined;
   const beforeWrite = (): void => {
     if (!leadership) throw new FlannelVpcError('INTERNAL', 'nothing is written before the lead is won');
@@ -43,7 +45,7 @@ export async function purgeRoutes(session: StoreSession): Promise<number> {
     const tables = await readTables(provider, records, signal);
     const { leases } = await stores.leases.list(signal);
     const plan = planPurge({ networks: netConf.ranges, records, tables, leases, now: session.clock.now() });
-    console.print(...renderPurge(plan, console));
+    console.print(renderPurge(plan, console).join('\n'));
     if (plan.steps.length === 0) return plan.left.length > 0 ? 1 : 0;
     const question = 'Carry this purge out?';
     if (!(await confirmed(console, { yes: get.boolean('yes'), question, signal }))) {
@@ -67,7 +69,6 @@ function checkNetwork(given: string, { ranges }: NetConf): void {
     .split(',')
     .map((text) => parseCidr(text.trim()))
     .map((cidr) => (cidr ? formatCidr(cidr) : ''));
-  if (given === '') throw new FlannelVpcError('USAGE', 'routes purge: --network is missing');
   if (named.length === wanted.length && wanted.every((network) => named.includes(network))) return;
   throw new FlannelVpcError('CONFIG_INVALID', `--network is not that of net-conf, which has ${wanted.join(',')}`, {
     hint: 'Check --etcd-endpoints and --etcd-prefix: this may be another cluster.',

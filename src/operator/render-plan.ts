@@ -12,6 +12,7 @@ import type {
   TableDocument,
   TargetDocument,
 } from './plan-document.ts';
+import { longest } from './table.ts';
 
 export interface PlanStyle {
   readonly paint: Paint;
@@ -53,8 +54,8 @@ function renderTableOf(table: TableDocument, style: PlanStyle): readonly string[
     .map(({ family, used, limit }) => `${used}${limit === undefined ? '' : ` of ${limit}`} IPv${family} routes`);
   const title = `${paint.strong(`table ${table.id}`)}${use.length > 0 ? paint.faint(`  ${use.join(', ')}`) : ''}`;
   if (blocks.length === 0) return [title, paint.faint(`  nothing to change, ${table.unchanged} as wanted`), ''];
-  const words = Math.max(...blocks.map(({ word }) => word.length));
-  const destinations = Math.max(...blocks.map(({ destination }) => destination.length));
+  const words = longest(blocks.map(({ word }) => word));
+  const destinations = longest(blocks.map(({ destination }) => destination));
   return [title, ...blocks.flatMap((entry) => entryLines(entry, words, destinations, style)), ''];
 }
 

@@ -29,7 +29,7 @@ export function renderTable<Row>(
   const filled = columns
     .map((column) => ({ column, texts: rows.map((row) => printable(column.cell(row))) }))
     .filter(({ texts }) => texts.some((text) => text !== ''))
-    .map((each) => ({ ...each, width: Math.max(each.column.title.length, ...each.texts.map(({ length }) => length)) }));
+    .map((each) => ({ ...each, width: longest([each.column.title, ...each.texts]) }));
   const pad = (text: string, at: number): string => {
     const used = filled[at];
     if (!used) return text;
@@ -51,4 +51,9 @@ export function renderTable<Row>(
       return [cells.join(gap).trimEnd(), ...rest];
     }),
   ];
+}
+
+/** Length of the longest; of more texts than a call may have arguments. */
+export function longest(texts: readonly string[]): number {
+  return texts.reduce((most, { length }) => Math.max(most, length), 0);
 }
