@@ -4,8 +4,14 @@
  */
 import { type Cidr, cidrContains, cidrsOverlap } from '../src/core/ip.ts';
 
-/** Whether a rule's conditions hold for such a packet. `maybe`: for some of them (by port, by interface). */
-export type Applies = 'always' | 'maybe' | 'never';
+/** Whether a rule's conditions hold for such packets. */
+export type Applies =
+  | 'always'
+  | 'never'
+  /** For a part of them, by protocol, port or rate: the others go on. */
+  | 'some'
+  /** That can't be told from here. */
+  | 'maybe';
 
 export type Verdict =
   | 'accept'
@@ -25,18 +31,17 @@ export interface FateRule {
 export interface Fate {
   /** `through`: the chain's end, where the policy (or the calling chain) decides. */
   readonly end: 'accept' | 'drop' | 'through';
-  /** A rule on the way accepts some such packets. */
+  /** A rule on the way may accept all such packets: whether its conditions hold can't be told. */
   readonly mayAccept: boolean;
-  /** A rule on the way drops some such packets. */
-  readonly mayDrop: boolean;
 }
 
 /** The packets looked at. */
 export interface PodTraffic {
   /** Source and destination lie in it. */
   readonly network: Cidr;
-  /** Interfaces such packets may come and go by; a rule for another one does not apply. */
-  readonly interfaces: ReadonlySet<string>;
+  /** Interfaces they come in and go out by; undefined where none is known. */
+  readonly in: ReadonlySet<string> | undefined;
+  readonly out: ReadonlySet<string> | undefined;
 }
 
 /** More than any sane ruleset nests; the kernel itself refuses loops. */
@@ -45,30 +50,32 @@ const deepest = 16;
 /** Follows a chain. A chain that is not there ends at once. */
 export function fateIn(chains: ReadonlyMap<string, readonly FateRule[]>, name: string, depth = 0): Fate {
   let mayAccept = false;
-  let mayDrop = false;
   for (const { applies, verdict } of chains.get(name) ?? []) {
-    if (applies === 'never' || verdict === 'none') continue;
+    // What becomes of a part of the packets says nothing of the others.
+    if (applies === 'never' || applies === 'some' || verdict === 'none') continue;
     const outcome = outcomeOf(chains, verdict, depth);
     mayAccept ||= outcome.mayAccept;
-    mayDrop ||= outcome.mayDrop;
     const ends =
       outcome.end !== 'through' || verdict === 'return' || (typeof verdict === 'object' && 'goto' in verdict);
     if (!ends) continue;
-    if (applies === 'always') return { end: outcome.end, mayAccept, mayDrop };
+    if (applies === 'always') return { end: outcome.end, mayAccept };
     mayAccept ||= outcome.end === 'accept';
-    mayDrop ||= outcome.end === 'drop';
   }
-  return { end: 'through', mayAccept, mayDrop };
+  return { end: 'through', mayAccept };
+}
+
+/** Of two fates of the same place the one to tell: what is dropped for certain, then what may be. */
+export function worseFate(a: Fate, b: Fate): Fate {
+  if (a.end !== b.end) return a.end === 'drop' ? a : b;
+  return a.mayAccept ? b : a;
 }
 
 function outcomeOf(chains: ReadonlyMap<string, readonly FateRule[]>, verdict: Verdict, depth: number): Fate {
   if (typeof verdict !== 'object') {
-    const end = verdict === 'accept' || verdict === 'drop' ? verdict : 'through';
-    return { end, mayAccept: false, mayDrop: false };
+    return { end: verdict === 'accept' || verdict === 'drop' ? verdict : 'through', mayAccept: false };
   }
   const target = 'jump' in verdict ? verdict.jump : verdict.goto;
-  if (depth >= deepest) return { end: 'through', mayAccept: true, mayDrop: true };
-  return fateIn(chains, target, depth + 1);
+  return depth < deepest ? fateIn(chains, target, depth + 1) : { end: 'through', mayAccept: true };
 }
 
 /** Whether an address condition holds for packets of the network. */
@@ -79,14 +86,15 @@ export function addressApplies({ network }: PodTraffic, match: Cidr, negated: bo
   return 'maybe';
 }
 
-/** Whether an interface condition may hold. `+` and `*` at the end stand for any letters. */
-export function interfaceApplies({ interfaces }: PodTraffic, name: string, negated: boolean): Applies {
-  // A named set of nft's.
-  if (name.startsWith('@')) return 'maybe';
+/** Whether an interface condition holds. `+` and `*` at the end stand for any letters. */
+export function interfaceApplies(traffic: PodTraffic, way: 'in' | 'out', name: string, negated: boolean): Applies {
+  const interfaces = traffic[way];
+  // A named set of nft's, or nothing to compare with.
+  if (interfaces === undefined || name.startsWith('@')) return 'maybe';
   const prefix = /[+*]$/.test(name) ? name.slice(0, -1) : undefined;
-  const fits = [...interfaces].some((one) => (prefix === undefined ? one === name : one.startsWith(prefix)));
-  if (fits) return 'maybe';
-  return negated ? 'always' : 'never';
+  const fitting = [...interfaces].filter((one) => (prefix === undefined ? one === name : one.startsWith(prefix)));
+  if (fitting.length > 0 && fitting.length < interfaces.size) return 'maybe';
+  return fitting.length > 0 === negated ? 'never' : 'always';
 }
 
 /** Packets of new connections: every other state is another packet's. */
@@ -96,6 +104,5 @@ export function stateApplies(states: readonly string[], negated: boolean): Appli
 
 /** All conditions of a rule together. */
 export function allOf(conditions: readonly Applies[]): Applies {
-  if (conditions.includes('never')) return 'never';
-  return conditions.includes('maybe') ? 'maybe' : 'always';
+  return (['never', 'some', 'maybe'] as const).find((one) => conditions.includes(one)) ?? 'always';
 }

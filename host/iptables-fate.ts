@@ -65,13 +65,22 @@ function conditionOf(option: string, value: string, negated: boolean, traffic: P
     }
     case '-i':
     case '-o':
-      return interfaceApplies(traffic, value, negated);
+      return interfaceApplies(traffic, option === '-i' ? 'in' : 'out', value, negated);
     case '--ctstate':
     case '--state':
       return stateApplies(value.split(','), negated);
     case '--mark':
       // Pods' packets carry none.
       return (Number(value.split('/')[0]) === 0) === negated ? 'never' : 'always';
+    case '-p':
+    case '--dport':
+    case '--dports':
+    case '--sport':
+    case '--sports':
+    case '--icmp-type':
+    case '--icmpv6-type':
+    case '--limit':
+      return 'some';
     default:
       return 'maybe';
   }

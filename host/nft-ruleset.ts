@@ -111,8 +111,9 @@ function fateRule(expressions: readonly Expression[], traffic: PodTraffic): Fate
     const decided = verdictOf(kind, value, traffic);
     if (decided) verdict = decided;
     else if (kind === 'match') conditions.push(conditionOf(value, traffic));
-    // Extensions of iptables, rate limits and quotas let some packets on.
-    else if (kind === 'xt' || kind === 'limit' || kind === 'quota') conditions.push('maybe');
+    else if (kind === 'limit' || kind === 'quota') conditions.push('some');
+    // An extension of iptables.
+    else if (kind === 'xt') conditions.push('maybe');
   }
   return { applies: allOf(conditions), verdict };
 }
@@ -157,7 +158,8 @@ function conditionOf(value: unknown, traffic: PodTraffic): Applies {
     return wrongFamily ? 'never' : anyOf(match.right, negated, (one) => addressCondition(one, traffic));
   }
   if (meta?.key === 'iifname' || meta?.key === 'oifname') {
-    return anyOf(match.right, negated, (one) => interfaceApplies(traffic, String(one), false));
+    const way = meta.key === 'iifname' ? 'in' : 'out';
+    return anyOf(match.right, negated, (one) => interfaceApplies(traffic, way, String(one), false));
   }
   if (meta?.key === 'nfproto' || meta?.key === 'protocol') {
     const own = traffic.network.family === 4 ? ['ipv4', 'ip'] : ['ipv6', 'ip6'];
@@ -165,7 +167,10 @@ function conditionOf(value: unknown, traffic: PodTraffic): Applies {
   }
   if (meta?.key === 'mark') return (Number(match.right) === 0) === negated ? 'never' : 'always';
   if (ct?.key === 'state') return stateApplies(texts(match.right), negated);
-  return 'maybe';
+  // A new packet from pod to pod has been translated by nobody and answered by nobody.
+  if (ct?.key === 'status') return negated ? 'always' : 'never';
+  // Any other field is one of a protocol's.
+  return payload || meta?.key === 'l4proto' ? 'some' : 'maybe';
 }
 
 const prefixSchema = z.object({ prefix: z.object({ addr: z.string(), len: z.number() }) });
@@ -175,8 +180,8 @@ const setSchema = z.object({ set: z.array(z.unknown()) });
 function anyOf(right: unknown, negated: boolean, one: (value: unknown) => Applies): Applies {
   const members = setSchema.safeParse(right).data?.set ?? [right];
   const found = members.map(one);
-  const any = found.includes('always') ? 'always' : found.includes('maybe') ? 'maybe' : 'never';
-  if (!negated || any === 'maybe') return any;
+  const any = (['always', 'maybe', 'some'] as const).find((applies) => found.includes(applies)) ?? 'never';
+  if (!negated || any === 'maybe' || any === 'some') return any;
   return any === 'always' ? 'never' : 'always';
 }
 

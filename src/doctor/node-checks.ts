@@ -1,11 +1,11 @@
 /** The checks of this node: interface, kernel, rules, programs, clock. Everything is only read. */
 import { isProgramMissing } from '../../host/exec.ts';
-import type { PodTraffic } from '../../host/forward-fate.ts';
+import { type PodTraffic, worseFate } from '../../host/forward-fate.ts';
 import { iptablesForwardFate } from '../../host/iptables-fate.ts';
 import { iptablesNames, lookAtIptables, type View } from '../../host/iptables-look.ts';
 import { holdsForeignRules } from '../../host/iptables-plan.ts';
 import { readSetting } from '../../host/kernel-settings.ts';
-import { nftForwardHooks, readNftRuleset } from '../../host/nft-ruleset.ts';
+import { type NftRuleset, nftForwardHooks, readNftRuleset } from '../../host/nft-ruleset.ts';
 import { listProcesses } from '../../host/processes.ts';
 import { missingRules } from '../../host/rules-check.ts';
 import { backendTypeNamed } from '../../providers/catalog.ts';
@@ -120,38 +120,49 @@ async function ownRules(subject: Subject, signal: AbortSignal): Promise<readonly
 }
 
 async function forwardPolicies(subject: Subject, signal: AbortSignal): Promise<readonly Finding[]> {
-  const [networks, interfaces] = await Promise.all([subject.networks.need(), podInterfaces(subject)]);
+  const [networks, sides] = await Promise.all([subject.networks.need(), podSides(subject)]);
+  const ruleset = await nftRuleset(subject, signal);
   const found = await Promise.all(
     networks.map(async (network) => {
-      const traffic: PodTraffic = { network, interfaces };
-      const places = await Promise.all([iptablesPlaces(subject, traffic, signal), nftPlaces(subject, traffic, signal)]);
-      return judgeForwardPlaces(places.flat(), formatCidr(network));
+      const views = await viewsOf(subject, network.family, signal);
+      // What pods here send to others, and what they get.
+      const ways: readonly PodTraffic[] = [
+        { network, in: sides.pods, out: sides.outside },
+        { network, in: sides.outside, out: sides.pods },
+      ];
+      const [sent = [], received = []] = ways.map((traffic) => [
+        ...iptablesPlaces(views, traffic),
+        ...(ruleset ? nftPlaces(ruleset, traffic) : []),
+      ]);
+      const places = sent.map((place, at) => ({
+        ...place,
+        fate: worseFate(place.fate, received[at]?.fate ?? place.fate),
+      }));
+      return judgeForwardPlaces(places, formatCidr(network));
     }),
   );
   return found.flat();
 }
 
-async function iptablesPlaces(
-  subject: Subject,
-  traffic: PodTraffic,
-  signal: AbortSignal,
-): Promise<readonly ForwardPlace[]> {
-  const { family } = traffic.network;
-  const views = await viewsOf(subject, family, signal);
+function iptablesPlaces(views: readonly View[], traffic: PodTraffic): readonly ForwardPlace[] {
+  const base = iptablesNames[traffic.network.family];
   return views.flatMap(({ saved }, at) => {
     const fate = iptablesForwardFate(saved, traffic);
-    const name = at === 0 ? iptablesNames[family] : `${iptablesNames[family]}-${saved.variant ?? 'legacy'}`;
+    const name = at === 0 ? base : `${base}-${saved.variant ?? 'legacy'}`;
     return fate ? [{ name: `${name} FORWARD`, fate }] : [];
   });
 }
 
-async function nftPlaces(subject: Subject, traffic: PodTraffic, signal: AbortSignal): Promise<readonly ForwardPlace[]> {
+function nftPlaces(ruleset: NftRuleset, traffic: PodTraffic): readonly ForwardPlace[] {
+  return nftForwardHooks(ruleset, traffic).map(({ name, fate }) => ({ name: `nft ${name}`, fate }));
+}
+
+async function nftRuleset(subject: Subject, signal: AbortSignal): Promise<NftRuleset | undefined> {
   try {
-    const ruleset = await readNftRuleset(subject.parts.programs.run, signal);
-    return nftForwardHooks(ruleset, traffic).map(({ name, fate }) => ({ name: `nft ${name}`, fate }));
+    return await readNftRuleset(subject.parts.programs.run, signal);
   } catch (error) {
-    // Rules of nftables without its program: its kernel part may still be there, but nobody here made any.
-    if (isProgramMissing(error)) return [];
+    // Without its program nobody here made any.
+    if (isProgramMissing(error)) return undefined;
     throw error;
   }
 }
@@ -168,23 +179,21 @@ async function viewsOf(subject: Subject, family: Family, signal: AbortSignal): P
   }
 }
 
-/** The interfaces that packets from pod to pod come and go by: the lease's, and bridges with this node's subnet. */
-async function podInterfaces(subject: Subject): Promise<ReadonlySet<string>> {
+/** The interfaces that packets from pod to pod pass: bridges with this node's subnet, and the ways to other nodes. */
+async function podSides(subject: Subject): Promise<Record<'pods' | 'outside', ReadonlySet<string> | undefined>> {
   const [external, kernel, subnets, ways] = await Promise.all([
     subject.external.need(),
     subject.kernel.need(),
     subject.subnets.need(),
     subject.ways.need().catch(() => []),
   ]);
-  const { bridge } = subject.parts.options.host;
-  return new Set(
-    [
-      external.name,
-      bridge,
-      ...ways.map(({ device }) => device),
-      ...bridgesWith(kernel, subnets).map(({ ifname }) => ifname),
-    ].filter((name) => name !== undefined),
-  );
+  const bridges = bridgesWith(kernel, subnets).map(({ ifname }) => ifname);
+  const devices = ways.flatMap(({ device }) => device ?? []);
+  return {
+    // A runtime may do without a bridge; then a pod's interface can have any name.
+    pods: bridges.length > 0 ? new Set(bridges) : undefined,
+    outside: new Set([external.name, ...devices]),
+  };
 }
 
 async function overlap(subject: Subject): Promise<readonly Finding[]> {

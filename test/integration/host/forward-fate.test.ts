@@ -13,7 +13,10 @@ import { cidr } from '../../support/addresses.ts';
 import { stateWith } from './node.ts';
 
 const signal = new AbortController().signal;
-const traffic = { network: cidr('10.5.0.0/16'), interfaces: new Set(['cni0', 'eth0']) };
+const network = cidr('10.5.0.0/16');
+const [cni0, eth0] = [new Set(['cni0']), new Set(['eth0'])];
+/** What the pod sends, and the answer: to conntrack no new packet, and here looked at as one. */
+const traffic = { network, in: cni0, out: eth0 };
 
 let node: Namespace;
 let pod: Namespace;
@@ -142,6 +145,12 @@ describe('iptables', () => {
       'gone to a chain that ends',
       ':FORWARD ACCEPT [0:0]\n:A - [0:0]\n-A FORWARD -g A\n-A FORWARD -j DROP\n-A A -s 192.0.2.0/24 -j DROP',
     ],
+    [
+      'accept',
+      'accepted by interface',
+      ':FORWARD DROP [0:0]\n-A FORWARD -m conntrack --ctstate ESTABLISHED -j ACCEPT\n-A FORWARD -i cni+ ! -o docker0 -j ACCEPT',
+    ],
+    ['drop', 'another protocol accepted', ':FORWARD DROP [0:0]\n-A FORWARD -p tcp -m tcp --dport 80 -j ACCEPT'],
   ] as const)('%s: %s', async (end, _, rules) => {
     await node.exec(['iptables-restore'], { input: `*filter\n${rules}\nCOMMIT\n` });
     await expectFate(end);
@@ -165,6 +174,13 @@ describe('nftables', () => {
       chain('ct state vmap { established : accept, related : accept, invalid : drop }'),
     ],
     ['accept', 'new packets accepted by a map', chain('ct state vmap { new : accept, established : accept }')],
+    [
+      'accept',
+      'accepted by interface',
+      chain('ct state established accept\niifname { "cni0", "docker0" } oifname "eth0" accept'),
+    ],
+    ['drop', 'accepted by interface the other way', chain('iifname "eth0" oifname "cni0" accept')],
+    ['drop', 'translated packets accepted', chain('ct status dnat accept')],
     ['drop', 'IPv6 accepted', chain('meta nfproto ipv6 accept')],
     [
       'drop',
@@ -192,10 +208,24 @@ describe('nftables', () => {
     await expectFate(end);
   });
 
-  test('a condition that is not known decides nothing: accepted or not, it may be', async () => {
-    await node.exec(['nft', '-f', '-'], { input: chain('tcp dport 80 accept') });
-    const [hook] = nftForwardHooks(await readNftRuleset(run, signal), traffic);
-    expect(hook).toMatchObject({ name: 'inet wall passing', policy: 'drop', fate: { end: 'drop', mayAccept: true } });
+  test('a condition that can’t be told decides nothing: accepted or not, it may be', async () => {
+    const fate = async () => nftForwardHooks(await readNftRuleset(run, signal), traffic)[0]?.fate;
+    await node.exec(['nft', '-f', '-'], { input: chain('rt classid 7 accept') });
+    expect(await fate()).toEqual({ end: 'drop', mayAccept: true });
+    await node.exec(['nft', 'flush ruleset']);
+    // For a part of the packets it is told: the others are dropped.
+    await node.exec(['nft', '-f', '-'], { input: chain('tcp dport 80 accept\nlimit rate 1/second accept') });
+    expect(await fate()).toEqual({ end: 'drop', mayAccept: false });
+  });
+
+  test('an interface may be one of several, or not known', async () => {
+    await node.exec(['nft', '-f', '-'], { input: chain('iifname "cni0" accept') });
+    const ruleset = await readNftRuleset(run, signal);
+    const of = (names: ReadonlySet<string> | undefined) => nftForwardHooks(ruleset, { ...traffic, in: names })[0]?.fate;
+    expect(of(cni0)).toEqual({ end: 'accept', mayAccept: false });
+    expect(of(eth0)).toEqual({ end: 'drop', mayAccept: false });
+    expect(of(new Set(['cni0', 'cni1']))).toEqual({ end: 'drop', mayAccept: true });
+    expect(of(undefined)).toEqual({ end: 'drop', mayAccept: true });
   });
 
   test('an accept of ours does not overrule iptables’ policy', async () => {

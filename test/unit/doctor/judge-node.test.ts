@@ -66,7 +66,7 @@ describe('reverse path filter', () => {
 });
 
 describe('rules', () => {
-  const fate = (end: Fate['end'], mayAccept = false): Fate => ({ end, mayAccept, mayDrop: false });
+  const fate = (end: Fate['end'], mayAccept = false): Fate => ({ end, mayAccept });
 
   test('missing ones fail and are named', () => {
     expect(judgeOwnRules([], true).status).toBe('ok');
