@@ -83,9 +83,9 @@ const plan: CommandDescription = {
     {
       ...{ name: '', operands: '', does: 'show what would change in the route tables, and why' },
       details: [
-        'Table by table: each step with its next hops and its reason; then what is held back, what is in the way, and the routes of others.',
+        'Table by table: each step with its next hops and its reason; then what is held back, what is in the way, and the routes of others; last the leases that get no route.',
         `${readOnly} Where routes are left whose lease is gone, it looks twice, ten seconds apart, since a lease that is missed once may be about to come back.`,
-        '--json prints one object: "changes" (true when apply would do something), "prepare" (NICs that do not forward yet), "tables" (for each its "id", "use", "steps", "held", "conflicts", "foreign" and the number "unchanged") and "summary" (a count of each). A step has "action" (create, replace, withdraw, delete, forget), "destination", "from" (where it leads), "to" (where it will lead) and "reason".',
+        '--json prints one object: "changes" (true when apply would do something), "prepare" (NICs that do not forward yet), "refused" (leases that get no route), "tables" (for each its "id", "use", "steps", "held", "conflicts", "foreign" and the number "unchanged") and "summary" (a count of each). A step has "action" (create, replace, withdraw, delete, forget), "destination", "from" (where it leads), "to" (where it will lead) and "reason".',
       ],
       flags: planFlags,
       exits: [

@@ -33,7 +33,7 @@ export async function applyCommand(session: StoreSession): Promise<number> {
     const election = electionOf(session, 'apply');
     await refuseLeader(election, 'It applies by itself; see "flannel-vpc status".', signal);
     const look = await lookToPlan(cluster, session);
-    const document = planDocument(look.plan, look.input.desired);
+    const document = planDocument(look);
     console.print(renderPlan(document, console).join('\n'));
     if (!document.changes) return 0;
     const agreed = await confirmed(console, { yes: get.boolean('yes'), question: 'Carry this plan out?', signal });
@@ -96,8 +96,8 @@ function reportRest({ plan, prepares }: Look, { console }: StoreSession): number
 }
 
 /** What would be done, without the wording of the reasons. */
-function fingerprint({ plan, input }: Look): string {
-  const { tables, prepare } = planDocument(plan, input.desired);
+function fingerprint(look: Look): string {
+  const { tables, prepare } = planDocument(look);
   return JSON.stringify([
     prepare,
     tables.map(({ id, steps }) => [

@@ -1,7 +1,7 @@
 /** A plan as plain data: what `plan --json` prints, and what the text for people is made from. Pure. */
 import type { NextHop, RouteTarget } from '../../providers/provider.ts';
 import { formatCidr } from '../core/ip.ts';
-import type { DesiredRoute } from '../routing/desired.ts';
+import type { DesiredRoute, RejectedSubnet } from '../routing/desired.ts';
 import type { HoldCode, RoutePlan, RouteStep } from '../routing/route-plan.ts';
 
 export interface PlanDocument {
@@ -9,6 +9,8 @@ export interface PlanDocument {
   readonly changes: boolean;
   /** NICs that do not forward yet, and would be made to before a route leads there. */
   readonly prepare: readonly HopDocument[];
+  /** Leases that get no route, by address. */
+  readonly refused: readonly RefusedDocument[];
   /** Every table that was read, by id. */
   readonly tables: readonly TableDocument[];
   readonly summary: {
@@ -21,7 +23,14 @@ export interface PlanDocument {
     readonly conflicts: number;
     readonly foreign: number;
     readonly unchanged: number;
+    readonly refused: number;
   };
+}
+
+export interface RefusedDocument {
+  readonly lease: string;
+  readonly destination: string;
+  readonly reason: string;
 }
 
 export interface TableDocument {
@@ -73,19 +82,31 @@ export interface OthersDocument {
   readonly reason: string;
 }
 
-/** The document of a plan that was made for these routes. */
-export function planDocument(plan: RoutePlan, desired: readonly DesiredRoute[]): PlanDocument {
+/** What a plan was made of and came to; a `Look` is one. */
+export interface Planned {
+  readonly plan: RoutePlan;
+  readonly input: { readonly desired: readonly DesiredRoute[] };
+  readonly rejected: readonly RejectedSubnet[];
+}
+
+/** The document of a plan. */
+export function planDocument({ plan, input, rejected }: Planned): PlanDocument {
   const ids = [
     ...new Set([...plan.use, ...plan.steps, ...plan.held, ...plan.conflicts, ...plan.foreign].map((of) => of.tableId)),
   ];
   const unready = new Map(
-    desired.filter(({ nextHop }) => !nextHop.forwards).map(({ nextHop }) => [nextHop.nicId, nextHop]),
+    input.desired.filter(({ nextHop }) => !nextHop.forwards).map(({ nextHop }) => [nextHop.nicId, nextHop]),
   );
   const prepare = [...unready.values()].map(hop);
   const count = (action: RouteStep['action']): number => plan.steps.filter((step) => step.action === action).length;
   return {
     changes: plan.steps.length > 0 || prepare.length > 0,
     prepare,
+    refused: rejected.map(({ lease, destination, reason }) => ({
+      lease,
+      destination: formatCidr(destination),
+      reason,
+    })),
     tables: ids.sort().map((id) => tableDocument(id, plan)),
     summary: {
       create: count('create'),
@@ -97,6 +118,7 @@ export function planDocument(plan: RoutePlan, desired: readonly DesiredRoute[]):
       conflicts: plan.conflicts.length,
       foreign: plan.foreign.length,
       unchanged: plan.kept.length,
+      refused: rejected.length,
     },
   };
 }

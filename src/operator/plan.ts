@@ -1,7 +1,7 @@
 /** `plan`: what would change, and why. */
 import { readNetConf } from './net-conf-reading.ts';
 import { backendTypeFlag, lookToPlan, readsOnly, withCluster } from './observe.ts';
-import { planDocument } from './plan-document.ts';
+import { type Planned, planDocument } from './plan-document.ts';
 import { renderPlan } from './render-plan.ts';
 import type { StoreSession } from './session.ts';
 
@@ -15,7 +15,7 @@ export async function planCommand(session: StoreSession): Promise<number> {
   return await withCluster(session, netConf, options, async (cluster) => {
     if (!cluster) console.say(`the backend ${netConf.backend.type} has no route tables, so there is nothing to plan`);
     const look = cluster && (await lookToPlan(cluster, session));
-    const document = planDocument(look?.plan ?? nothing, look?.input.desired ?? []);
+    const document = planDocument(look ?? nothing);
     console.say(...(look?.problems ?? []).map(({ message }) => `warning: ${message}`));
     if (get.boolean('json')) console.print(JSON.stringify(document, undefined, 2));
     else console.print(renderPlan(document, console).join('\n'));
@@ -23,4 +23,8 @@ export async function planCommand(session: StoreSession): Promise<number> {
   });
 }
 
-const nothing = { steps: [], kept: [], held: [], conflicts: [], foreign: [], use: [] } as const;
+const nothing: Planned = {
+  plan: { steps: [], kept: [], held: [], conflicts: [], foreign: [], use: [] },
+  input: { desired: [] },
+  rejected: [],
+};

@@ -8,6 +8,7 @@ import type {
   HopDocument,
   OthersDocument,
   PlanDocument,
+  RefusedDocument,
   StepDocument,
   TableDocument,
   TargetDocument,
@@ -29,6 +30,8 @@ interface Entry {
   readonly colour: (text: string) => string;
 }
 
+const indent = ' '.repeat(6);
+
 /** Every line; the last one sums up. */
 export function renderPlan(plan: PlanDocument, style: PlanStyle): readonly string[] {
   const prepared = plan.prepare.map(
@@ -37,6 +40,8 @@ export function renderPlan(plan: PlanDocument, style: PlanStyle): readonly strin
   return [
     ...plan.tables.flatMap((table) => renderTableOf(table, style)),
     ...(prepared.length > 0 ? [...prepared, ''] : []),
+    ...plan.refused.flatMap((refused) => refusedLines(refused, style)),
+    ...(plan.refused.length > 0 ? [''] : []),
     summaryLine(plan, style.paint),
   ];
 }
@@ -62,10 +67,18 @@ function renderTableOf(table: TableDocument, style: PlanStyle): readonly string[
 /** What and where on one line, and why on the next: with cloud ids both would not fit one. */
 function entryLines(entry: Entry, words: number, destinations: number, { paint, width }: PlanStyle): readonly string[] {
   const { sign, word, destination, hops, reason, colour } = entry;
-  const indent = ' '.repeat(6);
   const room = width === undefined ? undefined : Math.max(40, width - indent.length);
   return [
     `  ${colour(`${sign} ${word.padEnd(words)}`)}  ${hops === '' ? destination : destination.padEnd(destinations)}  ${hops}`.trimEnd(),
+    ...wrap(printable(reason), room).map((line) => paint.faint(`${indent}${line}`)),
+  ];
+}
+
+/** A lease that gets no route in any table. */
+function refusedLines({ destination, reason }: RefusedDocument, { paint, width }: PlanStyle): readonly string[] {
+  const room = width === undefined ? undefined : Math.max(40, width - indent.length);
+  return [
+    `${paint.bad('! no route')}  ${destination}`,
     ...wrap(printable(reason), room).map((line) => paint.faint(`${indent}${line}`)),
   ];
 }
@@ -109,7 +122,7 @@ function targetText({ id, instanceId }: TargetDocument): string {
 }
 
 function summaryLine({ summary, prepare, changes }: PlanDocument, paint: Paint): string {
-  const { create, replace, withdraw, forget, held, conflicts, foreign, unchanged } = summary;
+  const { create, replace, withdraw, forget, held, conflicts, foreign, unchanged, refused } = summary;
   const counts = (pairs: readonly (readonly [number, string])[]): string =>
     pairs
       .filter(([count]) => count > 0)
@@ -126,6 +139,7 @@ function summaryLine({ summary, prepare, changes }: PlanDocument, paint: Paint):
   const leaving = counts([
     [held, 'held'],
     [conflicts, 'in conflict'],
+    [refused, refused === 1 ? 'lease without a route' : 'leases without a route'],
     [foreign, 'foreign'],
     [unchanged, 'unchanged'],
   ]);

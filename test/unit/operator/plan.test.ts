@@ -2,6 +2,7 @@ import { describe, expect, test } from '@jest/globals';
 import { createPaint } from '../../../src/operator/paint.ts';
 import { planDocument } from '../../../src/operator/plan-document.ts';
 import { renderPlan } from '../../../src/operator/render-plan.ts';
+import type { RejectedSubnet } from '../../../src/routing/desired.ts';
 import { planRoutes } from '../../../src/routing/plan.ts';
 import type { PlanInput } from '../../../src/routing/route-plan.ts';
 import { cidr, desired, entry, known, nextHop, planInput, record, table, target } from '../routing/fixtures.ts';
@@ -10,8 +11,13 @@ const plain = { paint: createPaint(false) };
 
 function shown(more: Partial<PlanInput>): readonly string[] {
   const planned = planInput(more);
-  return renderPlan(planDocument(planRoutes(planned), planned.desired), plain);
+  return renderPlan(planDocument({ plan: planRoutes(planned), input: planned, rejected: [] }), plain);
 }
+
+const refused: RejectedSubnet = {
+  ...{ lease: '10.244.4.0/24', destination: cidr('10.244.4.0/24'), reason: 'nobody knows it' },
+  code: 'unresolved',
+};
 
 describe('a plan for people', () => {
   test('goes table by table, with action, destination, next hops and reason, and sums up', () => {
@@ -60,11 +66,22 @@ describe('a plan for people', () => {
     expect(lines.at(-1)).toMatch(/^Plan: 1 to prepare/);
   });
 
+  test('names the leases that get no route', () => {
+    const plan = planRoutes(planInput({ tables: [table('rtb-1', [])] }));
+    const lines = renderPlan(planDocument({ plan, input: { desired: [] }, rejected: [refused] }), plain);
+    expect(lines.slice(-4)).toEqual([
+      '! no route  10.244.4.0/24',
+      '      nobody knows it',
+      '',
+      'Nothing to change; 1 lease without a route.',
+    ]);
+  });
+
   test('its lines fit 100 columns with the ids that AWS gives', () => {
     const id = '0123456789abcdef0';
     const lines = renderPlan(
-      planDocument(
-        {
+      planDocument({
+        plan: {
           steps: [
             {
               ...{ action: 'replace', tableId: `rtb-${id}`, destination: cidr('10.244.107.0/24'), reason: 'short' },
@@ -74,8 +91,9 @@ describe('a plan for people', () => {
           ],
           ...{ kept: [], held: [], conflicts: [], foreign: [], use: [] },
         },
-        [],
-      ),
+        input: { desired: [] },
+        rejected: [],
+      }),
       plain,
     );
     for (const line of lines) expect(line.length).toBeLessThanOrEqual(100);
@@ -88,10 +106,11 @@ describe('a plan for programs', () => {
       desired: [desired('10.244.1.0/24', 'a')],
       tables: [table('rtb-1', [entry('10.244.1.0/24', target('z'))], 50)],
     });
-    const document = planDocument(planRoutes(planned), planned.desired);
+    const document = planDocument({ plan: planRoutes(planned), input: planned, rejected: [refused] });
     expect(JSON.parse(JSON.stringify(document))).toEqual({
       changes: true,
       prepare: [],
+      refused: [{ lease: '10.244.4.0/24', destination: '10.244.4.0/24', reason: 'nobody knows it' }],
       tables: [
         {
           id: 'rtb-1',
@@ -113,7 +132,7 @@ describe('a plan for programs', () => {
       ],
       summary: {
         ...{ create: 0, replace: 1, withdraw: 0, delete: 0, forget: 0 },
-        ...{ held: 0, conflicts: 0, foreign: 0, unchanged: 0 },
+        ...{ held: 0, conflicts: 0, foreign: 0, unchanged: 0, refused: 1 },
       },
     });
   });
