@@ -33,7 +33,7 @@ export async function probeRound(
   const strangers = table.takeTentative().map(async (stranger) => {
     const socket = sockets[stranger.family];
     const reply = await socket?.probe(stranger.address, answerMs, signal);
-    if (!socket || !reply || !sameIp(reply.seen.ip, socket.address)) return undefined;
+    if (!socket || !reply?.called || !sameIp(reply.seen.ip, socket.address)) return undefined;
     table.promote(stranger, reply.group);
     return reply;
   });
@@ -61,7 +61,7 @@ async function probeGroup(
   return best.reply;
 }
 
-/** The first right answer ends it; a masqueraded one counts when there is no other. */
+/** The first right answer ends it; another one counts when there is no right one. */
 async function askAll(socket: ProbeSocket, peers: readonly ProbePeer[], signal: AbortSignal): Promise<Ask> {
   const enough = new AbortController();
   const both = AbortSignal.any([signal, enough.signal]);
@@ -73,8 +73,9 @@ async function askAll(socket: ProbeSocket, peers: readonly ProbePeer[], signal: 
         throw error;
       });
       if (!reply || best.outcome.kind === 'answered') return;
-      if (!sameIp(reply.seen.ip, socket.address)) {
-        best = { ...best, outcome: { kind: 'masqueraded', peer: peerText(peer), seen: formatIp(reply.seen.ip) } };
+      const wrong = wrongIn(reply, peer, socket);
+      if (wrong) {
+        best = { ...best, outcome: wrong };
         return;
       }
       best = { outcome: { kind: 'answered' }, proven: peer, reply };
@@ -82,4 +83,16 @@ async function askAll(socket: ProbeSocket, peers: readonly ProbePeer[], signal: 
     }),
   );
   return best;
+}
+
+/** Why an answer is no proof; undefined when it is one. */
+function wrongIn(
+  { seen, called }: ProbeReply,
+  peer: ProbePeer,
+  socket: Pick<ProbeSocket, 'address'>,
+): GroupOutcome | undefined {
+  if (!sameIp(seen.ip, socket.address)) {
+    return { kind: 'masqueraded', peer: peerText(peer), seen: formatIp(seen.ip) };
+  }
+  return called ? undefined : { kind: 'deaf', peer: peerText(peer) };
 }

@@ -1,7 +1,8 @@
 /**
  * Is this node reachable? The rule, from what probes and a few other looks have shown. Pure.
  *
- * - Proven: of every group of peers (a group sends by one route table) one answered, and saw our own probe address as the source.
+ * - Proven: of every group of peers (a group sends by one route table) one answered, saw our own probe address as the source, and its
+ *   call came in.
  * - A group of which nobody answers blocks as long as one of its nodes is there: its own address, which no pod route leads to, can be
  *   reached, and its agent has reported something, so it has an agent that answers probes. Two fresh nodes wait for one another so, and go on
  *   as soon as both routes stand.
@@ -21,6 +22,8 @@ export type GroupOutcome =
   | { readonly kind: 'answered' }
   /** Answered, but what reached the peer had another source: somebody translates addresses on the way. */
   | { readonly kind: 'masqueraded'; readonly peer: string; readonly seen: string }
+  /** Answered, but its call, which nothing of ours went before, did not come in. */
+  | { readonly kind: 'deaf'; readonly peer: string }
   | { readonly kind: 'silent' };
 
 /** A silent peer whose node can be reached by its own address. */
@@ -100,6 +103,10 @@ function judgeGroup(group: GroupView, anyAnswered: boolean, groupCount: number):
     return { state: 'unreachable', reason };
   }
   const waiting: Verdict = { state: 'waiting', reason: `no peer${of} answers yet` };
+  if (outcome.kind === 'deaf') {
+    const reason = `${outcome.peer} answers, but what it sends us unasked does not come in: a security group or firewall of this node drops it`;
+    return { state: 'unreachable', reason };
+  }
   if (evidence?.pinged !== undefined) {
     // The routes may have come between our probe and the ping: the next probe tells.
     if (silentMs < graceMs) return waiting;

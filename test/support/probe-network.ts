@@ -11,6 +11,8 @@ export interface ProbeNetwork {
   readonly unreachable: Set<string>;
   /** What is seen in place of the true source, by true source. */
   readonly masqueraded: Map<string, string>;
+  /** Probe addresses whose calls from others do not come in. */
+  readonly deaf: Set<string>;
   /** Node addresses that answer. */
   readonly up: Set<string>;
   /** Probe addresses that answer a ping, besides those with a socket. */
@@ -25,13 +27,14 @@ export function createProbeNetwork(clock: Clock, parse: (text: string) => Ip): P
   const sockets = new Map<string, ProbeSocketOptions>();
   const unreachable = new Set<string>();
   const masqueraded = new Map<string, string>();
+  const deaf = new Set<string>();
   const up = new Set<string>();
   const pinged = new Set<string>();
   let sent = 0;
   let looked = 0;
   const passes = (...ends: readonly string[]): boolean => !ends.some((end) => unreachable.has(end));
   return {
-    ...{ unreachable, masqueraded, up, pinged, sent: () => sent, looked: () => looked },
+    ...{ unreachable, masqueraded, deaf, up, pinged, sent: () => sent, looked: () => looked },
     async open(options) {
       const own = formatIp(options.address);
       sockets.set(own, options);
@@ -47,7 +50,7 @@ export function createProbeNetwork(clock: Clock, parse: (text: string) => Ip): P
           }
           const seen = parse(masqueraded.get(own) ?? own);
           peer.onRequest(seen);
-          return { seen: { ip: seen, port: options.port }, group: peer.group, roundTripMs: 1 };
+          return { seen: { ip: seen, port: 40_000 }, group: peer.group, called: !deaf.has(own), roundTripMs: 1 };
         },
         close: () => void sockets.delete(own),
       };

@@ -34,7 +34,7 @@ async function answer(line: string): Promise<unknown> {
   if (verb === 'ping') return await looks.ping(socket.address, address, signal);
   if (verb === 'up') return await looks.isUp(address, Number(at), signal);
   const reply = await socket.probe(address, 1_000, signal);
-  return reply ? { seen: formatIp(reply.seen.ip), port: reply.seen.port, group: reply.group } : null;
+  return reply ? { seen: formatIp(reply.seen.ip), group: reply.group, called: reply.called } : null;
 }
 
 for await (const line of createInterface({ input: process.stdin })) console.log(JSON.stringify(await answer(line)));

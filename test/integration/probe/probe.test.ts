@@ -115,11 +115,11 @@ describe.each([
 ])('%s', (_, family) => {
   const { probe } = family;
 
-  test('a peer answers and saw our own address and port, under flannel’s rules and beside the bridge', async () => {
+  test('a peer answers and saw our own address, under flannel’s rules and beside the bridge', async () => {
     await nodes[0].apply(state(1), 'start');
     await nodes[1].apply(state(2), 'start');
     const [one, two] = await both(family);
-    expect(await one.ask(`probe ${probe(2)}`)).toEqual({ seen: probe(1), port, group: groupId('here') });
+    expect(await one.ask(`probe ${probe(2)}`)).toEqual({ seen: probe(1), group: groupId('here'), called: true });
     expect(await two.ask('heard')).toEqual([probe(1)]);
     expect(await one.ask(`ping ${probe(2)}`)).toBe(true);
   });
@@ -143,6 +143,19 @@ describe.each([
       'nft "add table inet other; add chain inet other post { type nat hook postrouting priority 50; }; add rule inet other post oifname eth0 masquerade"',
     );
     expect(await one.ask(`probe ${probe(2)}`)).toMatchObject({ seen: own });
+  });
+
+  test('a firewall that lets answers in and nothing else gives itself away, and one that remembers earlier probes too', async () => {
+    await nodes[0].apply(state(1), 'start');
+    await nodes[1].apply(state(2), 'start');
+    const [one, two] = await both(family);
+    expect(await one.ask(`probe ${probe(2)}`)).toMatchObject({ seen: probe(1), called: true });
+    expect(await two.ask(`probe ${probe(1)}`)).toMatchObject({ seen: probe(2), called: true });
+    await nodes[0].sh(
+      'nft "add table inet wall; add chain inet wall in { type filter hook input priority 0; }; add rule inet wall in ct state established accept; add rule inet wall in iifname eth0 meta l4proto udp drop"',
+    );
+    expect(await one.ask(`probe ${probe(2)}`)).toMatchObject({ seen: probe(1), called: false });
+    expect(await two.ask(`probe ${probe(1)}`)).toBeNull();
   });
 
   test('nobody answers where no agent is, though ping and machine do; nothing does where nothing is', async () => {

@@ -124,6 +124,17 @@ describe('a fresh node', () => {
     });
   });
 
+  test('that can call and not be called is not ready', async () => {
+    lab.start(1);
+    lab.network.deaf.add('10.244.2.0');
+    const fresh = lab.start(2);
+    await clock.advance(60_000);
+    expect(fresh.verdict()).toMatchObject({
+      state: 'unreachable',
+      reason: expect.stringMatching(/^10\.244\.1\.0 answers, but what it sends us unasked does not come in/),
+    });
+  });
+
   test('says "no peer" never when the list can’t be read', async () => {
     world.setOutage('etcd is away');
     const fresh = lab.start(1);

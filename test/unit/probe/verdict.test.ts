@@ -104,6 +104,7 @@ describe('judge', () => {
       { kind: 'answered' },
       { kind: 'silent' },
       { kind: 'masqueraded', peer: '10.244.9.0', seen: '10.0.1.1' },
+      { kind: 'deaf', peer: '10.244.9.0' },
     ),
     silentMs: fc.integer({ min: 0, max: 3 * graceMs }),
     evidence: fc.option(
@@ -144,7 +145,7 @@ describe('judge', () => {
         const dead = all.map((one) => ({
           ...one,
           silentMs: graceMs,
-          outcome: one.outcome.kind === 'masqueraded' ? ({ kind: 'silent' } as const) : one.outcome,
+          outcome: one.outcome.kind === 'answered' ? one.outcome : ({ kind: 'silent' } as const),
           evidence: { pinged: undefined, live: [] },
         }));
         expect(isReady(judge(of(...dead)))).toBe(true);
