@@ -2,11 +2,9 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import { type ClusterNode, podNetwork } from '../fabric/cluster.ts';
-import { until } from '../support/until.ts';
-import { startThreeNodes, type ThreeNodes } from './three-nodes.ts';
+import { reportsSettled, startThreeNodes, type ThreeNodes } from './three-nodes.ts';
 
 const args = ['--probe-interval=3s'];
-const reports = '/coreos.com/network/flannel-vpc/nodes/';
 let all: ThreeNodes;
 
 beforeAll(async () => {
@@ -61,14 +59,7 @@ async function metric({ node }: ClusterNode, name: string): Promise<number> {
 /** All are proven, and the store says so: what a test does next finds nobody who is not ready already. */
 async function allProven(): Promise<void> {
   for (const node of all.nodes) await becomes(node, proven);
-  await until(
-    'three reports that say nothing but ready',
-    async () => {
-      const stored = await all.cluster.etcd.keys(reports);
-      return stored.filter(({ value }) => value.includes('"ready":true,"reason":""')).length === 3;
-    },
-    90_000,
-  );
+  await reportsSettled(all);
 }
 
 const [one, two, three] = [0, 1, 2].map((index) => () => all.nodes[index] as ClusterNode) as [Which, Which, Which];

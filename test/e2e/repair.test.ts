@@ -3,7 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import type { ClusterNode } from '../fabric/cluster.ts';
 import { countAnswers } from '../fabric/traffic.ts';
-import { startThreeNodes, type ThreeNodes, writesOf } from './three-nodes.ts';
+import { reportsSettled, startThreeNodes, type ThreeNodes, writesOf } from './three-nodes.ts';
 
 let all: ThreeNodes;
 const leases = '/coreos.com/network/subnets/';
@@ -92,10 +92,16 @@ test('a lease that was deleted is created again at once, and the route stays', a
   await until('the lease is back', async () => (await all.cluster.etcd.keys(key)).length === 1);
   expect(await routeOf(subnet)).toBe(all.nodes[1].instance.nicId);
   await all.nodes[1].agent.logged(/lease restored/);
+  await until('its report is there again, as long as the lease lives', async () => {
+    const [lease] = await all.cluster.etcd.keys(key);
+    const [report] = await all.cluster.etcd.keys(key.replace('/subnets/', '/flannel-vpc/nodes/'));
+    return lease !== undefined && report?.lease === lease.lease && report.modRevision > lease.modRevision;
+  });
 });
 
 test('an idle agent asks EC2 for its NIC and its tables, and writes nothing', async () => {
   const { proxy } = all.cluster.world;
+  await reportsSettled(all);
   await delay(2_000);
   proxy.resetLog();
   const revision = await all.cluster.etcd.revision();

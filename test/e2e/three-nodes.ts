@@ -1,6 +1,7 @@
 /** The cluster most end-to-end tests start from: three nodes in two subnets with a table each, a pod on every node. */
 import { type Cluster, type ClusterNode, type ClusterOptions, createCluster } from '../fabric/cluster.ts';
 import type { Pod } from '../fabric/pod.ts';
+import { until } from '../support/until.ts';
 
 export interface ThreeNodes {
   readonly cluster: Cluster;
@@ -27,6 +28,18 @@ export async function startThreeNodes(options: ThreeNodesOptions = {}): Promise<
   const [one, two, three] = nodes;
   const pods = [await one.addPod('pod'), await two.addPod('pod'), await three.addPod('pod')] as const;
   return { cluster, nodes, pods };
+}
+
+/**
+ * Waits until every node has told the store that it is ready, and that nothing of it is unproven: from then on there is nothing left
+ * to report. Words alone are stored once a minute.
+ */
+export async function reportsSettled({ cluster, nodes }: Pick<ThreeNodes, 'cluster' | 'nodes'>): Promise<void> {
+  const told = async (): Promise<number> => {
+    const stored = await cluster.etcd.keys('/coreos.com/network/flannel-vpc/nodes/');
+    return stored.filter(({ value }) => value.includes('"ready":true,"reason":""')).length;
+  };
+  await until('reports that say ready and no more', async () => (await told()) === nodes.length, 120_000);
 }
 
 /** What must not change over a restart: packet rules of the node, without counters, and the store's revision. */
