@@ -192,6 +192,21 @@ describe('a cloud that fails', () => {
     await leader.stop();
   });
 
+  it('by conflicts is asked at a bounded rate, whatever the events', async () => {
+    const leader = lab.lead();
+    await lab.clock.advance(10_000);
+    const error = new FlannelVpcError('CONFLICT', 'somebody else writes at the same time');
+    lab.cloud.inject({ action: 'create', error, times: Infinity });
+    lab.cloud.resetCalls();
+    for (let index = 0; index < 300; index++) {
+      lab.join('a1', 1);
+      await lab.clock.advance(1_000);
+    }
+    // Five minutes: one pass in five seconds at most.
+    expect(lab.cloud.count('create')).toBeLessThanOrEqual(65);
+    await leader.stop();
+  });
+
   it('by refusals is asked once for each look', async () => {
     fail('prepare', 'PERMISSION_DENIED');
     lab.cloud.addInstance({ id: 'i-x', nics: [{ id: 'eni-x', subnetId: 'subnet-a', addresses: ['10.0.1.99'] }] });

@@ -124,6 +124,19 @@ describe('calls to the cloud', () => {
     expect(await lab.spent(() => writer.look())).toEqual({ tables: 1 });
   });
 
+  it('verify every next hop in that hour, however many leases come meanwhile', async () => {
+    lab.join('a1', 1);
+    const writer = lab.writer();
+    await writer.pass();
+    await lab.clock.advance(50 * 60_000);
+    lab.join('a2', 2);
+    await writer.pass();
+    await lab.clock.advance(10 * 60_000);
+    const resolve = jest.spyOn(lab.openCloud.provider, 'resolve');
+    await writer.look();
+    expect(resolve.mock.calls.map(([claims]) => claims.length)).toEqual([2]);
+  });
+
   it('verify them at the next look when the one that was to do so failed', async () => {
     lab.join('a1', 1);
     const writer = lab.writer();

@@ -94,6 +94,14 @@ describe('a lease that stands', () => {
     expect(lab.world.leases()).toHaveLength(2);
   });
 
+  it('holds nothing either while its instance is shutting down and has its interface still', async () => {
+    lab.cloud.setInstanceState('i-a1', 'shutting-down');
+    const outcome = await writer.pass();
+    isGone();
+    expect(outcome.reaped).toBe(1);
+    expect(outcome.failures).toEqual([]);
+  });
+
   it('of real flannel neither', async () => {
     lab.join('a1', 1, { identity: 'none' });
     lab.cloud.setInstanceState('i-a1', 'terminated');
@@ -286,6 +294,18 @@ describe('routes of others', () => {
       'rtb-a igw-1',
     ]);
     expect(reportOf(lab, look).problems).toMatchObject([{ severity: 'warning', code: 'foreign' }]);
+  });
+
+  it('where ours were before are no reason to ask about instances', async () => {
+    lab.leave(1);
+    for (const id of ['rtb-a', 'rtb-b']) {
+      const target: RouteTarget = { kind: 'nic', id: 'eni-other', instanceId: 'i-other' };
+      lab.cloud.putRoute(id, { destination: first, target, state: 'blackhole' });
+    }
+    expect(await lab.spent(() => writer.pass())).toEqual({ tables: 1 });
+    const { look } = await writer.resyncs(4);
+    stays();
+    expect(look.plan.foreign).toHaveLength(2);
   });
 
   it('in a lease’s way stop that route alone, and are told', async () => {
