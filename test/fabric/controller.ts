@@ -1,10 +1,16 @@
-/** Controllers of a cluster: the built program, in the rig's own namespace, with a role of its own. */
+/** Controllers: the built program, in the rig's own namespace, with a role of its own. */
 import type { ClusterReport } from '../../src/report/cluster-report.ts';
 import type { Policy } from '../clouds/aws/iam-policy.ts';
+import type { AwsWorld } from '../clouds/aws/world.ts';
 import { type LogLine, program } from './agent.ts';
-import type { Cluster } from './cluster.ts';
-import { rigAddress } from './management.ts';
+import type { EtcdServer } from './etcd.ts';
 import { type Process, start } from './process.ts';
+
+/** What a controller works on: a cluster, or EC2 and etcd alone. */
+export interface ControllerPlace {
+  readonly world: AwsWorld;
+  readonly etcd: Pick<EtcdServer, 'endpoint'>;
+}
 
 export interface ControllerRequest {
   /** Its role session, by which EC2's log tells it from others. */
@@ -31,9 +37,9 @@ export interface Controller {
 let ports = 8_500;
 
 /** Starts it. It ends with the rig, or by `kill`. */
-export function startController(cluster: Cluster, request: ControllerRequest): Controller {
+export function startController(place: ControllerPlace, request: ControllerRequest): Controller {
   const { name, args = [], env = {}, policy, prelude } = request;
-  const { world, etcd } = cluster;
+  const { world, etcd } = place;
   const port = ++ports;
   world.proxy.roles.setRole('controller', policy);
   const credentials = world.proxy.roles.issue('controller', name);
@@ -43,7 +49,7 @@ export function startController(cluster: Cluster, request: ControllerRequest): C
   ];
   const child = start(prelude === undefined ? argv : ['bash', '-c', prelude, 'prelude', ...argv], {
     ...world.environment(credentials),
-    AWS_ENDPOINT_URL_EC2: `http://${rigAddress}:${world.proxy.port}`,
+    AWS_ENDPOINT_URL_EC2: `http://127.0.0.1:${world.proxy.port}`,
     // It is no instance of this VPC; nothing answers there.
     AWS_EC2_METADATA_DISABLED: 'true',
     ...env,

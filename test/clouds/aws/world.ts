@@ -96,6 +96,12 @@ export interface AwsWorld {
   terminateInstance(id: string): Promise<void>;
   /** A further table, associated with no subnet. */
   addTable(): Promise<string>;
+  /** A further subnet, on this table, or on the main one. */
+  addSubnet(request: {
+    readonly cidr: string;
+    readonly zone: string;
+    readonly tableId?: string | undefined;
+  }): Promise<AwsSubnet>;
   /** Tags anything that has an id. */
   tag(id: string, key: string, value: string): Promise<void>;
   /** Another hand's route. */
@@ -129,6 +135,8 @@ export async function createAwsWorld(options: AwsWorldOptions = {}): Promise<Aws
     maxAttempts: 1,
   });
   const network = await createNetwork(admin, options);
+  // Two are there from the start, see createNetwork.
+  let subnets = 1;
 
   async function nicMetadata(nicId: string): Promise<InstanceMetadata['nics'][number]> {
     const nic = await describeNic(admin, nicId);
@@ -190,6 +198,20 @@ export async function createAwsWorld(options: AwsWorldOptions = {}): Promise<Aws
     async addTable() {
       const { RouteTable } = await admin.send(new CreateRouteTableCommand({ VpcId: network.vpcId }));
       return known(RouteTable?.RouteTableId);
+    },
+    async addSubnet({ cidr, zone, tableId }) {
+      subnets += 1;
+      const cidr6 = formatCidr(nthSubnet6(network.vpcCidr6, subnets));
+      const { Subnet } = await admin.send(
+        new CreateSubnetCommand({
+          ...{ VpcId: network.vpcId, CidrBlock: cidr, Ipv6CidrBlock: cidr6, AvailabilityZone: zone },
+        }),
+      );
+      const id = known(Subnet?.SubnetId);
+      if (tableId !== undefined) {
+        await admin.send(new AssociateRouteTableCommand({ RouteTableId: tableId, SubnetId: id }));
+      }
+      return { id, cidr, cidr6, zone, tableId: tableId ?? network.mainTableId };
     },
     tag: async (id, Key, Value) =>
       void (await admin.send(new CreateTagsCommand({ Resources: [id], Tags: [{ Key, Value }] }))),
