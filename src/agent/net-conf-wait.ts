@@ -21,6 +21,8 @@ export interface NetConfWaitOptions {
   readonly clock: Clock;
   /** Takes the place of the stored `Backend.Type`. */
   readonly backendType?: string | undefined;
+  /** Who waits, for the words. Default the agent. */
+  readonly waits?: 'agent' | 'controller' | undefined;
   /** Told why it takes long, for /readyz. */
   readonly onWaiting: (reason: string) => void;
 }
@@ -87,7 +89,7 @@ type Found =
   | { readonly kind: 'fatal'; readonly error: FlannelVpcError };
 
 async function readOnce(
-  { store, backendType }: Pick<NetConfWaitOptions, 'store' | 'backendType'>,
+  { store, backendType, waits = 'agent' }: Pick<NetConfWaitOptions, 'store' | 'backendType' | 'waits'>,
   signal: AbortSignal,
 ): Promise<Found> {
   let document: NetConfDocument | undefined;
@@ -99,7 +101,7 @@ async function readOnce(
         error: new FlannelVpcError(
           'CONFIG_INVALID',
           'flannel config not found in etcd store. Did you create your config using etcdv3 API?',
-          { hint: `Put net-conf.json at ${store.description}, key "config"; the agent waits for it.` },
+          { hint: `Put net-conf.json at ${store.description}, key "config"; the ${waits} waits for it.` },
         ),
       };
     }
@@ -115,8 +117,12 @@ async function readOnce(
   }
   // As in flannel: a net-conf that is refused is waited for, and only a sound one that asks for the impossible ends the agent.
   const fatal = parsed.problems.every((problem) => problem.severity === 'exit');
+  const overlay =
+    fatal && waits === 'controller' && backendType === undefined
+      ? ' For routes of a cluster that still runs another backend, give --backend-type=aws-vpc --backend-types=all.'
+      : '';
   const error = new FlannelVpcError('CONFIG_INVALID', parsed.problems.map((problem) => problem.message).join('; '), {
-    hint: `Check it with "flannel-vpc netconf check FILE" and store it again${fatal ? ', then start the agent' : '; the agent goes on by itself'}.`,
+    hint: `Check it with "flannel-vpc netconf check FILE" and store it again${fatal ? `, then start the ${waits}` : `; the ${waits} goes on by itself`}.${overlay}`,
   });
   return fatal ? { kind: 'fatal', error } : { kind: 'wait', error, revision: document.revision };
 }

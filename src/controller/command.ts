@@ -75,7 +75,7 @@ async function serve(
   let state: ControllerState | undefined;
   const metrics = createControllerMetrics({
     isReady: readiness.isReady,
-    isLeader: () => state?.role === 'leader',
+    isLeader: () => state?.role === 'leader' && !controller.dryRun,
   });
   try {
     if (options.health) {

@@ -2,11 +2,12 @@
 import type { ElectionOptions, LeaderElection, Leadership } from '../../lease/election.ts';
 import { assertNetConfStands, NetConfChanged, waitForNetConf } from '../agent/net-conf-wait.ts';
 import type { OpenCloud } from '../cloud.ts';
+import { jitter } from '../core/clock.ts';
 import { FlannelVpcError, isFlannelVpcError } from '../core/errors.ts';
 import type { Readiness } from '../health/status.ts';
 import type { NetConf } from '../netconf/net-conf.ts';
 import { networksOf } from '../report/build-report.ts';
-import type { Memory } from '../routing/knowledge.ts';
+import { type Memory, notePosition } from '../routing/knowledge.ts';
 import { version } from '../version.ts';
 import { type LeadOptions, type LeadParts, lead } from './lead.ts';
 import { ControllerState } from './state.ts';
@@ -55,13 +56,16 @@ export async function runController(
   }
 }
 
-async function runWithNetConf(options: ControllerOptions, parts: ControllerParts, signal: AbortSignal): Promise<never> {
+type RunParts = ControllerParts & { readonly memory: Memory };
+
+async function runWithNetConf(options: ControllerOptions, parts: RunParts, signal: AbortSignal): Promise<never> {
   const { leases, readiness, logger } = parts;
   readiness.missing('net-conf', 'not read yet');
   const { netConf, revision } = await waitForNetConf(
     {
       ...parts,
       store: leases,
+      waits: 'controller',
       backendType: options.backendType,
       onWaiting: (reason) => readiness.missing('net-conf', reason),
     },
@@ -88,14 +92,16 @@ async function runWithNetConf(options: ControllerOptions, parts: ControllerParts
   parts.onState(state);
   try {
     checkTerm(options, cloud);
-    const election = options.leaderElect ? parts.election(options.election) : soleLeader(options.election, parts);
+    // A dry run writes nothing, the leader's key no more than routes: it must not keep another one from leading.
+    const alone = !options.leaderElect || options.dryRun;
+    const election = !alone ? parts.election(options.election) : soleLeader(options.election, parts);
     const leadParts: LeadParts = {
       ...{ ...parts, cloud, netConf, state },
       assertNetConfStands: (inner) => assertNetConfStands(leases, revision, inner),
     };
     for (;;) {
       state.standsBy(undefined);
-      leadership = await campaign(election, state, parts, signal);
+      leadership = await campaign(election, options, state, parts, signal);
       await leadOnce(leadParts, options, readiness, leadership, signal);
       leadership = undefined;
     }
@@ -114,7 +120,9 @@ async function leadOnce(
   signal: AbortSignal,
 ): Promise<void> {
   const { logger, state, events, clock } = parts;
-  logger.info('leading: this controller writes the routes', { holder: leadership.holder });
+  const { holder } = leadership;
+  if (options.dryRun) logger.info('dry run: looks at everything and writes nothing', { holder });
+  else logger.info('leading: this controller writes the routes', { holder });
   state.leads({ holder: leadership.holder, since: new Date(clock.now()).toISOString() });
   readiness.reached('leader');
   events.leading(true);
@@ -136,8 +144,9 @@ async function leadOnce(
 /** Waits to be elected, and meanwhile shows who is. A standby is as ready as it can be. */
 async function campaign(
   election: LeaderElection,
+  { resyncMs }: Pick<ControllerOptions, 'resyncMs'>,
   state: ControllerState,
-  { logger, readiness, clock }: ControllerParts,
+  { logger, readiness, clock, random, leases, memory }: RunParts,
   signal: AbortSignal,
 ): Promise<Leadership> {
   const elected = new AbortController();
@@ -156,7 +165,17 @@ async function campaign(
       await clock.sleep(leaderLookMs, watching);
     }
   }
+  /** Whoever leads next must know how far the store had come, or it would take a restored one for the truth. */
+  async function remember(): Promise<void> {
+    for (;;) {
+      const list = await leases.list(watching).catch(() => undefined);
+      if (watching.aborted) return;
+      if (list) notePosition(memory, list);
+      await clock.sleep(jitter(resyncMs, 0.1, random), watching);
+    }
+  }
   watch().catch(() => {});
+  remember().catch(() => {});
   try {
     return await election.campaign(signal);
   } finally {
@@ -169,9 +188,9 @@ function assertLeads(leadership: Leadership | undefined): void {
   leadership.assertHeld();
 }
 
-function checkTerm({ election, leaderElect }: ControllerOptions, { provider }: OpenCloud): void {
+function checkTerm({ election, leaderElect, dryRun }: ControllerOptions, { provider }: OpenCloud): void {
   const { writeTimeoutMs } = provider.capabilities;
-  if (!leaderElect || election.termMs >= writeTimeoutMs + termMarginMs) return;
+  if (!leaderElect || dryRun || election.termMs >= writeTimeoutMs + termMarginMs) return;
   throw new FlannelVpcError(
     'CONFIG_INVALID',
     `--leader-elect-lease-duration: ${election.termMs / 1_000}s is too short for ${provider.type}`,

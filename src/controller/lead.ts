@@ -16,8 +16,9 @@ import { buildReport } from '../report/build-report.ts';
 import type { ClusterReport } from '../report/cluster-report.ts';
 import type { Executor } from '../routing/execute.ts';
 import type { Memory } from '../routing/knowledge.ts';
-import type { DeletionPolicy, HeldRoute, RouteStep } from '../routing/route-plan.ts';
+import type { DeletionPolicy, HeldRoute } from '../routing/route-plan.ts';
 import { version } from '../version.ts';
+import { dryRunLines } from './dry-run.ts';
 import type { ControllerEvents } from './events.ts';
 import { createObserver, type Look, type Observer } from './observer.ts';
 import { isDoubt, type PassOutcome, runPass } from './pass.ts';
@@ -123,8 +124,8 @@ class Leader {
   #resyncAt: number;
   /** Problems told already, so that each is told once. */
   #told: ReadonlySet<string> = new Set();
-  /** Steps of a dry run told already. */
-  #toldSteps: ReadonlySet<string> = new Set();
+  /** What a dry run said that it would do. */
+  #wouldDo: ReadonlySet<string> = new Set();
   /** The report of the last look that did not fail. */
   #lastReport: ClusterReport | undefined;
   /** What should mend itself soon, as of the last look; and looks since something was added. */
@@ -227,7 +228,7 @@ class Leader {
     const tookMs = clock.monotonic() - started;
     state.passed({ tookMs, done: outcome?.done ?? [], prepared: outcome?.prepared ?? [] });
     this.#gate.recovered('the cluster can be looked at again');
-    if (dryRun) this.#tellDryRun(seen.plan.steps);
+    if (dryRun) this.#tellDryRun(seen);
     this.#report(look, outcome?.failures ?? [], outcome?.again === true || createsOnly);
     const inSync = isInSync(look) && (outcome?.failures.length ?? 0) === 0;
     events.passed({ tookMs, inSync, done: outcome?.done ?? [], reaped: outcome?.reaped ?? 0 });
@@ -268,17 +269,11 @@ class Leader {
     events.reported(state.report());
   }
 
-  #tellDryRun(steps: readonly RouteStep[]): void {
-    const told = new Set<string>();
-    for (const { action, tableId, destination, reason } of steps) {
-      const text = `${action} ${tableId} ${formatCidr(destination)}`;
-      told.add(text);
-      if (this.#toldSteps.has(text)) continue;
-      this.#parts.logger.info(`dry run: would ${action} a route`, {
-        ...{ table: tableId, destination: formatCidr(destination), reason },
-      });
-    }
-    this.#toldSteps = told;
+  /** Each line once, and again when it had gone meanwhile. */
+  #tellDryRun(look: Look): void {
+    const lines = dryRunLines(look, this.#options);
+    for (const [text, fields] of lines) if (!this.#wouldDo.has(text)) this.#parts.logger.info(text, fields);
+    this.#wouldDo = new Set(lines.keys());
   }
 
   /** `started`: what came later was not looked at yet. */

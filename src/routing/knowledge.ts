@@ -26,6 +26,11 @@ export interface Memory {
   position: StorePosition | undefined;
 }
 
+/** Remembers how far the store has come, unless it is in doubt: for a standby, which may come to lead right after a restore. */
+export function notePosition(memory: Memory, list: LeaseList): void {
+  weighLeases(memory, { list, candidates: [], resync: false });
+}
+
 export interface Knowledge {
   readonly records: readonly StoredOwnershipRecord[] | undefined;
   readonly leases: LeaseEvidence;
