@@ -69,7 +69,9 @@ export function startController(place: ControllerPlace, request: ControllerReque
         .map((line) => JSON.parse(line) as LogLine),
     logged: async (pattern, timeoutMs) => void (await child.waitForLog(pattern, timeoutMs)),
     async report() {
-      return JSON.parse((await get('/status.json')).body) as ClusterReport;
+      const { status, body } = await get('/status.json');
+      if (status !== 200) throw new Error(`no report yet: ${body}`);
+      return JSON.parse(body) as ClusterReport;
     },
     get,
     kill: (signal) => child.kill(signal),

@@ -73,6 +73,10 @@ export interface EtcdServer {
   resume(): void;
   /** Starts again on the same data and ports, after `kill`. */
   restart(): Promise<void>;
+  /** A backup of now, in a file that ends with the server. */
+  backup(): Promise<string>;
+  /** kill -9, and a start on what the backup holds, in a data folder of its own: what a person does after a loss. */
+  restore(file: string): Promise<void>;
   /** Ends the server and removes its data. */
   stop(): Promise<void>;
 }
@@ -93,10 +97,15 @@ export async function startEtcd(options: EtcdServerOptions = {}): Promise<EtcdSe
   const peer = `http://${bracketed}:${peerPort}`;
   const etcd = await etcdBinary();
   const etcdctl = await etcdctlBinary();
+  const membership = [
+    ...['--name', 'test', '--initial-advertise-peer-urls', peer, '--initial-cluster', `test=${peer}`],
+  ];
+  let data = join(folder, 'data');
+  let copies = 0;
   const serverArgs = [
-    ...['--name', 'test', '--data-dir', join(folder, 'data'), '--log-level', 'error', '--logger', 'zap'],
+    ...['--log-level', 'error', '--logger', 'zap', ...membership],
     ...['--listen-client-urls', endpoint, '--advertise-client-urls', endpoint],
-    ...['--listen-peer-urls', peer, '--initial-advertise-peer-urls', peer, '--initial-cluster', `test=${peer}`],
+    ...['--listen-peer-urls', peer],
     ...(certificates ? ['--cert-file', certificates.serverCertFile, '--key-file', certificates.serverKeyFile] : []),
     ...(certificates && tls?.clientAuth ? ['--client-cert-auth', '--trusted-ca-file', certificates.caFile] : []),
     ...(options.args ?? []),
@@ -129,7 +138,7 @@ export async function startEtcd(options: EtcdServerOptions = {}): Promise<EtcdSe
   }
 
   async function launch(): Promise<void> {
-    const [program = etcd, ...rest] = [...command, etcd, ...serverArgs];
+    const [program = etcd, ...rest] = [...command, etcd, '--data-dir', data, ...serverArgs];
     const started = spawn(program, rest, {
       stdio: ['ignore', 'ignore', 'pipe'],
       env: { ...process.env, ETCD_UNSUPPORTED_ARCH: process.arch },
@@ -226,6 +235,17 @@ export async function startEtcd(options: EtcdServerOptions = {}): Promise<EtcdSe
       child?.kill('SIGCONT');
     },
     restart: launch,
+    async backup() {
+      const file = join(folder, `backup-${++copies}`);
+      await ctl('snapshot', 'save', file);
+      return file;
+    },
+    async restore(file) {
+      await end('SIGKILL');
+      data = join(folder, `data-${++copies}`);
+      await ctl('snapshot', 'restore', file, '--data-dir', data, ...membership);
+      await launch();
+    },
     async stop() {
       await end('SIGKILL');
       await rm(folder, { recursive: true, force: true });

@@ -3,7 +3,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/glob
 import { startMetadataServer } from '../../clouds/aws/imds.ts';
 import { type LocalStack, startLocalStack } from '../../clouds/aws/localstack.ts';
 import { until } from '../../support/until.ts';
-import { createLab, type Lab, type LabOptions } from './lab.ts';
+import { createLab, type Lab, type LabOptions, problem } from './lab.ts';
 
 let localstack: LocalStack;
 let lab: Lab;
@@ -79,11 +79,9 @@ describe('without a table in net-conf', () => {
     const controller = lab.start();
 
     await until('the one with ids stands', async () => (await lab.targets('10.244.1.0/24'))[0] === own.nicId);
-    await until('the other is refused', async () =>
-      (await controller.report()).problems.some(({ text }) => /10\.244\.2\.0.*several network interfaces/.test(text)),
-    );
-    const refused = (await controller.report()).problems.find(({ text }) => text.includes('10.244.2.0'));
-    expect(refused?.text).toContain(stranger.nicId);
+    const refused = await problem(controller, 'refused');
+    expect(refused).toMatch(/10\.244\.2\.0.*several network interfaces/);
+    expect(refused).toContain(stranger.nicId);
     expect(await lab.targets('10.244.2.0/24')).toEqual([undefined, undefined]);
   });
 

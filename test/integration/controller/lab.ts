@@ -2,6 +2,8 @@
  * EC2 and etcd without nodes: leases are put as agents and flannel put them, and controllers are the built program. A test takes a lab
  * of its own, a VPC in the file's LocalStack.
  */
+
+import type { ClusterReport } from '../../../src/report/cluster-report.ts';
 import type { LocalStack } from '../../clouds/aws/localstack.ts';
 import { type AwsInstance, type AwsWorld, createAwsWorld } from '../../clouds/aws/world.ts';
 import { type Controller, type ControllerRequest, startController } from '../../fabric/controller.ts';
@@ -32,6 +34,8 @@ export interface Lab {
   readonly world: AwsWorld;
   readonly etcd: EtcdServer;
   readonly prefix: string;
+  /** Started so far. */
+  readonly controllers: readonly Controller[];
   putNetConf(netConf: object | string): Promise<void>;
   putLease(subnet: string, request: LeaseRequest): Promise<void>;
   dropLease(subnet: string): Promise<void>;
@@ -48,6 +52,34 @@ export interface Lab {
   /** Requests that change something, of this controller or of all. */
   writes(caller?: string): readonly string[];
   stop(): Promise<void>;
+}
+
+/** Waits until the controller reports what holds, and gives the report. */
+export async function reported(
+  controller: Controller,
+  what: string,
+  holds: (report: ClusterReport) => boolean,
+  timeoutMs = 20_000,
+): Promise<ClusterReport> {
+  let last: ClusterReport | undefined;
+  const look = async (): Promise<boolean> => {
+    // It listens a moment after its start.
+    last = await controller.report().catch(() => undefined);
+    return last !== undefined && holds(last);
+  };
+  await until(what, look, timeoutMs).catch((error: unknown) => {
+    throw new Error(`${String(error)}; it reports ${JSON.stringify(last?.problems)}`);
+  });
+  if (!last) throw new Error('no report');
+  return last;
+}
+
+/** Waits for a problem with this code and gives its words. */
+export async function problem(controller: Controller, code: string): Promise<string> {
+  const has = ({ problems }: ClusterReport): boolean => problems.some((row) => row.code === code);
+  const { problems } = await reported(controller, `the problem ${code}`, has);
+  const row = problems.find((each) => each.code === code);
+  return `${row?.text} ${row?.hint ?? ''}`;
 }
 
 export const podNetwork = '10.244.0.0/16';
@@ -90,7 +122,7 @@ export async function createLab(options: LabOptions): Promise<Lab> {
   } else if (options.netConf) await putNetConf(options.netConf);
 
   return {
-    ...{ world, etcd, prefix, putNetConf, putLease, targets },
+    ...{ world, etcd, prefix, controllers, putNetConf, putLease, targets },
     dropLease: async (subnet) => await etcd.delete(leaseKey(subnet)),
     async node(address, ...subnets) {
       const subnet = address.startsWith('10.0.1.') ? world.explicitSubnet : world.mainSubnet;
