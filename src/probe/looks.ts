@@ -1,6 +1,7 @@
 /** What else shows whether a silent peer is there: a ping from our probe address, and a connection to its node's own address. */
-import { spawn } from 'node:child_process';
 import { connect } from 'node:net';
+import { createPrograms } from '../../host/exec.ts';
+import { isAbortError } from '../core/errors.ts';
 import { formatIp, type Ip } from '../core/ip.ts';
 
 export interface Looks {
@@ -14,20 +15,20 @@ const pingSeconds = 1;
 /** Also for a `ping` that hangs in spite of its own limit. */
 const lookMs = 2_000;
 
+const { run } = createPrograms();
+
 export const looks: Looks = {
-  ping(from, to, signal) {
-    const argv = ['-n', '-q', '-c', '1', '-W', String(pingSeconds), '-I', formatIp(from), formatIp(to)];
-    return new Promise((resolve) => {
-      const child = spawn('ping', argv, {
-        env: { PATH: `${process.env['PATH'] ?? ''}:/usr/sbin:/usr/bin:/sbin:/bin`, LC_ALL: 'C' },
-        stdio: 'ignore',
-        timeout: lookMs,
-        killSignal: 'SIGKILL',
-        signal,
-      });
-      child.once('error', () => resolve(false));
-      child.once('exit', (code) => resolve(code === 0));
-    });
+  async ping(from, to, signal) {
+    const options = ['-n', '-q', '-c', '1', '-W', String(pingSeconds), '-I', formatIp(from)];
+    try {
+      const argv = ['ping', ...options, formatIp(to)] as const;
+      const { exitCode } = await run([...argv], { signal, deadlineMs: lookMs, allowFailure: true });
+      return exitCode === 0;
+    } catch (error) {
+      // No such program, or it did not end in time: nothing was shown.
+      if (isAbortError(error)) throw error;
+      return false;
+    }
   },
   isUp(address, port, signal) {
     return new Promise((resolve) => {

@@ -57,7 +57,8 @@ export const openProbeSocket: OpenProbeSocket = async (options) => {
 
   function receive(message: Buffer, from: RemoteInfo): void {
     const ip = parseIp(from.address);
-    if (!ip) return;
+    // A packet may come from port 0, to which nothing can be sent.
+    if (!ip || from.port === 0) return;
     const nonce = decodeRequest(message, network);
     if (nonce !== undefined) {
       if (!mayReply()) return;

@@ -5,7 +5,7 @@ import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
 import type { HostState } from '../../../host/host.ts';
-import { groupId } from '../../../src/probe/message.ts';
+import { encodeRequest, groupId, networkId } from '../../../src/probe/message.ts';
 import { address, cidr, createNode, type TestNode } from '../host/node.ts';
 
 const program = fileURLToPath(new URL('probe-main.ts', import.meta.url));
@@ -170,6 +170,25 @@ describe.each([
     expect(await one.ask(`ping ${probe(2)}`)).toBe(false);
     expect(await one.ask(`up ${machine} ${port}`)).toBe(false);
   });
+});
+
+test('a request from port 0, which can’t be answered, does no harm', async () => {
+  await nodes[0].apply(state(1), 'start');
+  await nodes[1].apply(state(2), 'start');
+  const [one, two] = await both(ipv4);
+  const request = encodeRequest(networkId(networks[4].network), '00'.repeat(16)).toString('hex');
+  const send = [
+    'import socket, struct, sys',
+    `body = bytes.fromhex("${request}")`,
+    's = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_UDP)',
+    `s.bind(("${ipv4.probe(1)}", 0))`,
+    `s.sendto(struct.pack("!HHHH", int(sys.argv[1]), ${port}, 8 + len(body), 0) + body, ("${ipv4.probe(2)}", 0))`,
+  ].join('\n');
+  // First from a port that can be answered: the packet is one that is heard.
+  await nodes[0].sh(`python3 -c '${send}' 4000`);
+  await nodes[0].sh(`python3 -c '${send}' 0`);
+  expect(await one.ask(`probe ${ipv4.probe(2)}`)).toMatchObject({ called: true });
+  expect(await two.ask('heard')).toEqual([ipv4.probe(1), ipv4.probe(1)]);
 });
 
 test('a node of another network gets no answer', async () => {
