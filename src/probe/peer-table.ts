@@ -106,7 +106,7 @@ export class PeerTable {
 
   views(now: number): readonly GroupView[] {
     return this.groups.map((group) => ({
-      name: this.#names.get(group.id) ?? `group ${group.id.slice(0, 6)}`,
+      name: `${this.#names.get(group.id) ?? `group ${group.id.slice(0, 6)}`}${group.family === 6 ? ' (IPv6)' : ''}`,
       peers: group.members.length,
       outcome: group.outcome ?? { kind: 'silent' },
       silentMs: group.silentSince === undefined ? 0 : now - group.silentSince,

@@ -54,6 +54,10 @@ describe('peersOf', () => {
     const both = { subnets: { 4: cidr('10.244.1.0/24'), 6: cidr('fd42:0:0:1::/64') } };
     const { probed } = peersOf([lease('10.244.1.0/24', { zone: 'z' }, both)], self, networks);
     expect(probed.map(({ family }) => family)).toEqual([4, 6]);
+    const table = new PeerTable(self, networks);
+    table.replace([lease('10.244.1.0/24', { zone: 'z' }, both)]);
+    // Each family has routes of its own, and so is proven by itself.
+    expect(table.views(0).map(({ name }) => name)).toEqual(['z', 'z (IPv6)']);
   });
 
   it('leaves out itself, an earlier lease of its own, pins of nobody, and what no lease can be', () => {
