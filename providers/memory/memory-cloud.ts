@@ -137,7 +137,7 @@ export function createMemoryCloud(options: MemoryCloudOptions = {}): MemoryCloud
       const entries = world.table(tableId).routes.filter(({ origin }) => origin === 'static');
       return Object.fromEntries(entries.map((route) => [route.destinationText, route.target.id] as const).sort());
     },
-    forwards: (nicId) => [...world.nics()].some((nic) => nic.id === nicId && nic.forwards),
+    forwards: (nicId) => world.nic(nicId)?.forwards ?? false,
     inject: (fault) => traffic.inject(fault),
     clearFaults: () => traffic.clearFaults(),
     hold: (action) => traffic.hold(action),

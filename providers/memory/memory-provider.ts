@@ -237,7 +237,8 @@ function nextHopOf(nic: Nic): NextHop {
 }
 
 function existingNic(world: World, nicId: string): Nic {
-  for (const nic of world.nics()) if (nic.id === nicId) return nic;
+  const nic = world.nic(nicId);
+  if (nic) return nic;
   throw new FlannelVpcError('NOT_FOUND', `there is no interface ${nicId}`, { details: { nicId } });
 }
 

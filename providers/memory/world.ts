@@ -92,6 +92,8 @@ export class World {
   readonly networks = new Map<string, Network>();
   readonly tables = new Map<string, Table>();
   readonly instances = new Map<string, Instance>();
+  /** By id, those of former instances too: thousands of routes ask for theirs. */
+  readonly #nics = new Map<string, Nic>();
 
   addNetwork(spec: NetworkSpec): void {
     this.networks.set(spec.id, {
@@ -126,6 +128,7 @@ export class World {
 
   addInstance(spec: InstanceSpec): void {
     const nics = spec.nics.map((nic) => this.nicOf(spec.id, nic));
+    for (const nic of nics) this.#nics.set(nic.id, nic);
     this.instances.set(spec.id, { id: spec.id, zone: spec.zone, region: spec.region, state: 'running', nics });
   }
 
@@ -142,12 +145,16 @@ export class World {
     for (const instance of this.instances.values()) yield* instance.nics;
   }
 
-  /** The NIC or instance a target names, while it exists. */
-  instanceBehind(target: RouteTarget): Instance | undefined {
-    for (const nic of this.nics()) {
-      if (nic.id === target.id || nic.instanceId === target.id) return this.instances.get(nic.instanceId);
-    }
-    return undefined;
+  /** The NIC of this id, while its instance has it. */
+  nic(id: string): Nic | undefined {
+    const nic = this.#nics.get(id);
+    return nic && this.instances.get(nic.instanceId)?.nics.includes(nic) ? nic : undefined;
+  }
+
+  /** The instance a target names, itself or by a NIC, while that exists. */
+  instanceBehind({ id }: RouteTarget): Instance | undefined {
+    const nic = this.nic(id) ?? this.instances.get(id)?.nics[0];
+    return nic && this.instances.get(nic.instanceId);
   }
 
   private nicOf(instanceId: string, spec: NicSpec): Nic {
