@@ -42,6 +42,11 @@ export async function memoryOf(pid: number): Promise<Memory> {
   return { rss: megabytes('Rss'), pss: megabytes('Pss'), privateDirty: megabytes('Private_Dirty') };
 }
 
+/** Most resident memory so far, megabytes. */
+export async function peakMemory(pid: number): Promise<number> {
+  return Number(/^VmHWM:\s+(\d+)/m.exec(await readFile(`/proc/${pid}/status`, 'utf8'))?.[1]) / 1024;
+}
+
 /** The number given last to a process or thread of this process namespace. They are given one after the other. */
 export async function lastPid(): Promise<number> {
   return Number((await readFile('/proc/loadavg', 'utf8')).trim().split(' ').at(-1));
