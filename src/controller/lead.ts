@@ -13,7 +13,7 @@ import type { Logger } from '../core/log.ts';
 import type { NetConf } from '../netconf/net-conf.ts';
 import { createRepeatGate, type RepeatGate } from '../repeats.ts';
 import { buildReport } from '../report/build-report.ts';
-import type { ClusterReport } from '../report/cluster-report.ts';
+import type { ClusterReport, ProblemRow } from '../report/cluster-report.ts';
 import type { Executor } from '../routing/execute.ts';
 import type { Memory } from '../routing/knowledge.ts';
 import type { DeletionPolicy, HeldRoute } from '../routing/route-plan.ts';
@@ -244,9 +244,9 @@ class Leader {
     this.#lastReport = report;
     this.#show(report);
     const news = report.problems.filter(({ code }) => !unfinished || !isPending(code));
-    const told = new Set(news.map(({ code, text }) => `${code} ${text}`));
+    const told = new Set(news.map(newsOf));
     for (const { severity, code, text, hint } of news) {
-      if (this.#told.has(`${code} ${text}`)) continue;
+      if (this.#told.has(newsOf({ code, text }))) continue;
       logger[severity === 'error' ? 'error' : 'warn'](text, { code, ...(hint === undefined ? {} : { hint }) });
     }
     if (this.#told.size > 0 && report.problems.length === 0) logger.info('no problems left');
@@ -302,6 +302,11 @@ function isPassing(error: FlannelVpcError): boolean {
 /** Problems that are only there until a pass has done its work. */
 function isPending(code: string): boolean {
   return code === 'missing' || code === 'forwarding';
+}
+
+/** Problems that differ in their numbers alone are one piece of news: a table that fills up is no other one at each pass. */
+function newsOf({ code, text }: Pick<ProblemRow, 'code' | 'text'>): string {
+  return `${code} ${text.replace(/(?<=[\s(])\d+(?=\s)/g, '#')}`;
 }
 
 /** What should mend itself soon, which no event of the store will tell. */

@@ -117,6 +117,20 @@ describe('a configured limit', () => {
 });
 
 describe('a documented default', () => {
+  it('is warned of once, and not anew with each node that joins', async () => {
+    const lab = createFull(undefined, 6, 10);
+    const leader = lab.lead();
+    await lab.clock.advance(10_000);
+    for (const name of ['a7', 'a8']) {
+      lab.machine(name);
+      lab.join(name, Number(name.slice(1)));
+      await lab.clock.advance(10_000);
+    }
+    expect(routes(lab)).toHaveLength(8);
+    expect(lab.log.filter(({ text }) => text.includes('of 10 IPv4 routes'))).toHaveLength(1);
+    await leader.stop();
+  });
+
   it('warns from 80 % on and stops nothing', async () => {
     const lab = createFull(undefined, 7, 500);
     const lower = { ...lab.openCloud.provider.capabilities, defaultRouteLimit: 10 };
