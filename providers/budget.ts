@@ -74,7 +74,12 @@ export function withBudget(provider: CloudProvider, options: BudgetOptions): Clo
         if (turns++ > 0) await bucket.take(inner);
         const release = await slots.take(inner, isRead(action));
         try {
-          return await call(inner);
+          const value = await call(inner);
+          bucket.granted();
+          return value;
+        } catch (error) {
+          if (isFlannelVpcError(error, 'THROTTLED')) bucket.refused();
+          throw error;
         } finally {
           release();
         }
@@ -179,22 +184,48 @@ async function retryWithin<T>(call: () => Promise<T>, options: RetryOptions): Pr
 interface Bucket {
   /** Waits for a token; first come, first served. */
   take(signal: AbortSignal): Promise<void>;
+  /** The cloud let a call through: the pace may go up again. */
+  granted(): void;
+  /** The cloud had too many calls, ours or those of others in the account: what was saved up is not there, and the pace goes down. */
+  refused(): void;
 }
+
+/** Share of its pace that a bucket keeps at the least, and gets back with each call that is let through. */
+const leastPace = 1 / 16;
+const paceBack = 1 / 50;
+/** Refusals within this time, milliseconds, are one: they answer calls that were under way side by side. */
+const refusalsMs = 1_000;
 
 function createBucket({ capacity, refillPerSecond }: BucketLimits, clock: Clock): Bucket {
   let tokens = capacity;
   let at = clock.monotonic();
+  let pace = refillPerSecond;
+  let refusedAt = Number.NEGATIVE_INFINITY;
+  function refill(): void {
+    const now = clock.monotonic();
+    tokens = Math.min(capacity, tokens + ((now - at) / 1_000) * pace);
+    at = now;
+  }
   return {
+    granted() {
+      refill();
+      pace = Math.min(refillPerSecond, pace + refillPerSecond * paceBack);
+    },
+    refused() {
+      refill();
+      tokens = Math.min(tokens, 0);
+      if (at - refusedAt < refusalsMs) return;
+      refusedAt = at;
+      pace = Math.max(pace / 2, refillPerSecond * leastPace);
+    },
     async take(signal) {
       signal.throwIfAborted();
-      const now = clock.monotonic();
-      tokens = Math.min(capacity, tokens + ((now - at) / 1_000) * refillPerSecond);
-      at = now;
+      refill();
       // Below zero is a queue: each taker waits until its own token will have been refilled.
       tokens -= 1;
       if (tokens >= 0) return;
       try {
-        await clock.sleep((-tokens / refillPerSecond) * 1_000, signal);
+        await clock.sleep((-tokens / pace) * 1_000, signal);
       } catch (error) {
         tokens += 1;
         throw error;

@@ -11,6 +11,8 @@ import { createTestClock, type TestClock } from '../../support/test-clock.ts';
 const selector = { tableIds: ['rtb-1'], networkId: undefined, subnetIds: [] };
 const never = new AbortController().signal;
 const throttled = (retryAfterMs?: number) => new FlannelVpcError('THROTTLED', 'slow down', { retryAfterMs });
+/** Tried again alike, and no reason to go slower. */
+const passing = (retryAfterMs?: number) => new FlannelVpcError('TRANSIENT', 'not now', { retryAfterMs });
 
 let clock: TestClock;
 let cloud: MemoryCloud;
@@ -132,7 +134,7 @@ describe('rates', () => {
   });
 
   it('counts each try of a call', async () => {
-    cloud.inject({ action: 'create', error: throttled(), times: 2 });
+    cloud.inject({ action: 'create', error: passing(), times: 2 });
     const provider = budget({ writes: { capacity: 1, refillPerSecond: 0.1 } }, () => 0);
     const write = outcomeOf(provider.apply(create(1), never));
 
@@ -150,6 +152,61 @@ describe('rates', () => {
     expect(defaultBudget.writes).toEqual({ capacity: 25, refillPerSecond: 2.5 });
     expect(arrivals().filter((at) => at === 0)).toHaveLength(25);
     expect(arrivals().slice(25)).toEqual([400, 800, 1_200, 1_600, 2_000]);
+  });
+});
+
+describe('a cloud that has too many calls', () => {
+  const writes = { capacity: 4, refillPerSecond: 2 };
+
+  it('gets no more at once, and then half as many, the refused one among them', async () => {
+    cloud.inject({ action: 'create', error: throttled() });
+    const provider = budget({ writes }, () => 0);
+    const first = outcomeOf(provider.apply(create(1), never));
+    await clock.settle();
+    for (let index = 2; index <= 4; index++) outcomeOf(provider.apply(create(index), never));
+    await clock.advance(10_000);
+    expect(first).toEqual({ value: undefined, settled: true });
+    expect(arrivals()).toEqual([0, 1_000, 2_000, 3_000, 4_000]);
+  });
+
+  it('gets as many as before after some that it let through', async () => {
+    cloud.inject({ action: 'create', error: throttled() });
+    const provider = budget({ writes }, () => 0);
+    for (let index = 1; index <= 60; index++) {
+      outcomeOf(provider.apply(create(index), never));
+      await clock.advance(5_000);
+    }
+    const before = arrivals().length;
+    for (let index = 61; index <= 68; index++) outcomeOf(provider.apply(create(index), never));
+    await clock.advance(10_000);
+    const [start = 0, ...later] = arrivals().slice(before);
+    expect(later.map((at) => at - start)).toEqual([0, 0, 0, 500, 1_000, 1_500, 2_000]);
+  });
+
+  it('is asked ever more rarely while it refuses, by side by side refusals once', async () => {
+    cloud.inject({ action: 'create', error: throttled(), times: Number.POSITIVE_INFINITY });
+    const provider = budget({ writes: { capacity: 50, refillPerSecond: 16 }, attempts: 4 }, () => 0);
+    for (let index = 1; index <= 8; index++) outcomeOf(provider.apply(create(index), never));
+    await clock.settle();
+    expect(arrivals()).toHaveLength(8);
+    await clock.advance(1_000);
+    // Half of 16, not a 256th part.
+    expect(arrivals().length).toBeGreaterThan(12);
+    const from = clock.monotonic();
+    for (let index = 9; index <= 99; index++) outcomeOf(provider.apply(create(index), never));
+    await clock.advance(10_000);
+    expect(arrivals().filter((at) => at >= from).length).toBeLessThan(50);
+  });
+
+  it('is asked for other things as before', async () => {
+    cloud.inject({ action: 'create', error: throttled() });
+    const provider = budget({ writes }, () => 0);
+    outcomeOf(provider.apply(create(1), never));
+    await clock.settle();
+    cloud.resetCalls();
+    for (let read = 0; read < 5; read++) outcomeOf(provider.tables(selector, never));
+    await clock.settle();
+    expect(cloud.count('tables')).toBe(5);
   });
 });
 
@@ -193,7 +250,7 @@ describe('calls in flight', () => {
   });
 
   it('do not include one that waits for its next try', async () => {
-    cloud.inject({ action: 'create', error: throttled(30_000) });
+    cloud.inject({ action: 'create', error: passing(30_000) });
     const provider = budget({ inFlight: 1 });
     outcomeOf(provider.apply(create(1), never));
     await clock.settle();
@@ -272,7 +329,7 @@ describe('a call that fails', () => {
   it('waits longer each time, by chance between half a ceiling and the whole of it', async () => {
     const waits = async (random: () => number): Promise<readonly number[]> => {
       cloud.resetCalls();
-      cloud.inject({ action: 'tables', error: throttled(), times: 5 });
+      cloud.inject({ action: 'tables', error: passing(), times: 5 });
       outcomeOf(budget({}, random).tables(selector, never));
       await clock.advance(100_000);
       const at = arrivals();
