@@ -37,16 +37,21 @@ export interface Cidr {
   readonly length: number;
 }
 
+/** "010" is refused: Go and the kernel's tools disagree on what it means. */
+const decimalPart = '(0|[1-9]\\d?|1\\d\\d|2[0-4]\\d|25[0-5])';
+const dottedDecimal = new RegExp(`^${[decimalPart, decimalPart, decimalPart, decimalPart].join('\\.')}$`);
+
 /**
  * Parses one address in the strict textual form: four decimal parts without leading zeros, or IPv6 without a zone.
  *
  * @returns undefined when the text is no address; the caller knows which field it came from and says so.
  */
 export function parseIp(text: string): Ip | undefined {
-  if (ipaddr.IPv4.isValidFourPartDecimal(text)) {
-    // The library takes "010" for a decimal part; Go and the kernel's tools disagree on what it means, so it is refused.
-    if (text.split('.').some((part) => part.length > 1 && part.startsWith('0'))) return undefined;
-    return { family: 4, value: bytesToValue(ipaddr.IPv4.parse(text).toByteArray()) };
+  const dotted = dottedDecimal.exec(text);
+  if (dotted) {
+    // Not by the library, which takes ten times as long: a controller reads tens of thousands of routes at each look.
+    const value = dotted.slice(1).reduce((sum, part) => sum * 256 + Number(part), 0);
+    return { family: 4, value: BigInt(value) };
   }
   if (text.includes(':') && !text.includes('%') && ipaddr.IPv6.isValid(text)) {
     return { family: 6, value: bytesToValue(ipaddr.IPv6.parse(text).toByteArray()) };
