@@ -115,16 +115,19 @@ export function clientConfig({ environment, logger, region }: Ec2Options): EC2Cl
       throwOnRequestTimeout: true,
     },
     customUserAgent: 'flannel-vpc',
-    logger: {
-      trace() {},
-      debug() {},
-      // The SDK's info lines hold whole requests and answers.
-      info() {},
-      warn: (...parts: unknown[]) => logger.warn('the AWS SDK warns', { text: sdkText(parts) }),
-      // Every failed call ends in an error of ours, which is told where it matters; aborted ones are none.
-      error: (...parts: unknown[]) => logger.debug('the AWS SDK reports an error', { text: sdkText(parts) }),
-    },
+    logger: sdkLogger(logger),
   };
+}
+
+/** Without `info`: its lines hold whole requests and answers, and the SDK, which looks whether it is there, copies them for it. */
+function sdkLogger(logger: Logger): NonNullable<EC2ClientConfig['logger']> {
+  const quiet: Omit<NonNullable<EC2ClientConfig['logger']>, 'info'> = {
+    debug() {},
+    warn: (...parts: unknown[]) => logger.warn('the AWS SDK warns', { text: sdkText(parts) }),
+    // Every failed call ends in an error of ours, which is told where it matters; aborted ones are none.
+    error: (...parts: unknown[]) => logger.debug('the AWS SDK reports an error', { text: sdkText(parts) }),
+  };
+  return quiet as NonNullable<EC2ClientConfig['logger']>;
 }
 
 /** The SDK's texts alone: its objects hold whole requests. */
