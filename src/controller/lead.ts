@@ -54,6 +54,8 @@ export interface LeadParts {
 
 /** What comes within this time after a change is taken with it, milliseconds: nodes of one scaling step join together. */
 const gatherMs = 200;
+/** Timers fire a little early now and then, milliseconds: the look would be for nothing, and the resync right behind it. */
+const earlyMs = 50;
 /** Pauses after a look or a write that failed, milliseconds. */
 const retryMs = { base: 1_000, max: 60_000 };
 /** First pause before looking again at what should mend itself (a lease whose NIC is not there yet), milliseconds. */
@@ -159,7 +161,7 @@ class Leader {
     const { clock, random, logger } = this.#parts;
     let failures = 0;
     for (let first = true; ; first = false) {
-      const resync = clock.monotonic() >= this.#resyncAt;
+      const resync = clock.monotonic() >= this.#resyncAt - earlyMs;
       if (resync) this.#resyncAt = this.#nextResync();
       let pause: number;
       try {

@@ -75,6 +75,8 @@ export interface Lab {
 export interface LeaderSetting {
   /** Milliseconds before now that the leadership was won; default long ago. */
   readonly wonMsAgo?: number;
+  /** Its waits end so many milliseconds before their time, as those of a machine's timers may. */
+  readonly timersEarlyMs?: number;
   readonly assertNetConfStands?: () => Promise<void>;
 }
 
@@ -219,8 +221,8 @@ export function createLab({ named = { tableIds: [] }, machine = 'i-ctl', ...opti
       );
       return Object.fromEntries([...calls].map(([action, list]) => [action, list.length]));
     },
-    lead({ wonMsAgo = 3_600_000, assertNetConfStands = async () => {}, ...more } = {}) {
-      return startLeader(lab, { wonMsAgo, assertNetConfStands }, more);
+    lead({ wonMsAgo = 3_600_000, timersEarlyMs = 0, assertNetConfStands = async () => {}, ...more } = {}) {
+      return startLeader(lab, { wonMsAgo, timersEarlyMs, assertNetConfStands }, more);
     },
   };
   return lab;
@@ -228,7 +230,7 @@ export function createLab({ named = { tableIds: [] }, machine = 'i-ctl', ...opti
 
 function startLeader(
   { clock, world, stores, openCloud, netConf, logger }: Lab,
-  { wonMsAgo, assertNetConfStands }: Required<LeaderSetting>,
+  { wonMsAgo, timersEarlyMs, assertNetConfStands }: Required<LeaderSetting>,
   more: Partial<LeadOptions>,
 ): Leader {
   const lost = new AbortController();
@@ -257,9 +259,10 @@ function startLeader(
     reported() {},
     leading() {},
   };
+  const hasty = { ...clock, sleep: (ms: number, signal: AbortSignal) => clock.sleep(ms - timersEarlyMs, signal) };
   const running = lead(
     {
-      ...{ ...stores, cloud: { ...openCloud, provider }, netConf, state, events, logger, clock },
+      ...{ ...stores, cloud: { ...openCloud, provider }, netConf, state, events, logger, clock: hasty },
       ...{ random: () => 0.5, assertNetConfStands },
     },
     {

@@ -92,6 +92,16 @@ describe('a lease that comes', () => {
 });
 
 describe('a resync', () => {
+  it('is one look, also where timers fire a little early', async () => {
+    lab.join('a1', 1);
+    const leader = lab.lead({ timersEarlyMs: 0.5 });
+    await lab.clock.advance(10_000);
+    const before = leader.passes.length;
+    await lab.clock.advance(3.5 * resyncMs);
+    expect(leader.passes.length - before).toBe(3);
+    await leader.stop();
+  });
+
   it('repairs a route that somebody took out', async () => {
     lab.join('a1', 1);
     const leader = lab.lead();
