@@ -12,7 +12,7 @@ import { isAbortError } from '../../src/core/errors.ts';
 import { createReadiness } from '../../src/health/status.ts';
 import { createLogger } from '../../src/logging.ts';
 import { defaultDeletionPolicy } from '../../src/routing/route-plan.ts';
-import { scalePrefix } from './scale-cluster.ts';
+import { routeLimit, scalePrefix } from './scale-cluster.ts';
 
 /** What it tells its parent after each pass. */
 export type HurriedPass = Pick<PassEvent, 'inSync' | 'tookMs'> & { readonly done: number };
@@ -30,7 +30,7 @@ const stores = createEtcdStores({ ...base, endpoints: [endpoint], prefix: scaleP
 try {
   await runController(
     {
-      ...{ resyncMs: 600_000, dryRun: false, reapTerminated: false, backendTypes: 'own', routeLimit: undefined },
+      ...{ resyncMs: 600_000, dryRun: false, reapTerminated: false, backendTypes: 'own', routeLimit },
       ...{ policy: defaultDeletionPolicy, leaderElect: true, backendType: undefined },
       election: { holder: `bench-${process.pid}`, termMs: 15_000, retryMs: 2_000 },
     },

@@ -13,6 +13,8 @@ export interface IdleResult {
   /** Processes and threads that were started anywhere in the rig: none but the agent has a reason to. */
   readonly started: number;
   readonly requests: Readonly<Record<string, number>>;
+  /** What etcd sent by watches. */
+  readonly watchAnswers: number;
   readonly logLines: number;
 }
 
@@ -20,11 +22,16 @@ export interface IdleOptions {
   /** Between subnet.env and the look at memory. */
   readonly settleSeconds: number;
   readonly seconds: number;
+  /** Makes the cluster around it, before it starts. */
+  readonly around?: () => Promise<void>;
+  /** What happens around it right before its requests are counted, while what it hears of counts already. */
+  readonly meanwhile?: () => Promise<void>;
 }
 
 export async function idle(lab: Lab, subject: Subject, mode: Mode, options: IdleOptions): Promise<IdleResult> {
   await lab.putNetConf({ Network: '10.5.0.0/16', Backend: { Type: 'alloc' }, ...mode.netConf });
   await lab.deleteLeases();
+  await options.around?.();
   const [agent] = await lab.start(subject, [{ id: `idle-${subject.name}-${performance.now()}`, args: mode.args }]);
   if (!agent) throw new Error('nothing was started');
   await waitFor(agent, () => writtenAt(agent.subnetFile));
@@ -37,6 +44,9 @@ export async function idle(lab: Lab, subject: Subject, mode: Mode, options: Idle
     pid: await lastPid(),
     lines: (await readFile(agent.logFile, 'utf8')).split('\n').length,
   });
+  const watched = await watchAnswers(lab);
+  // Its own requests are the bench's.
+  await options.meanwhile?.();
   const before = await look();
   await delay(options.seconds * 1000);
   const after = await look();
@@ -47,8 +57,13 @@ export async function idle(lab: Lab, subject: Subject, mode: Mode, options: Idle
     cpu: after.cpu - before.cpu,
     started: after.pid - before.pid,
     requests: requestsSince(before.requests, after.requests),
+    watchAnswers: (await watchAnswers(lab)) - watched,
     logLines: after.lines - before.lines,
   };
+}
+
+async function watchAnswers({ etcd }: Lab): Promise<number> {
+  return await etcd.metric('grpc_server_msg_sent_total', 'grpc_method="Watch"');
 }
 
 /** Rules of somebody else, which an agent's own checks must not have to read. */

@@ -47,9 +47,10 @@ export interface Lab {
   stop(): Promise<void>;
 }
 
-const prefix = '/bench/network';
+/** `--etcd-prefix` of all agents. */
+export const labPrefix = '/bench/network';
 /** Keys of leases. */
-export const leasePrefix = `${prefix}/subnets/`;
+export const leasePrefix = `${labPrefix}/subnets/`;
 const etcdAddress = '10.99.0.1';
 let labs = 0;
 
@@ -73,7 +74,7 @@ export async function createLab(): Promise<Lab> {
   return {
     ...{ namespace, etcd, launcher },
     async putNetConf(netConf) {
-      await etcd.put(`${prefix}/config`, JSON.stringify(netConf));
+      await etcd.put(`${labPrefix}/config`, JSON.stringify(netConf));
     },
     async start(subject, specs) {
       const agents = specs.map((spec) => ({
@@ -84,7 +85,7 @@ export async function createLab(): Promise<Lab> {
         agents.map(({ id, subnetFile, logFile, spec }) => ({
           ...{ id, log: logFile },
           argv: [
-            ...[...subject.argv, `--etcd-endpoints=${etcd.endpoint}`, `--etcd-prefix=${prefix}`, '--iface=ext0'],
+            ...[...subject.argv, `--etcd-endpoints=${etcd.endpoint}`, `--etcd-prefix=${labPrefix}`, '--iface=ext0'],
             ...[`--public-ip=${spec.publicIp ?? '10.99.0.2'}`, `--subnet-file=${subnetFile}`, ...(spec.args ?? [])],
           ],
         })),

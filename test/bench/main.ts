@@ -1,7 +1,9 @@
 /** `make bench`: counts and ratios, beside their budgets and what flannel did. Runs inside the rig. */
 import { parseArgs } from 'node:util';
+import { publishedBucket } from '../clouds/aws/ec2-traffic.ts';
 import { assertInRig } from '../fabric/rig.ts';
 import { cloudCalls } from './cloud-calls.ts';
+import { crowd } from './crowd.ts';
 import { addForeignRules, type IdleOptions, idle } from './idle.ts';
 import { createLab, flannelVpc, type Lab, type Subject } from './lab.ts';
 import { benchPlanner } from './planner.ts';
@@ -15,18 +17,22 @@ import {
   startUpSection,
   stormSection,
 } from './report.ts';
+import { scale } from './scale.ts';
+import { crowdSection, fillSection, steadySection, throttledSection } from './scale-report.ts';
+import { scarceBucket, throttled } from './scale-throttled.ts';
 import { bareNode, defaultFlags, type Mode, masqueradeIptables, masqueradeNftables, startUp } from './start-up.ts';
 import { storm } from './storm.ts';
 import { storeStorm } from './storm-stores.ts';
 import { overs, type Section, tableText } from './table.ts';
 
-const parts = ['calls', 'storm', 'startup', 'idle', 'planner'] as const;
+const parts = ['calls', 'storm', 'startup', 'idle', 'planner', 'scale'] as const;
 const usage = `make bench [ARGS='...'] [FLANNELD=PATH]
   --only=${parts.join(',')}   these alone
   --storm=N        agents of the join storms (250; up to 80 MB of memory each)
   --runs=N         starts of each kind (15)
   --idle=SECONDS   how long an idle agent is watched (60)
-  --quick          8 agents, 3 starts, 5 s: whether it all works, not how well
+  --leases=N,N     clusters of the scale part (1000,5000)
+  --quick          8 agents, 3 starts, 5 s, 40 leases: whether it all works, not how well
   FLANNELD=PATH    a real flanneld, measured in the same run
 Exit code 1 when something is over its budget.
 `;
@@ -37,6 +43,7 @@ const { values } = parseArgs({
     storm: { type: 'string' },
     runs: { type: 'string' },
     idle: { type: 'string' },
+    leases: { type: 'string' },
     quick: { type: 'boolean', default: false },
     help: { type: 'boolean', default: false },
   },
@@ -56,6 +63,7 @@ const idleOptions: IdleOptions = {
   settleSeconds: values.quick ? 2 : 10,
   seconds: Number(values.idle ?? (values.quick ? 5 : 60)),
 };
+const clusters = (values.leases ?? (values.quick ? '40' : '1000,5000')).split(',').map(Number);
 const path = process.env['FLANNELD'] || undefined;
 const flanneld: Subject | undefined = path === undefined ? undefined : { name: 'flanneld', argv: [path] };
 const sections: Section[] = [];
@@ -67,6 +75,7 @@ if (only.has('storm')) await measureStorms();
 if (only.has('startup')) await inLab(measureStartUp);
 if (only.has('idle')) await inLab(measureIdle);
 if (only.has('planner')) sections.push(plannerSection(benchPlanner()));
+if (only.has('scale')) await measureScale();
 process.stdout.write(`\n${tableText(sections)}\n\n`);
 process.stdout.write(
   `load before and after: ${loadBefore}, ${await load()}; a busy machine makes times longer, not counts\n`,
@@ -132,4 +141,24 @@ async function watchIdle(lab: Lab, mode: Mode, title: string, peerMode: string |
   const mine = await idle(lab, flannelVpc, mode, idleOptions);
   const theirs = flanneld && (await idle(lab, flanneld, mode, idleOptions));
   sections.push(idleSection(title, mine, theirs, peerMode));
+}
+
+async function measureScale(): Promise<void> {
+  const { quick } = values;
+  for (const leases of clusters) {
+    progress(`a controller of ${leases} leases`);
+    const result = await scale({
+      ...{ leases, tables: 4, resyncs: 3, resyncSeconds: quick ? 3 : 20 },
+      ...{ single: quick ? 3 : 30, together: quick ? 5 : 50 },
+    });
+    sections.push(fillSection(result), steadySection(result));
+  }
+  progress('leases at once on a busy EC2');
+  const many = await throttled(quick ? 10 : 200, publishedBucket);
+  sections.push(throttledSection(many, 'which grants what EC2 publishes', 1));
+  const few = await throttled(quick ? 10 : 60, scarceBucket);
+  sections.push(throttledSection(few, 'which grants a quarter of that, a fifth at once', 2));
+  const largest = Math.max(...clusters);
+  progress(`an agent among ${largest}`);
+  sections.push(crowdSection(largest, await crowd(largest, idleOptions)));
 }

@@ -30,8 +30,13 @@ export interface ScaleNode {
 }
 
 export const scalePrefix = '/coreos.com/network';
-export const scaleNetwork = '10.0.0.0/8';
+export const scaleNetConf = {
+  ...{ Network: '10.0.0.0/8', SubnetLen: 24 },
+  Backend: { Type: 'aws-vpc', Writer: 'controller' },
+} as const;
 const vpcId = 'vpc-0a1b2c3d4e5f60718';
+/** More than AWS gives anybody: where quotas lie is not what is measured. */
+export const routeLimit = 100_000;
 /** What a request to EC2 takes, milliseconds. */
 export const ec2LatencyMs = 30;
 
@@ -42,10 +47,7 @@ export async function createScaleCluster(tables: number): Promise<ScaleCluster> 
   }));
   const etcd = await startEtcd();
   const ec2 = await startMemoryEc2({ vpcId, vpcCidr: '172.31.0.0/16', tables: places, latencyMs: ec2LatencyMs });
-  await etcd.put(
-    `${scalePrefix}/config`,
-    JSON.stringify({ Network: scaleNetwork, SubnetLen: 24, Backend: { Type: 'aws-vpc', Writer: 'controller' } }),
-  );
+  await etcd.put(`${scalePrefix}/config`, JSON.stringify(scaleNetConf));
   const etcdLease = await grantLease(etcd);
   const tableIds = places.map(({ id }) => id);
   let made = 0;
@@ -76,7 +78,8 @@ export async function createScaleCluster(tables: number): Promise<ScaleCluster> 
   };
 }
 
-function nodeNumber(index: number, tables: number): ScaleNode {
+/** Places of the tables' subnets and of pods' are chosen by number. */
+export function nodeNumber(index: number, tables: number): ScaleNode {
   const table = index % tables;
   // The first ten addresses of a subnet are left to the cloud.
   const host = Math.floor(index / tables) + 10;
@@ -96,21 +99,26 @@ function idOf(kind: string, index: number): string {
 const batch = 100;
 
 /** Leases as agents put them, and afterwards what they say of themselves. */
-export async function putLeases(etcd: EtcdServer, nodes: readonly ScaleNode[], etcdLease: string): Promise<void> {
+export async function putLeases(
+  etcd: EtcdServer,
+  nodes: readonly ScaleNode[],
+  etcdLease: string,
+  prefix = scalePrefix,
+): Promise<void> {
   await putAll(
     etcd,
-    nodes.map((node) => [`${scalePrefix}/subnets/${node.subnet.replace('/', '-')}`, valueOf(node)] as const),
+    nodes.map((node) => [`${prefix}/subnets/${node.subnet.replace('/', '-')}`, leaseValue(node)] as const),
     etcdLease,
   );
   const report = JSON.stringify({ ready: true, reason: '', since: '2026-01-01T00:00:00.000Z' });
   await putAll(
     etcd,
-    nodes.map(({ subnet }) => [`${scalePrefix}/flannel-vpc/nodes/${subnet.replace('/', '-')}`, report] as const),
+    nodes.map(({ subnet }) => [`${prefix}/flannel-vpc/nodes/${subnet.replace('/', '-')}`, report] as const),
     etcdLease,
   );
 }
 
-function valueOf({ instanceId, nicId, subnetId, address }: ScaleNode): string {
+function leaseValue({ instanceId, nicId, subnetId, address }: ScaleNode): string {
   return encodeLeaseValue({
     ...{ publicIps: { 4: ip(address) }, backendType: '', backendData: {} },
     node: { instanceId, nicId, subnetId, zone: 'eu-west-1a', nodeName: `node-${instanceId}`, addresses: [address] },

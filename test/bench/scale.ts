@@ -14,7 +14,7 @@ import { until } from '../support/until.ts';
 import type { HurriedPass } from './hurried-controller.ts';
 import { etcdRequests, requestsSince } from './lab.ts';
 import { cpuOf, type Memory, memoryOf, peakMemory, total } from './proc.ts';
-import { createScaleCluster, ec2LatencyMs, type ScaleCluster } from './scale-cluster.ts';
+import { createScaleCluster, ec2LatencyMs, routeLimit, type ScaleCluster } from './scale-cluster.ts';
 
 export type Counts = Readonly<Record<string, number>>;
 
@@ -118,7 +118,7 @@ async function steadyState(cluster: ScaleCluster, options: ScaleOptions): Promis
   const controller = await startBuiltController(cluster, resyncSeconds);
   const { pid } = controller.process;
   try {
-    await controller.lookedSince(0);
+    await controller.looked();
     const restart = ec2.counts();
     await controller.resynced(1);
     ec2.resetLog();
@@ -157,8 +157,8 @@ export interface BuiltController {
   looks(): readonly number[];
   /** Waits until so many resyncs are over. */
   resynced(count: number): Promise<void>;
-  /** Waits for the first look after so many milliseconds since 1970. */
-  lookedSince(at: number): Promise<void>;
+  /** Waits for the first look. */
+  looked(): Promise<void>;
   /** Asks for the status page. */
   page(): Promise<{ readonly ms: number; readonly bytes: number }>;
 }
@@ -176,7 +176,7 @@ export async function startBuiltController(
   const child = start(
     [
       ...[program, 'controller', `--etcd-endpoints=${etcd.endpoint}`, '--log-format=json', '--log-level=debug'],
-      ...[`--resync=${resyncSeconds}s`, `--healthz-port=${port}`],
+      ...[`--resync=${resyncSeconds}s`, `--healthz-port=${port}`, `--route-limit=${routeLimit}`],
     ],
     environment,
   );
@@ -186,14 +186,14 @@ export async function startBuiltController(
     process: child,
     looks,
     resynced: (count) => until(`resync ${count}`, async () => looks().length >= count, 600_000),
-    async lookedSince(at) {
+    async looked() {
       await child.waitForLog(/"msg":"leading/, 60_000);
       await until(
         'a look of the controller',
         async () => {
           const answer = await fetch(`http://127.0.0.1:${port}/metrics`);
           const seconds = /^flannel_vpc_last_look_timestamp_seconds (\S+)$/m.exec(await answer.text())?.[1];
-          return Number(seconds) > 0 && Number(seconds) * 1_000 >= at;
+          return Number(seconds) > 0;
         },
         20_000,
       );

@@ -23,3 +23,11 @@ export function summary(values: readonly number[]): Summary {
     count: sorted.length,
   };
 }
+
+/** The smallest value that so large a share of all does not exceed. @throws Error for no values. */
+export function percentile(values: readonly number[], share: number): number {
+  const sorted = values.toSorted((a, b) => a - b);
+  const value = sorted[Math.max(0, Math.ceil(share * sorted.length) - 1)];
+  if (value === undefined) throw new Error('nothing was measured');
+  return value;
+}

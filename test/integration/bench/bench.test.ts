@@ -1,6 +1,7 @@
 /** The measurements of `make bench` in a small size: they still work, and the counts they are about keep their budgets. */
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { cloudCalls } from '../../bench/cloud-calls.ts';
+import { crowd } from '../../bench/crowd.ts';
 import { addForeignRules, type IdleResult, idle } from '../../bench/idle.ts';
 import { createLab, flannelVpc, type Lab } from '../../bench/lab.ts';
 import {
@@ -12,6 +13,9 @@ import {
   stormSection,
   transactionBudget,
 } from '../../bench/report.ts';
+import { type Scale, scale } from '../../bench/scale.ts';
+import { crowdSection, fillSection, steadySection, throttledSection } from '../../bench/scale-report.ts';
+import { scarceBucket, throttled } from '../../bench/scale-throttled.ts';
 import { bareNode, masqueradeIptables, startUp } from '../../bench/start-up.ts';
 import { type StormResult, storm } from '../../bench/storm.ts';
 import { type StoreStormResult, storeStorm } from '../../bench/storm-stores.ts';
@@ -83,5 +87,46 @@ describe('an agent on a host with rules of others', () => {
     expect(tableText([machineSection(bare), startUpSection(masqueradeIptables, result, result)])).toContain(
       'ratio 1.00',
     );
+  });
+});
+
+describe('a controller of many leases, in small', () => {
+  let result: Scale;
+  beforeAll(async () => {
+    result = await scale({ leases: 30, tables: 4, resyncs: 2, resyncSeconds: 2, single: 2, together: 5 });
+  });
+
+  it('writes each route once, each check once, and reads no more than a few times', () => {
+    const section = fillSection(result);
+    expect(overs([section])).toEqual([]);
+    expect(result.fill.calls).toMatchObject({ CreateRoute: 120, ModifyNetworkInterfaceAttribute: 30 });
+    expect(result.fill.peakMemory).toBeGreaterThan(50);
+    expect(tableText([section])).toContain('30 leases on 4 tables');
+  });
+
+  it('reads the tables once a resync, and writes nothing at a restart', () => {
+    const section = steadySection(result);
+    expect(overs([section])).toEqual([]);
+    expect(result.steady.resyncCalls).toEqual({ DescribeRouteTables: 2 });
+    expect(result.steady.togetherCalls).toMatchObject({ CreateRoute: 20, ModifyNetworkInterfaceAttribute: 5 });
+    expect([result.steady.single.length, result.steady.together.length]).toEqual([2, 5]);
+    expect(tableText([section])).toContain('lease to routes');
+  });
+});
+
+describe('a controller on an EC2 that refuses most of its calls', () => {
+  it('writes every route, and tries none without end', async () => {
+    const result = await throttled(8, scarceBucket);
+    expect(overs([throttledSection(result, 'in small', 3)])).toEqual([]);
+    expect(result.routes).toBe(16);
+    expect(result.refused).toBeGreaterThan(0);
+  });
+});
+
+describe('an agent among others that join', () => {
+  it('neither asks nor hears of them', async () => {
+    const result = await crowd(30, { settleSeconds: 1, seconds: 2 });
+    expect(overs([crowdSection(30, result)])).toEqual([]);
+    expect(result.watchAnswers).toBe(0);
   });
 });
