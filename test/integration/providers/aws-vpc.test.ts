@@ -544,7 +544,11 @@ describe('a connection to EC2', () => {
     const giveUp = new AbortController();
     const applied = provider.apply(create('10.244.81.0/24', nextHop), giveUp.signal);
     await held.arrived(1);
-    const landed = new Promise<void>((resolve) => void world.proxy.onChange(() => resolve()));
+    const landed = new Promise<void>((resolve) => {
+      world.proxy.onChange((change) => {
+        if (change.kind === 'route' && change.destination === '10.244.81.0/24') resolve();
+      });
+    });
 
     giveUp.abort();
 
