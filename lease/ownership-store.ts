@@ -63,6 +63,12 @@ export interface OwnershipStore {
   finishRemoval(record: StoredOwnershipRecord, signal: AbortSignal): Promise<void>;
 
   /**
+   * Takes the mark off a record whose route was not removed for certain, if it is still as `beginRemoval` left it: nobody need wait for
+   * the mark to run out.
+   */
+  cancelRemoval(record: StoredOwnershipRecord, signal: AbortSignal): Promise<void>;
+
+  /**
    * The same records, written only while this leadership stands in the store: each write then throws LEADERSHIP_LOST, and changes
    * nothing, once another one leads or nobody does.
    */

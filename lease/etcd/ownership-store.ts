@@ -155,6 +155,14 @@ export function createEtcdOwnershipStore(
         signal,
       );
     },
+    async cancelRemoval({ removingUntil: _, ...record }, signal) {
+      const key = recordKey(keys, record);
+      await transact(
+        { compare: [ifUnchanged(key, record.revision)], success: [putOp(key, encodeRecord(record), '0')], failure: [] },
+        `keep the record of ${formatCidr(record.destination)}`,
+        signal,
+      );
+    },
     fenced: ({ token }) => createEtcdOwnershipStore(parts, fencedTransactions(parts, token)),
   };
 }

@@ -56,6 +56,10 @@ export function createMemoryOwnershipStore(world: MemoryWorld, token?: string): 
       enterToWrite(signal);
       if (world.records().get(keyOf(record))?.revision === record.revision) world.deleteRecord(keyOf(record));
     },
+    async cancelRemoval({ removingUntil: _, ...record }, signal) {
+      enterToWrite(signal);
+      if (world.records().get(keyOf(record))?.revision === record.revision) world.putRecord(keyOf(record), record);
+    },
     fenced: (leadership) => createMemoryOwnershipStore(world, leadership.token),
   };
 }

@@ -65,11 +65,18 @@ export interface Look {
   readonly problems: readonly FlannelVpcError[];
 }
 
+/** What a look's reads share. */
+interface Reading {
+  readonly signal: AbortSignal;
+  /** For what the plan can do without: notes the error and gives this instead. */
+  readonly tolerate: <T>(otherwise: T) => (error: unknown) => T;
+}
+
 export interface Observer {
   /**
    * Reads and plans. `resync`: enough time has passed since the last such look that an absence counts.
    *
-   * @throws what the store or the cloud throws for what no plan can do without: leases, records, next hops, tables.
+   * @throws what the store or the cloud throws for what no plan can do without: leases, records, tables, and at first next hops.
    */
   look(request: { readonly resync: boolean }, signal: AbortSignal): Promise<Look>;
   /** The same look after these steps, with the tables as read since: what stands now. */
@@ -123,14 +130,17 @@ export function createObserver(options: ObserverOptions): Observer {
     leases: readonly Lease[],
     networkId: string | undefined,
     tables: readonly RouteTable[],
-    signal: AbortSignal,
+    { signal, tolerate }: Reading,
   ): Promise<void> {
     const due = book.due(leases, networkId, tables, clock.monotonic());
     if (due.length === 0) return;
-    const answers = await provider.resolve(
+    const asking = provider.resolve(
       due.map(({ claim }) => claim),
       signal,
     );
+    // What is known already is enough to go on with; without any answer nothing is.
+    const answers = await (book.isEmpty ? asking : asking.catch(tolerate(undefined)));
+    if (!answers) return book.unanswered(due);
     const noted = due.flatMap((question, index) => {
       const resolution = answers[index];
       return resolution ? { question, resolution } : [];
@@ -142,13 +152,14 @@ export function createObserver(options: ObserverOptions): Observer {
   async function readCloud(
     leases: readonly Lease[],
     records: readonly StoredOwnershipRecord[],
-    signal: AbortSignal,
+    reading: Reading,
   ): Promise<CloudView> {
+    const { signal } = reading;
     const named = await namedTables(signal);
     if (named) {
       const tables = await provider.tables(named, signal);
       const networkId = networkOf(tables, named);
-      await resolveDue(leases, networkId, tables, signal);
+      await resolveDue(leases, networkId, tables, reading);
       return { selector: named, tables, networkId };
     }
     const networkId = await thisNetwork(signal);
@@ -156,7 +167,7 @@ export function createObserver(options: ObserverOptions): Observer {
     // At first all next hops are asked about anyway, and say which tables to read.
     const known = book.isEmpty && leases.length > 0 ? undefined : servingTables(networkId, recorded);
     const before = known && (await provider.tables(known, signal));
-    await resolveDue(leases, networkId, before ?? [], signal);
+    await resolveDue(leases, networkId, before ?? [], reading);
     const selector = servingTables(networkId, recorded);
     if (!selector) return { selector: { tableIds: [], networkId, subnetIds: [] }, tables: [], networkId };
     const same = selector.networkId === known?.networkId && selector.subnetIds.join() === known?.subnetIds.join();
@@ -182,7 +193,7 @@ export function createObserver(options: ObserverOptions): Observer {
     const concerned = (lease: Lease): boolean =>
       options.backendTypes === 'all' || isOwnBackend(lease, netConf.backend.type);
     const eligible = list.leases.filter(concerned);
-    const read = await readCloud(eligible, records, signal);
+    const read = await readCloud(eligible, records, { signal, tolerate });
     const monotonic = clock.monotonic();
     const tables = limits.apply(read.tables, monotonic);
     const resolutions = book.resolutions(read.networkId);

@@ -72,6 +72,15 @@ export class ResolutionBook {
     }
   }
 
+  /** These could not be asked. Answers to what was asked before stay, if the lease still asks the same. */
+  unanswered(questions: readonly Question[]): void {
+    for (const { lease, claim } of questions) {
+      const key = leaseKey(lease.subnets);
+      const answer = this.#answers.get(key);
+      if (answer && answer.question !== questionText(lease, claim)) this.#answers.delete(key);
+    }
+  }
+
   /** The cloud would not write a route to the NIC: who has the address is to be asked again. */
   doubt({ nicId }: NextHop): void {
     this.#doubted.add(nicId);

@@ -145,16 +145,16 @@ class Run {
   async remove(step: RemovalStep): Promise<void> {
     const objection = this.#objection(step);
     if (objection !== undefined) return void this.#refuse(step, objection);
-    const { ownership, provider, clock } = this.#executor;
-    await this.#attempt(step, async () => {
+    const kind = `${step.action} ${step.tableId}`;
+    if (this.#refused.has(kind)) return;
+    const { ownership, clock } = this.#executor;
+    const failure = await this.#attempt(step, async () => {
       const until = clock.now() + removalMarkMs;
       // Counted from before the mark is set: a slow store must not let the deletion outlive it.
       const deadline = { clock, ms: removalMs, signal: this.#signal, error: () => tooSlow(step) };
       const marked = await withDeadline(deadline, async (signal) => {
         const record = await ownership.beginRemoval(step.record, until, signal, step.ended);
-        if (!record || step.action === 'forget') return record;
-        const { tableId, destination, expected } = step;
-        await provider.apply({ action: 'delete', tableId, destination, expected }, signal);
+        if (record && step.action === 'delete') await this.#delete(step, record, signal);
         return record;
       });
       if (!marked) return;
@@ -162,6 +162,22 @@ class Run {
       this.#executor.claimed.delete(claimKey(step.record));
       this.#report(step);
     });
+    if (failure && isRefusal(failure)) this.#refused.add(kind);
+  }
+
+  async #delete(
+    { tableId, destination, expected }: Extract<RemovalStep, { action: 'delete' }>,
+    marked: StoredOwnershipRecord,
+    signal: AbortSignal,
+  ): Promise<void> {
+    const { ownership, provider } = this.#executor;
+    try {
+      await provider.apply({ action: 'delete', tableId, destination, expected }, signal);
+    } catch (error) {
+      // Nothing is on its way. Else the mark would hide the reason from whoever looks next, and keep a new lease from its route.
+      if (isFlannelVpcError(error, 'PERMISSION_DENIED')) await ownership.cancelRemoval(marked, signal).catch(() => {});
+      throw error;
+    }
   }
 
   async #claim(records: readonly OwnershipRecord[]): Promise<void> {

@@ -153,6 +153,25 @@ export function describeOwnershipStore(name: string, make: () => Promise<Ownersh
       expect(marks.filter((mark) => mark !== undefined)).toHaveLength(1);
     });
 
+    it('takes a mark off again, unless somebody did something since', async () => {
+      const stored = await claimOne(record('10.6.0.0/26', 'rtb-1'));
+      const marked = await store.beginRemoval(stored, soon(), never);
+      if (!marked) throw new Error('not marked');
+      await store.cancelRemoval(marked, never);
+      const [free] = await store.list(never);
+      expect(free).toMatchObject({ target: stored.target, holder: stored.holder, writtenAt: stored.writtenAt });
+      expect(free?.removingUntil).toBeUndefined();
+      expect(await store.claim([stored], never)).toEqual({ kind: 'claimed', previous: [] });
+
+      const again = free && (await store.beginRemoval(free, soon(), never));
+      if (!again) throw new Error('not marked again');
+      await store.cancelRemoval(marked, never);
+      expect(await store.list(never)).toEqual([again]);
+      await store.finishRemoval(again, never);
+      await store.cancelRemoval(again, never);
+      expect(await store.list(never)).toEqual([]);
+    });
+
     it('marks no route whose destination is leased, alone or as half of a dual-stack lease', async () => {
       const single = await world.leases.acquire(request('192.0.2.1', { ranges: ranges(four) }), never);
       const dual = await world.leases.acquire(
@@ -241,6 +260,7 @@ export function describeOwnershipStore(name: string, make: () => Promise<Ownersh
           fenced.claim([record('10.6.0.0/26', 'rtb-1')], never),
           fenced.beginRemoval(stored, soon(), never),
           fenced.finishRemoval(marked, never),
+          fenced.cancelRemoval(marked, never),
         ]) {
           await expect(write).rejects.toMatchObject({ code: 'LEADERSHIP_LOST', retry: 'never' });
         }

@@ -143,8 +143,39 @@ describe('calls to the cloud', () => {
     await writer.pass();
     await lab.clock.advance(60 * 60_000);
     lab.cloud.inject({ action: 'resolve', error: new FlannelVpcError('TRANSIENT', 'no answer') });
-    await expect(writer.look()).rejects.toMatchObject({ code: 'TRANSIENT' });
+    const look = await writer.look();
+    expect(look).toMatchObject({ problems: [{ code: 'TRANSIENT' }], rejected: [] });
+    expect(look.plan.kept).toHaveLength(1);
     expect(await lab.spent(() => writer.look())).toEqual({ tables: 1, resolve: 1 });
+  });
+
+  it('that fail to find a new lease’s next hop keep nobody else’s route from being repaired', async () => {
+    lab.join('a1', 1);
+    const writer = lab.writer();
+    await writer.pass();
+    lab.cloud.removeRoute('rtb-a', '10.244.1.0/24');
+    lab.join('a2', 2);
+    lab.cloud.inject({ action: 'resolve', error: new FlannelVpcError('PERMISSION_DENIED', 'not allowed') });
+    const look = await writer.look();
+    expect(look.plan.steps).toMatchObject([{ action: 'create', nextHop: { nicId: 'eni-a1' } }]);
+    expect(look.rejected).toMatchObject([{ lease: '10.244.2.0/24', code: 'unresolved' }]);
+  });
+
+  it('that fail leave no route to the former machine of a lease that has another one now', async () => {
+    lab.join('a1', 1, { identity: 'none' });
+    const writer = lab.writer();
+    await writer.pass();
+    lab.join('a2', 1, { identity: 'none' });
+    lab.cloud.inject({ action: 'resolve', error: new FlannelVpcError('TRANSIENT', 'no answer') });
+    const look = await writer.look();
+    expect(look.input.desired).toEqual([]);
+    expect(look.plan).toMatchObject({ steps: [], held: [{ code: 'lease-live' }] });
+  });
+
+  it('that fail before anything is known fail the look', async () => {
+    lab.join('a1', 1);
+    lab.cloud.inject({ action: 'resolve', error: new FlannelVpcError('TRANSIENT', 'no answer') });
+    await expect(lab.writer().look()).rejects.toMatchObject({ code: 'TRANSIENT' });
   });
 });
 

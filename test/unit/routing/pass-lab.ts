@@ -93,6 +93,8 @@ export function createPassLab({ network, ...options }: PassLabOptions = {}): Pas
     list: (signal) => noted('list', '', () => ownership.list(signal)),
     beginRemoval: (given, until, signal, ended) =>
       noted('beginRemoval', placeOf(given), () => ownership.beginRemoval(given, until, signal, ended)),
+    cancelRemoval: (given, signal) =>
+      noted('cancelRemoval', placeOf(given), () => ownership.cancelRemoval(given, signal)),
     finishRemoval: (given, signal) =>
       noted('finishRemoval', placeOf(given), () => ownership.finishRemoval(given, signal)),
     fenced: (leadership) => ownership.fenced(leadership),
