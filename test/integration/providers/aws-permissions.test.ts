@@ -1,20 +1,16 @@
 /** Each policy in the provider's README is enough for every call of who it is for, and every part of it is needed. */
-import { readFile } from 'node:fs/promises';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { createProvider } from '../../../providers/aws-vpc/aws-vpc.ts';
 import type { Finding } from '../../../providers/diagnosis.ts';
 import type { CloudProvider, DiagnosisSubject, NextHop } from '../../../providers/provider.ts';
 import { systemClock } from '../../../src/core/clock.ts';
 import { silentLogger } from '../../../src/core/log.ts';
-import { type Policy, policySchema } from '../../clouds/aws/iam-policy.ts';
-import { accountId } from '../../clouds/aws/roles.ts';
+import type { Policy } from '../../clouds/aws/iam-policy.ts';
+import { type PolicyReader, policiesOfReadme, withoutAction } from '../../clouds/aws/readme-policies.ts';
 import { type AwsInstance, type AwsWorld, createAwsWorld } from '../../clouds/aws/world.ts';
 import { cidr, ip } from '../../support/addresses.ts';
 
-/** Who the policies are for. */
-type Reader = 'node' | 'controller' | 'read';
-
-const readActions: Readonly<Record<Reader, readonly string[]>> = {
+const readActions: Readonly<Record<PolicyReader, readonly string[]>> = {
   node: ['ec2:DescribeNetworkInterfaces', 'ec2:DescribeRouteTables'],
   controller: ['ec2:DescribeNetworkInterfaces', 'ec2:DescribeRouteTables', 'ec2:DescribeInstances'],
   read: ['ec2:DescribeNetworkInterfaces', 'ec2:DescribeRouteTables', 'ec2:DescribeInstances'],
@@ -29,12 +25,12 @@ const inspectActions = [
 
 let world: AwsWorld;
 let node: AwsInstance;
-let policies: Readonly<Record<Reader, Policy>>;
+let policies: Readonly<Record<PolicyReader, Policy>>;
 
 beforeAll(async () => {
   world = await createAwsWorld();
   node = await world.runInstance(world.explicitSubnet, '10.0.1.10');
-  policies = await policiesOfReadme();
+  policies = await policiesOfReadme(world, [world.explicitTableId]);
 });
 
 afterAll(async () => {
@@ -61,7 +57,7 @@ describe.each(['node', 'controller'] as const)('the policy for a %s in providers
   it.each([...readActions[reader], ...writeActions])(
     'is needed for %s, and its absence is reported by name',
     async (action) => {
-      world.proxy.roles.setRole('node', without(policy, action));
+      world.proxy.roles.setRole('node', withoutAction(policy, action));
 
       await expect(everyCall(reader)).rejects.toMatchObject({
         code: 'PERMISSION_DENIED',
@@ -126,7 +122,7 @@ describe('the policy to read in providers/aws-vpc/README.md', () => {
   });
 
   it.each(readActions.read)('is needed for %s, and its absence is reported by name', async (action) => {
-    world.proxy.roles.setRole('node', without(policies.read, action));
+    world.proxy.roles.setRole('node', withoutAction(policies.read, action));
 
     await expect(everyLook()).rejects.toMatchObject({ code: 'PERMISSION_DENIED', details: { action } });
     const findings = await diagnose('read');
@@ -134,7 +130,7 @@ describe('the policy to read in providers/aws-vpc/README.md', () => {
   });
 
   it.each(inspectActions)('is needed for %s, without which something is not checked', async (action) => {
-    world.proxy.roles.setRole('node', without(policies.read, action));
+    world.proxy.roles.setRole('node', withoutAction(policies.read, action));
 
     expect(await diagnose('read')).toContainEqual(
       expect.objectContaining({ status: 'warning', found: `not checked: the credentials may not ${action}` }),
@@ -237,31 +233,8 @@ function makeProvider(): CloudProvider {
 }
 
 /** The policies under the headings of that name. */
-async function policiesOfReadme(): Promise<Readonly<Record<Reader, Policy>>> {
-  const readme = await readFile(new URL('../../../providers/aws-vpc/README.md', import.meta.url), 'utf8');
-  const policyOf = (reader: Reader): Policy => {
-    const section = readme.split(`\n### ${reader}\n`)[1] ?? '';
-    const [, text = ''] = /```json\n(\{\n {2}"Version"[^`]*)```/.exec(section) ?? [];
-    const filled = text
-      .replaceAll('REGION', world.region)
-      .replaceAll('ACCOUNT', accountId)
-      .replaceAll('ROUTE_TABLE_ID', world.explicitTableId)
-      .replaceAll('VPC_ID', world.vpcId);
-    return policySchema.parse(JSON.parse(filled));
-  };
-  return { node: policyOf('node'), controller: policyOf('controller'), read: policyOf('read') };
-}
-
 function actionsOf({ Statement }: Policy): readonly string[] {
   return Statement.flatMap(({ Action }) => Action).sort();
-}
-
-function without(policy: Policy, action: string): Policy {
-  const Statement = policy.Statement.map((statement) => ({
-    ...statement,
-    Action: statement.Action.filter((allowed) => allowed !== action),
-  }));
-  return { ...policy, Statement };
 }
 
 function signal(): AbortSignal {
