@@ -47,6 +47,8 @@ export interface Look {
   readonly at: number;
   readonly leases: readonly Lease[];
   readonly selector: TableSelector;
+  /** Monotonic: when the tables were read. */
+  readonly readAt: number;
   /** As read: those of `input` have the limits that are known otherwise. */
   readonly tables: readonly RouteTable[];
   readonly input: PlanInput;
@@ -158,21 +160,25 @@ export function createObserver(options: ObserverOptions): Observer {
     const named = await namedTables(signal);
     if (named) {
       const tables = await provider.tables(named, signal);
+      const readAt = clock.monotonic();
       const networkId = networkOf(tables, named);
       await resolveDue(leases, networkId, tables, reading);
-      return { selector: named, tables, networkId };
+      return { selector: named, tables, readAt, networkId };
     }
     const networkId = await thisNetwork(signal);
     const recorded = [...new Set(records.map(({ tableId }) => tableId))].sort();
     // At first all next hops are asked about anyway, and say which tables to read.
     const known = book.isEmpty && leases.length > 0 ? undefined : servingTables(networkId, recorded);
     const before = known && (await provider.tables(known, signal));
+    const readBefore = clock.monotonic();
     await resolveDue(leases, networkId, before ?? [], reading);
     const selector = servingTables(networkId, recorded);
-    if (!selector) return { selector: { tableIds: [], networkId, subnetIds: [] }, tables: [], networkId };
+    if (!selector)
+      return { selector: { tableIds: [], networkId, subnetIds: [] }, tables: [], readAt: readBefore, networkId };
     const same = selector.networkId === known?.networkId && selector.subnetIds.join() === known?.subnetIds.join();
     const tables = before && same ? before : await provider.tables(selector, signal);
-    return { selector, tables, networkId: selector.networkId ?? networkOf(tables, selector) };
+    const readAt = tables === before ? readBefore : clock.monotonic();
+    return { selector, tables, readAt, networkId: selector.networkId ?? networkOf(tables, selector) };
   }
 
   async function look({ resync }: { readonly resync: boolean }, signal: AbortSignal): Promise<Look> {
@@ -226,6 +232,7 @@ export function createObserver(options: ObserverOptions): Observer {
       at: clock.now(),
       leases: list.leases,
       selector: read.selector,
+      readAt: read.readAt,
       tables: read.tables,
       input,
       plan: planRoutes(input),
@@ -263,6 +270,8 @@ export function createObserver(options: ObserverOptions): Observer {
 interface CloudView {
   readonly selector: TableSelector;
   readonly tables: readonly RouteTable[];
+  /** Monotonic. */
+  readonly readAt: number;
   /** The network that the tables are in; undefined where configured ones are in several. */
   readonly networkId: string | undefined;
 }

@@ -30,7 +30,7 @@ export interface PassOutcome {
   readonly failures: readonly FlannelVpcError[];
   /** Something was done and there is more to do: look again at once. */
   readonly again: boolean;
-  /** The world moved meanwhile: look again soon. */
+  /** The world moved meanwhile, or had the time to: look again soon. */
   readonly conflict: boolean;
   /** Milliseconds until a removal that was put off may be carried out. */
   readonly ripeInMs: number | undefined;
@@ -57,7 +57,7 @@ export async function runPass(
   const prepares = choosePrepares(look.prepares, steps, choice.mostWrites);
   const [preparation, execution] = await Promise.all([
     prepareAll(executor, observer, prepares, signal),
-    executePlan(executor, { steps, kept: look.plan.kept }, look.input, signal),
+    executePlan(executor, { steps, kept: look.plan.kept }, look.input, signal, look.readAt),
   ]);
   const reaping = choice.createsOnly ? { reaped: 0, failures: [] } : await reap(executor, reaper, look, signal);
   const read = (inner: AbortSignal): Promise<readonly RouteTable[]> => executor.provider.tables(look.selector, inner);
@@ -80,7 +80,7 @@ export async function runPass(
   return {
     look: now,
     ...{ done, prepared, reaped: reaping.reaped, failures, ripeInMs },
-    conflict: execution.conflict,
+    conflict: execution.conflict || (execution.stale && !progress),
     // Only after progress, so that what can't be done is not tried without end.
     again: progress && (left || prepares.length < look.prepares.length || now.plan.steps.length > 0),
   };

@@ -30,6 +30,8 @@ export interface Execution {
   readonly failures: readonly StepFailure[];
   /** True when the tables were not as planned for: read again. */
   readonly conflict: boolean;
+  /** True when steps were left since the tables were read too long ago: read again. */
+  readonly stale: boolean;
   /** True when somebody is just now removing a route that stands as it should: look again soon. */
   readonly endangered: boolean;
 }
@@ -50,6 +52,12 @@ const writers = 8;
 const removalMs = 20_000;
 const removalMarkMs = 45_000;
 
+/**
+ * For how long tables that were read say what stands, milliseconds. A cloud such as EC2 can't make a write depend on what it
+ * replaces, so that what somebody else wrote meanwhile would go.
+ */
+const freshMs = { write: 60_000, removal: 15_000 } as const;
+
 /** True for what the next write of the same kind to the same table would meet too. */
 export function isRefusal({ code }: FlannelVpcError): boolean {
   return refusals.includes(code);
@@ -61,14 +69,15 @@ export function noteRecords({ claimed }: Executor, records: readonly StoredOwner
   for (const record of records) if (record.removingUntil === undefined) claimed.add(claimKey(record));
 }
 
-/** Carries out every step it can. Throws only when the signal fires, and LEADERSHIP_LOST: nothing more may be written then. */
+/** Carries out every step it can. Throws only when the signal fires, and LEADERSHIP_LOST: nothing more may be written then. `readAt`: monotonic time of the tables' reading; without it steps don't age. */
 export async function executePlan(
   executor: Executor,
   plan: Pick<RoutePlan, 'steps' | 'kept'>,
   input: PlanInput,
   signal: AbortSignal,
+  readAt = Number.POSITIVE_INFINITY,
 ): Promise<Execution> {
-  const run = new Run(executor, input, signal);
+  const run = new Run(executor, input, signal, readAt);
   const removals = plan.steps.filter((step) => step.action === 'delete' || step.action === 'forget');
   const writes = plan.steps.filter((step) => step.action !== 'delete' && step.action !== 'forget');
   await run.adopt(plan.kept);
@@ -81,7 +90,8 @@ export async function executePlan(
     }),
   );
   for (const step of removals) await run.remove(step);
-  return { done: run.done, failures: run.failures, conflict: run.conflict, endangered: run.endangered };
+  const { done, failures, conflict, endangered, stale } = run;
+  return { done, failures, conflict, endangered, stale };
 }
 
 class Run {
@@ -89,14 +99,17 @@ class Run {
   readonly failures: StepFailure[] = [];
   conflict = false;
   endangered = false;
+  stale = false;
   /** Kinds of writes that a table refuses, or that the cloud does not get done. */
   readonly #refused = new Set<string>();
   readonly #executor: Executor;
   readonly #check: StepCheck;
   readonly #signal: AbortSignal;
+  readonly #readAt: number;
 
-  constructor(executor: Executor, input: PlanInput, signal: AbortSignal) {
+  constructor(executor: Executor, input: PlanInput, signal: AbortSignal, readAt: number) {
     this.#executor = executor;
+    this.#readAt = readAt;
     this.#check = createStepCheck(input);
     this.#signal = signal;
   }
@@ -113,7 +126,7 @@ class Run {
 
   async write(steps: readonly WriteStep[]): Promise<void> {
     const [first] = steps;
-    if (!first) return;
+    if (!first || this.#isStale(freshMs.write)) return;
     const objection = steps.map((step) => this.#objection(step)).find((text) => text !== undefined);
     if (objection !== undefined) return void this.#refuse(first, objection);
     const records = steps.map((step) => this.#record(step.tableId, step.destination, step.nextHop.nicId, step.holder));
@@ -143,6 +156,7 @@ class Run {
   }
 
   async remove(step: RemovalStep): Promise<void> {
+    if (this.#isStale(freshMs.removal)) return;
     const objection = this.#objection(step);
     if (objection !== undefined) return void this.#refuse(step, objection);
     const kind = `${step.action} ${step.tableId}`;
@@ -204,6 +218,12 @@ class Run {
       else this.failures.push({ step, error });
       return error;
     }
+  }
+
+  #isStale(ms: number): boolean {
+    const old = this.#executor.clock.monotonic() - this.#readAt >= ms;
+    this.stale ||= old;
+    return old;
   }
 
   #objection(step: RouteStep): string | undefined {

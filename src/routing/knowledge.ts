@@ -53,6 +53,8 @@ export async function readKnowledge(
   const candidates = leftovers({ networks, tables, desired: request.desired }).filter((leftover) =>
     isCandidate(scope, leftover),
   );
+  const standing = new Set(candidates.map(({ key }) => key));
+  for (const key of memory.absences.keys()) if (!standing.has(key)) memory.absences.delete(key);
   if (scope.kind === 'node' && (candidates.length === 0 || !request.resync)) {
     // What was missed at an earlier look may have been there meanwhile.
     if (request.resync) memory.absences = new Map();
@@ -89,7 +91,7 @@ export function weighLeases(
     // Looks at a store in doubt prove nothing, and none before it count: it may be a restored one that has caught up later.
     memory.absences = new Map();
   } else {
-    if (resync) countAbsences(memory, candidates, live);
+    countAbsences(memory, candidates, live, resync ? 1 : 0);
     memory.position = store;
   }
   return { ...leases, absences: memory.absences };
@@ -99,11 +101,13 @@ function unread(reason: string, problem: FlannelVpcError | undefined): Knowledge
   return { records: undefined, leases: { kind: 'unknown', reason }, problem };
 }
 
-function countAbsences(memory: Memory, candidates: readonly Leftover[], live: readonly Cidr[]): void {
+/** Each look forgets what is leased or gone by now, or a lease that comes and goes again between two resyncs would have none left to wait. */
+function countAbsences(memory: Memory, candidates: readonly Leftover[], live: readonly Cidr[], more: 0 | 1): void {
   const leased = createCidrSet(live);
   const absences = new Map<CidrKey, number>();
   for (const { key, destination } of candidates) {
-    if (!leased.overlaps(destination)) absences.set(key, (memory.absences.get(key) ?? 0) + 1);
+    const count = (memory.absences.get(key) ?? 0) + more;
+    if (count > 0 && !leased.overlaps(destination)) absences.set(key, count);
   }
   memory.absences = absences;
 }

@@ -110,6 +110,35 @@ describe('a pass', () => {
   });
 });
 
+describe('tables that were read some time ago', () => {
+  /** One route to write and one to take out; every call takes so long, and two of them follow the reading of tables. */
+  async function slowly(latencyMs: number): Promise<readonly string[]> {
+    joinMany(2);
+    const writer = lab.writer();
+    await writer.pass();
+    await lab.clock.advance(60_000);
+    lab.cloud.setInstanceState('i-a1', 'terminated');
+    lab.machine('a3');
+    lab.join('a3', 3);
+    lab.cloud.setLatency(latencyMs);
+    const outcome = await writer.pass({ ms: 10 * latencyMs });
+    lab.cloud.setLatency(0);
+    expect(outcome.again || outcome.conflict).toBe(true);
+    expect(outcome.failures).toEqual([]);
+    await writer.pass();
+    expect(lab.cloud.staticRoutes('rtb-a')).toEqual({ '10.244.2.0/24': 'eni-a2', '10.244.3.0/24': 'eni-a3' });
+    return stepsOf(outcome.done);
+  }
+
+  it('are no ground to take out what stands by now', async () => {
+    expect(await slowly(10_000)).toEqual(['create rtb-a 10.244.3.0/24']);
+  });
+
+  it('are no ground to write either, after a minute', async () => {
+    expect(await slowly(35_000)).toEqual([]);
+  });
+});
+
 describe('right after another leader', () => {
   it('only routes are written where nothing stands', async () => {
     joinMany(4);

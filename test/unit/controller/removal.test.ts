@@ -44,6 +44,22 @@ describe('a lease that is gone', () => {
     stays();
   });
 
+  it('for the second time has as long as at the first, although it came and went between two resyncs', async () => {
+    lab.leave(1);
+    await writer.resyncs(2);
+    isGone();
+    lab.join('a1', 1);
+    await writer.pass();
+    await lab.clock.advance(60_000);
+    lab.leave(1);
+    await writer.pass();
+    stays();
+    await writer.resyncs(1);
+    stays();
+    await writer.resyncs(1);
+    isGone();
+  });
+
   for (const state of ['terminated', 'shutting-down'] as const) {
     it(`has them removed at once when its instance is ${state}`, async () => {
       lab.leave(1);
