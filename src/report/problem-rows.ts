@@ -136,7 +136,7 @@ function pendingRows({ plan, prepares }: Look): readonly ProblemRow[] {
   return [
     ...[...tables].map(([tableId, steps]) => ({
       ...{ severity: 'error' as const, code: 'missing' },
-      text: `table ${tableId}: ${steps.length} routes are not as they should be: ${someOf([...new Set(steps.map(({ destination }) => formatCidr(destination)))])}`,
+      text: `table ${tableId}: ${counted(steps.length, 'route is', 'routes are')} not as ${steps.length === 1 ? 'it' : 'they'} should be: ${someOf([...new Set(steps.map(({ destination }) => formatCidr(destination)))])}`,
     })),
     ...(prepares.length === 0
       ? []
@@ -153,21 +153,42 @@ function foreignRows({ plan }: Look): readonly ProblemRow[] {
   const tables = Map.groupBy(plan.foreign, ({ tableId }) => tableId);
   return [...tables].map(([tableId, routes]) => ({
     ...{ severity: 'warning' as const, code: 'foreign' },
-    text: `table ${tableId}: ${routes.length} routes inside the pod network are not ours and are left alone: ${someOf(routes.map(({ destination }) => formatCidr(destination)))}`,
+    text: `table ${tableId}: ${counted(routes.length, 'route', 'routes')} inside the pod network ${routes.length === 1 ? 'is not ours and is' : 'are not ours and are'} left alone: ${someOf(routes.map(({ destination }) => formatCidr(destination)))}`,
     hint: 'Somebody else writes here; see "flannel-vpc routes".',
   }));
 }
 
+/** Nodes of one state that get a line each; more of them get one line together, or a log would hold thousands. */
+const mostNodeLines = 10;
+
+const nodeSeverity: Partial<Readonly<Record<NodeRow['state'], Severity>>> = {
+  unready: 'error',
+  refused: 'error',
+  ended: 'warning',
+};
+
 /** What is with the nodes themselves. */
 export function nodeProblems(nodes: readonly NodeRow[]): readonly ProblemRow[] {
-  return nodes.flatMap((node) => {
-    const name = node.nodeName ?? node.instanceId ?? node.publicIps[0] ?? '';
-    const text = `${node.lease} (${name}): ${node.reason}`;
-    if (node.state === 'unready') return { severity: 'error' as const, code: 'unready', text };
-    if (node.state === 'refused') return { severity: 'error' as const, code: 'refused', text };
-    if (node.state === 'ended') return { severity: 'warning' as const, code: 'ended', text };
-    return [];
+  return [...Map.groupBy(nodes, ({ state }) => state)].flatMap(([state, ofState]): readonly ProblemRow[] => {
+    const severity = nodeSeverity[state];
+    if (!severity) return [];
+    const lines = ofState.map(
+      (node) => `${node.lease} (${node.nodeName ?? node.instanceId ?? node.publicIps[0] ?? ''}): ${node.reason}`,
+    );
+    if (lines.length <= mostNodeLines) return lines.map((text) => ({ severity, code: state, text }));
+    return [
+      {
+        severity,
+        code: state,
+        text: `${lines.length} nodes are ${state}: ${someOf(lines)}`,
+        hint: 'See "flannel-vpc leases".',
+      },
+    ];
   });
+}
+
+function counted(count: number, one: string, many: string): string {
+  return `${count} ${count === 1 ? one : many}`;
 }
 
 /** Names for a sentence: the first few, and how many more there are. */

@@ -265,7 +265,7 @@ describe('status, leases and routes', () => {
       const ran = await reader(command);
       expect(ran.code).toBe(1);
       expect(ran.stdout).toMatch(
-        /^error {4}missing: table rtb-\S+: 1 routes are not as they should be: 10\.244\.2\.0\/24\n/,
+        /^error {4}missing: table rtb-\S+: 1 route is not as it should be: 10\.244\.2\.0\/24\n/,
       );
     }
     const rows = (await reader('routes')).stdout.split('\n');

@@ -106,6 +106,15 @@ describe('a node', () => {
   });
 });
 
+describe('many nodes', () => {
+  it('in one state are one line, so that no log holds thousands', async () => {
+    for (let number = 20; number < 31; number++) lab.join('a1', number, { backendType: 'vxlan' });
+    const [line, ...more] = lines(await told());
+    expect(more).toEqual([]);
+    expect(line).toMatch(/^error refused: 11 nodes are refused: 10\.244\.20\.0\/24 .* and 6 more$/);
+  });
+});
+
 describe('routes', () => {
   it('that a look would change are missing, misdirected or stale', async () => {
     lab.cloud.removeRoute('rtb-a', '10.244.1.0/24');
