@@ -15,6 +15,8 @@ export interface OwnershipRecord {
   readonly holder: string;
   /** Wall clock of the writer, ISO 8601; for people. */
   readonly writtenAt: string;
+  /** The next hop of ours that it is to take the place of: until that has worked, the route leads there and is ours too. */
+  readonly replaces?: string | undefined;
 }
 
 export interface StoredOwnershipRecord extends OwnershipRecord {
@@ -36,7 +38,7 @@ export type ClaimResult =
 /** Same promises and errors as `LeaseStore`. */
 export interface OwnershipStore {
   /**
-   * Stores the records in one transaction. Where equal ones stand already (time aside) nothing is put. A record of a former
+   * Stores the records in one transaction. Where equal ones stand already (time and `replaces` aside) nothing is put. A record of a former
    * holder of the same route is replaced.
    */
   claim(records: readonly OwnershipRecord[], signal: AbortSignal): Promise<ClaimResult>;

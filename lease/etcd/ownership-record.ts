@@ -9,6 +9,7 @@ const valueSchema = z.object({
   target: z.string().max(512),
   holder: z.string().max(512),
   writtenAt: z.string().max(64),
+  replaces: z.string().max(512).optional(),
   removingUntil: z.iso.datetime().optional(),
 });
 
@@ -18,8 +19,9 @@ export function recordKey(keys: EtcdKeys, route: Pick<OwnershipRecord, 'destinat
 }
 
 export function encodeRecord(record: OwnershipRecord & Pick<StoredOwnershipRecord, 'removingUntil'>): string {
-  const { target, holder, writtenAt, removingUntil } = record;
-  return JSON.stringify({ target, holder, writtenAt, ...(removingUntil === undefined ? {} : { removingUntil }) });
+  const { target, holder, writtenAt, replaces, removingUntil } = record;
+  // Members that are undefined are left out.
+  return JSON.stringify({ target, holder, writtenAt, replaces, removingUntil });
 }
 
 /** Undefined for what is no record: it says nothing about any route. */

@@ -36,8 +36,9 @@ export function createMemoryOwnershipStore(world: MemoryWorld, token?: string): 
         const former = standing[index];
         if (former?.target === record.target && former.holder === record.holder && !former.removingUntil)
           return undefined;
-        const { tableId, destination, target, holder, writtenAt } = record;
-        world.putRecord(keyOf(record), { tableId, destination, target, holder, writtenAt });
+        const { tableId, destination, target, holder, writtenAt, replaces } = record;
+        const more = replaces === undefined ? {} : { replaces };
+        world.putRecord(keyOf(record), { tableId, destination, target, holder, writtenAt, ...more });
         return former;
       });
       return { kind: 'claimed', previous: previous.filter((record) => record !== undefined) };

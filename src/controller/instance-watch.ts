@@ -6,6 +6,7 @@ import type { InstanceState, Resolution, RouteEntry, RouteTable } from '../../pr
 import type { Cidr } from '../core/ip.ts';
 import { createCidrSet } from '../routing/cidr-set.ts';
 import { type CidrKey, cidrKey, insideNetworks, type RouteNetworks } from '../routing/networks.ts';
+import { isRecorded } from '../routing/plan-writes.ts';
 import { indexRecords, indexTable } from '../routing/table-index.ts';
 
 export interface InstanceQuestion {
@@ -101,7 +102,7 @@ export function terminatedAmong(
 }
 
 function isOurs({ target, origin }: RouteEntry, record: StoredOwnershipRecord): boolean {
-  return origin === 'static' && (record.target === target.id || record.target === target.instanceId);
+  return origin === 'static' && isRecorded(record, target);
 }
 
 /** A holder without instance id is an address. */

@@ -5,7 +5,7 @@ import type { StoredOwnershipRecord } from '../../lease/ownership-store.ts';
 import type { RouteTable } from '../../providers/provider.ts';
 import { cidrsOverlap, compareCidrs, formatCidr } from '../core/ip.ts';
 import { cidrKey, insideNetworks, type RouteNetworks } from '../routing/networks.ts';
-import { isBeingRemoved, isMachine, targetName } from '../routing/plan-writes.ts';
+import { isBeingRemoved, isMachine, isRecorded, targetName } from '../routing/plan-writes.ts';
 import type { OthersRoute, RemovalStep } from '../routing/route-plan.ts';
 import { compareText, indexRecords, indexTable } from '../routing/table-index.ts';
 
@@ -54,9 +54,7 @@ export function planPurge({ networks, records, tables, leases, now }: PurgeInput
     }
     const index = indexes.get(tableId);
     const entries = (index?.get(cidrKey(destination)) ?? []).filter(({ origin }) => origin === 'static');
-    const ours = entries.find(
-      ({ target }) => isMachine(target) && (target.id === record.target || target.instanceId === record.target),
-    );
+    const ours = entries.find(({ target }) => isMachine(target) && isRecorded(record, target));
     const [other] = entries;
     const base = { tableId, destination, record };
     if (ours) {

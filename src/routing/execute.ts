@@ -12,7 +12,9 @@ import { formatCidr } from '../core/ip.ts';
 import type { Logger } from '../core/log.ts';
 import { createStepCheck, type StepCheck, writeKey } from './check-step.ts';
 import { cidrKey } from './networks.ts';
+import { isRecorded } from './plan-writes.ts';
 import type { PlanInput, RemovalStep, RoutePlan, RouteStep, WriteStep } from './route-plan.ts';
+import { indexRecords, type RecordIndex } from './table-index.ts';
 
 export interface Executor {
   readonly provider: CloudProvider;
@@ -106,11 +108,13 @@ class Run {
   readonly #check: StepCheck;
   readonly #signal: AbortSignal;
   readonly #readAt: number;
+  readonly #records: RecordIndex | undefined;
 
   constructor(executor: Executor, input: PlanInput, signal: AbortSignal, readAt: number) {
     this.#executor = executor;
     this.#readAt = readAt;
     this.#check = createStepCheck(input);
+    this.#records = input.records && indexRecords(input.records);
     this.#signal = signal;
   }
 
@@ -129,7 +133,10 @@ class Run {
     if (!first || this.#isStale(freshMs.write)) return;
     const objection = steps.map((step) => this.#objection(step)).find((text) => text !== undefined);
     if (objection !== undefined) return void this.#refuse(first, objection);
-    const records = steps.map((step) => this.#record(step.tableId, step.destination, step.nextHop.nicId, step.holder));
+    const records = steps.map((step) => ({
+      ...this.#record(step.tableId, step.destination, step.nextHop.nicId, step.holder),
+      ...this.#replaces(step),
+    }));
     const unclaimed = await this.#attempt(first, () => this.#claim(records));
     if (unclaimed) return;
     const tables = Map.groupBy(steps, ({ tableId }) => tableId);
@@ -244,6 +251,13 @@ class Run {
     holder: string,
   ): OwnershipRecord {
     return { tableId, destination, target, holder, writtenAt: new Date(this.#executor.clock.now()).toISOString() };
+  }
+
+  /** Only what is ours already: a route that a lease's may take the place of is not ours before it has. */
+  #replaces(step: WriteStep): Pick<OwnershipRecord, 'replaces'> {
+    if (!('expected' in step) || !step.expected) return {};
+    const record = this.#records?.get(step.tableId)?.get(cidrKey(step.destination));
+    return record && isRecorded(record, step.expected) ? { replaces: step.expected.id } : {};
   }
 
   #report(step: RouteStep): void {

@@ -5,7 +5,7 @@ import type { RouteEntry, RouteTable } from '../../providers/provider.ts';
 import { type Cidr, formatCidr } from '../core/ip.ts';
 import { type CidrSet, createCidrSet } from './cidr-set.ts';
 import { type CidrKey, cidrKey, insideNetworks } from './networks.ts';
-import { isBeingRemoved, isMachine, targetName } from './plan-writes.ts';
+import { isBeingRemoved, isMachine, isRecorded, targetName } from './plan-writes.ts';
 import type { HeldRoute, HoldCode, OthersRoute, PlanInput, RemovalStep } from './route-plan.ts';
 import { indexTable, type RecordIndex, type TableIndex } from './table-index.ts';
 
@@ -119,7 +119,7 @@ const noRecord = ['no-record', 'marked as ours, but no record of it is left'] as
 /** Why a route to a machine is not ours, if it isn't. */
 function othersOf(entry: RouteEntry, record: StoredOwnershipRecord | undefined): string | undefined {
   if (!record) return entry.marked ? undefined : 'no record says that it is ours';
-  if (record.target === entry.target.id || record.target === entry.target.instanceId) return undefined;
+  if (isRecorded(record, entry.target)) return undefined;
   return `our record says ${record.target}, but it leads to ${targetName(entry.target)}`;
 }
 

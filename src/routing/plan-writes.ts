@@ -1,6 +1,6 @@
 /** What one desired route asks of one table. Pure. */
 
-import type { StoredOwnershipRecord } from '../../lease/ownership-store.ts';
+import type { OwnershipRecord, StoredOwnershipRecord } from '../../lease/ownership-store.ts';
 import type { NextHop, ProviderCapabilities, RouteEntry, RouteTable, RouteTarget } from '../../providers/provider.ts';
 import { formatCidr } from '../core/ip.ts';
 import type { DesiredRoute } from './desired.ts';
@@ -85,6 +85,14 @@ function moveSteps(
   const why = capabilities.coexistingRoutes ? 'the table is full' : 'this cloud can’t replace a route';
   const withGap = { reason: `${reason}; for a moment no route stands, since ${why}` };
   return [...withdrawals, creation].map((step) => ({ ...step, ...withGap }));
+}
+
+/** True when the record says that a route with this target is ours. */
+export function isRecorded(
+  { target, replaces }: Pick<OwnershipRecord, 'target' | 'replaces'>,
+  { id, instanceId }: RouteTarget,
+): boolean {
+  return [target, replaces].some((name) => name !== undefined && (name === id || name === instanceId));
 }
 
 /** True while somebody's attempt to take the route out may still reach the cloud. */

@@ -68,6 +68,17 @@ export function describeOwnershipStore(name: string, make: () => Promise<Ownersh
       expect(listed.every((each) => each.removingUntil === undefined && BigInt(each.revision) > 0n)).toBe(true);
     });
 
+    it('keeps which next hop of ours a route is to take the place of, and puts nothing for that alone', async () => {
+      await claimOne(record('10.6.0.0/26', 'rtb-1'));
+      const moved = record('10.6.0.0/26', 'rtb-1', { target: 'eni-2', holder: 'i-2', replaces: 'eni-1' });
+      expect(await claimOne(moved)).toMatchObject(moved);
+      const before = await world.revision();
+      await claimOne({ ...moved, replaces: undefined });
+      expect(await world.revision()).toBe(before);
+      const stored = await claimOne(moved);
+      expect(await store.beginRemoval(stored, soon(), never)).toMatchObject({ replaces: 'eni-1' });
+    });
+
     it('puts nothing where equal records stand, time aside', async () => {
       const wanted = [record('10.6.0.0/26', 'rtb-1'), record('10.6.0.0/26', 'rtb-2')];
       await store.claim(wanted, never);

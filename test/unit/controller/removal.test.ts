@@ -2,6 +2,7 @@
 import { beforeEach, describe, expect, it } from '@jest/globals';
 import type { LeaseStore } from '../../../lease/lease-store.ts';
 import type { RouteTarget } from '../../../providers/provider.ts';
+import { FlannelVpcError } from '../../../src/core/errors.ts';
 import { createLab, type Lab, reportOf, type Writer } from './lab.ts';
 
 let lab: Lab;
@@ -199,6 +200,33 @@ describe('an instance that the cloud does not know', () => {
     unknown();
     await writer.resyncs(5);
     stays();
+  });
+});
+
+describe('a route that was to be moved, and whose lease went before that worked', () => {
+  const move = async (): Promise<void> => {
+    lab.join('a2', 1);
+    const error = new FlannelVpcError('PERMISSION_DENIED', 'not allowed');
+    lab.cloud.inject({ action: 'replace', error, times: Infinity });
+    expect((await writer.pass()).failures).toHaveLength(2);
+    await lab.clock.advance(60_000);
+    lab.leave(1);
+  };
+
+  it('is ours still, and taken out like any other', async () => {
+    await move();
+    await writer.resyncs(2);
+    isGone();
+  });
+
+  it('is not, where it was somebody else’s', async () => {
+    for (const id of ['rtb-a', 'rtb-b']) {
+      lab.cloud.putRoute(id, { destination: first, target: { kind: 'nic', id: 'eni-b1', instanceId: 'i-b1' } });
+    }
+    await move();
+    const { look } = await writer.resyncs(4);
+    stays();
+    expect(look.plan.foreign).toHaveLength(2);
   });
 });
 
