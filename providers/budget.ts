@@ -50,12 +50,24 @@ export interface BudgetOptions {
 /** First pause after a throttled or failed call, and the longest, milliseconds. */
 const baseMs = 250;
 const maxMs = 20_000;
+/** From this failed try on, two seconds or so after the first, a person is told. */
+const tellAtAttempt = 4;
+/** Least time between two such lines, milliseconds. */
+const tellEveryMs = 5 * 60_000;
 
 /** The provider, with every call inside the budget. `identify` asks the metadata server, which no bucket is for. */
 export function withBudget(provider: CloudProvider, options: BudgetOptions): CloudProvider {
   const limits = { ...defaultBudget, ...options.limits };
   const slots = createSlots(limits.inFlight);
   const buckets = new Map<Action, Bucket>();
+  let toldAt = Number.NEGATIVE_INFINITY;
+
+  function mayTell(): boolean {
+    const now = options.clock.monotonic();
+    if (now - toldAt < tellEveryMs) return false;
+    toldAt = now;
+    return true;
+  }
 
   /** Clouds count each action by itself: deletions must not wait for creations, nor anything for a NIC's attribute. */
   function bucketOf(action: Action): Bucket {
@@ -84,7 +96,7 @@ export function withBudget(provider: CloudProvider, options: BudgetOptions): Clo
           release();
         }
       },
-      { ...options, limits, signal },
+      { ...options, limits, signal, mayTell },
     );
   }
 
@@ -106,7 +118,7 @@ export function withBudget(provider: CloudProvider, options: BudgetOptions): Clo
       retrying((inner) => provider.identify(inner), {
         ...options,
         limits: { ...limits, attempts: Math.min(3, limits.attempts) },
-        signal,
+        ...{ signal, mayTell },
       }),
     resolve: (claims, signal) => within('resolve', signal, (inner) => provider.resolve(claims, inner)),
     instances: (ids, signal) => within('instances', signal, (inner) => provider.instances(ids, inner)),
@@ -129,6 +141,8 @@ function isRead(action: Action): boolean {
 interface RetryOptions extends Pick<BudgetOptions, 'clock' | 'random' | 'logger'> {
   readonly limits: BudgetLimits;
   readonly signal: AbortSignal;
+  /** True once in a while: a thousand calls that fail alike are one piece of news. */
+  readonly mayTell: () => boolean;
 }
 
 async function retrying<T>(call: (signal: AbortSignal) => Promise<T>, options: RetryOptions): Promise<T> {
@@ -157,6 +171,7 @@ async function retryWithin<T>(call: () => Promise<T>, options: RetryOptions): Pr
   const { clock, random, logger, limits, signal } = options;
   const started = clock.monotonic();
   let outOfTime = false;
+  let told = false;
   return await pRetry(call, {
     retries: limits.attempts - 1,
     // The pauses are ours (below), so that a clock passed in decides them and the server's word counts.
@@ -170,9 +185,13 @@ async function retryWithin<T>(call: () => Promise<T>, options: RetryOptions): Pr
       const pause = (error.retryAfterMs ?? 0) + backoffMs(attemptNumber - 1, baseMs, maxMs, random);
       outOfTime = clock.monotonic() - started + pause >= limits.deadlineMs;
       if (outOfTime) return;
-      logger.debug('cloud call failed; trying again', {
+      // Once is everyday life; for as long as this takes, nothing else is said of it.
+      const isNews = !told && attemptNumber >= tellAtAttempt && options.mayTell();
+      told ||= isNews;
+      logger[isNews ? 'warn' : 'debug']('cloud call failed; trying again', {
         error: error.message,
         code: error.code,
+        ...(isNews && error.hint !== undefined ? { hint: error.hint } : {}),
         attempt: attemptNumber,
         pauseMs: Math.round(pause),
       });

@@ -3,8 +3,8 @@ import type { EC2Client, EC2ClientConfig } from '@aws-sdk/client-ec2';
 import type { Clock } from '../../src/core/clock.ts';
 import { withDeadline } from '../../src/core/deadline.ts';
 import type { Logger } from '../../src/core/log.ts';
-import { type CallContext, isNoCredentials, noCredentials, translateError } from './errors.ts';
-import { readRoleName } from './imds.ts';
+import { type CallContext, isNoCredentials, noCredentials, noRegion, translateError } from './errors.ts';
+import { readIdentity, readRoleName } from './imds.ts';
 import type { Sdk } from './sdk.ts';
 
 /** Options of `client.send`. */
@@ -22,6 +22,8 @@ export interface Ec2Options {
 
 /** Milliseconds to open a connection to EC2. */
 const connectionTimeoutMs = 5_000;
+/** Milliseconds for the metadata server to tell the Region. */
+const identifyTimeoutMs = 8_000;
 /** Milliseconds for one whole answer. A read of many full tables takes a few seconds. */
 const requestTimeoutMs = 30_000;
 /** Milliseconds for a whole call that changes something, credentials and connection included: a controller's term is longer. */
@@ -30,6 +32,7 @@ export const writeTimeoutMs = 10_000;
 export class Ec2 {
   readonly #options: Ec2Options;
   #loading: Promise<Sdk> | undefined;
+  #opening: Promise<EC2Client> | undefined;
   #client: EC2Client | undefined;
 
   constructor(options: Ec2Options) {
@@ -51,12 +54,45 @@ export class Ec2 {
       this.#loading ??= import('./sdk.ts');
       const sdk = await this.#loading;
       signal.throwIfAborted();
-      this.#client ??= new sdk.EC2Client(clientConfig(this.#options));
-      return await run(this.#client, sdk, { abortSignal: signal });
+      this.#opening ??= this.#open(sdk, context, signal);
+      const client = await this.#opening;
+      return await run(client, sdk, { abortSignal: signal });
     } catch (error) {
       if (isNoCredentials(error) && !signal.aborted) throw await this.#explainNoCredentials(error, context, signal);
       throw translateError(error, context, signal);
     }
+  }
+
+  /**
+   * The client, in the Region that the environment or the SDK's files name. Else in this machine's own: who only works on named
+   * tables has had no reason yet to ask the metadata server.
+   */
+  async #open(sdk: Sdk, context: CallContext, signal: AbortSignal): Promise<EC2Client> {
+    try {
+      const config = clientConfig(this.#options);
+      this.#client = new sdk.EC2Client(config);
+      const named = await this.#client.config.region().catch(() => '');
+      if (named === '') this.#client = new sdk.EC2Client({ ...config, region: await this.#ownRegion(context, signal) });
+      return this.#client;
+    } catch (error) {
+      // The next call tries again.
+      this.#opening = undefined;
+      throw error;
+    }
+  }
+
+  async #ownRegion(context: CallContext, signal: AbortSignal): Promise<string> {
+    const { environment, clock } = this.#options;
+    const error = () => new DOMException('the metadata server does not answer', 'TimeoutError');
+    try {
+      const deadline = { clock, ms: identifyTimeoutMs, signal, error };
+      const { region } = await withDeadline(deadline, (inner) => readIdentity({ environment }, inner));
+      if (region !== undefined) return region;
+    } catch (cause) {
+      signal.throwIfAborted();
+      throw noRegion(cause, context);
+    }
+    throw noRegion(undefined, context);
   }
 
   /**
@@ -94,6 +130,7 @@ export class Ec2 {
   close(): void {
     this.#client?.destroy();
     this.#client = undefined;
+    this.#opening = undefined;
   }
 }
 

@@ -114,12 +114,7 @@ function denied(service: ServiceError, cause: unknown, context: CallContext): Fl
 function translateOther(error: unknown, context: CallContext): FlannelVpcError {
   const message = errorMessage(error);
   const name = nameOf(error);
-  if (/Region is missing/i.test(message)) {
-    return failure('CONFIG_INVALID', context, 'the AWS Region is not known', {
-      cause: error,
-      hint: 'set AWS_REGION; on an instance the metadata server tells it',
-    });
-  }
+  if (/Region is missing|Region not accepted/i.test(message)) return noRegion(error, context);
   if (isNoCredentials(error)) return noCredentials(error, context, message);
   const certificate = /certificate|self.signed|UNABLE_TO_VERIFY/i.test(`${message} ${systemCode(error) ?? ''}`);
   return failure('TRANSIENT', context, name === 'TimeoutError' ? `timed out (${message})` : message, {
@@ -128,6 +123,14 @@ function translateOther(error: unknown, context: CallContext): FlannelVpcError {
     hint: certificate
       ? 'add the issuer of the endpoint’s certificate to NODE_EXTRA_CA_CERTS'
       : 'check the way to the EC2 endpoint: NAT or VPC endpoint, security group, DNS',
+  });
+}
+
+/** The error where neither the environment nor the metadata server names a Region that could be one. */
+export function noRegion(cause: unknown, context: CallContext): FlannelVpcError {
+  return failure('CONFIG_INVALID', context, 'the AWS Region is not known', {
+    cause,
+    hint: 'set AWS_REGION; on an instance the metadata server tells it',
   });
 }
 

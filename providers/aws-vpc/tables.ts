@@ -55,7 +55,7 @@ async function configuredTables(
       'NOT_FOUND',
       `EC2 knows no route table ${missing.join(', ')} in this account and Region`,
       {
-        hint: 'correct RouteTableID in net-conf, or leave it out to have the tables found',
+        hint: 'correct RouteTableID in net-conf, or leave it out to have the tables found; or correct AWS_REGION',
         details: { action: 'ec2:DescribeRouteTables', tableIds: missing },
       },
     );
@@ -94,7 +94,7 @@ async function taggedTables(
     'NOT_FOUND',
     `no route table of ${networkId ?? 'this account and Region'} has the tag ${key}=${value}`,
     {
-      hint: `tag every table that serves nodes (aws ec2 create-tags --resources rtb-… --tags 'Key=${key},Value=${value}'), or correct RouteTableTag in net-conf`,
+      hint: `tag every table that serves nodes (aws ec2 create-tags --resources rtb-… --tags 'Key=${key},Value=${value}'), or correct RouteTableTag in net-conf, or AWS_REGION`,
       details: { action: 'ec2:DescribeRouteTables', networkId, tag: `${key}=${value}` },
     },
   );

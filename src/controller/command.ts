@@ -85,6 +85,8 @@ async function serve(
         report: () => state?.report(),
         metrics: metrics.render,
       });
+      const { ip, port } = options.health;
+      logger.info('status page', { url: `http://${ip.includes(':') ? `[${ip}]` : ip}:${port}/` });
     }
     return await runController(
       { ...controller, election: { holder, termMs, retryMs } },

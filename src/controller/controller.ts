@@ -72,14 +72,14 @@ async function runWithNetConf(options: ControllerOptions, parts: RunParts, signa
     signal,
   );
   readiness.reached('net-conf');
+  let leadership: Leadership | undefined;
+  const cloud = await parts.openCloud(netConf, () => assertLeads(leadership));
+  if (!cloud) throw noCloud(netConf.backend.type);
   if (netConf.backend.writer === 'node') {
     logger.warn('net-conf has "Writer": "node": every agent writes too', {
       hint: 'Set "Writer": "controller" in net-conf and restart the agents; then they need no credentials.',
     });
   }
-  let leadership: Leadership | undefined;
-  const cloud = await parts.openCloud(netConf, () => assertLeads(leadership));
-  if (!cloud) throw noCloud(netConf.backend.type);
   const { holder } = options.election;
   const { description } = leases;
   const state = new ControllerState({
