@@ -102,6 +102,21 @@ describe('without a table in net-conf', () => {
   });
 });
 
+it('learns the Region from the metadata server also where the tables are named and the environment says nothing', async () => {
+  lab = await makeLab();
+  const { nicId, metadata: identity } = await lab.node('10.0.1.10', '10.244.1.0/24');
+  const metadata = await startMetadataServer({ metadata: identity });
+  const here = { AWS_EC2_METADATA_SERVICE_ENDPOINT: metadata.url, AWS_EC2_METADATA_DISABLED: 'false' };
+  try {
+    lab.start({ env: { ...here, AWS_REGION: '' } });
+    await lab.leads('10.244.1.0/24', nicId);
+  } finally {
+    await metadata.stop();
+  }
+  const elsewhere = lab.start({ name: 'elsewhere', env: { AWS_REGION: '' } });
+  expect(await problem(elsewhere, 'CONFIG_INVALID')).toMatch(/the AWS Region is not known.*set AWS_REGION/);
+});
+
 it('fills the tables with the tag of net-conf, and one that gets the tag later', async () => {
   lab = await makeLab({ backend: { RouteTableTag: 'flannel=yes' } });
   const { world } = lab;
