@@ -1,7 +1,8 @@
 /** Deliberately wrong agents and settings: each must turn red what the other end-to-end tests show. */
-import { afterAll, beforeAll, beforeEach, expect, test } from '@jest/globals';
+import { ReplaceRouteCommand } from '@aws-sdk/client-ec2';
+import { afterAll, beforeAll, beforeEach, describe, expect, test } from '@jest/globals';
 import { podNetwork } from '../fabric/cluster.ts';
-import { countAnswers, openFlows, startEcho } from '../fabric/traffic.ts';
+import { countAnswers, openFlows, startEcho, startPing } from '../fabric/traffic.ts';
 import { startThreeNodes, type ThreeNodes } from './three-nodes.ts';
 
 let all: ThreeNodes;
@@ -49,6 +50,38 @@ test('with a source/dest check left on, its pods are not reached', async () => {
   const { near, far } = pairs();
   expect([await near, await far]).toEqual([5, 0]);
   await all.cluster.vpc.setSourceDestCheck(nicId, false);
+});
+
+describe('what wrong controllers do', () => {
+  const victim = async (): Promise<{ readonly subnet: string; readonly nicId: string; readonly tableId: string }> => {
+    const [, , { podSubnet, instance }] = all.nodes;
+    const { explicitTableId: tableId } = all.cluster.world;
+    return { subnet: await podSubnet(), nicId: instance.nicId, tableId };
+  };
+
+  test('a route that is deleted and created again instead of replaced loses packets', async () => {
+    const { subnet, nicId, tableId } = await victim();
+    const ping = startPing({ from: all.pods[0], to: all.pods[2] });
+    await ping.flowing();
+    await all.cluster.world.removeRoute(tableId, subnet);
+    await all.cluster.world.putRoute(tableId, subnet, nicId);
+    expect((await ping.stop()).lost).toBeGreaterThan(0);
+  });
+
+  test('a late write of a former leader, which leads to a former next hop, loses all packets from then on', async () => {
+    const { subnet, nicId, tableId } = await victim();
+    const late = async (NetworkInterfaceId: string): Promise<void> => {
+      const key = { RouteTableId: tableId, DestinationCidrBlock: subnet };
+      await all.cluster.world.admin.send(new ReplaceRouteCommand({ ...key, NetworkInterfaceId }));
+    };
+    await late(all.nodes[1].instance.nicId);
+    expect(await pairs().far).toBe(0);
+    const ping = startPing({ from: all.pods[0], to: all.pods[1] });
+    await ping.flowing();
+    await late(nicId);
+    expect(await pairs().far).toBe(5);
+    expect((await ping.stop()).lost).toBe(0);
+  });
 });
 
 test('with a security group that lets no pods in, none is reached', async () => {

@@ -146,6 +146,17 @@ describe('two controllers', () => {
     await lab?.stop();
   });
 
+  it('without an election both write at one moment, and what the other tests look at shows it', async () => {
+    const held = lab.world.proxy.hold('CreateRoute');
+    for (const name of ['first', 'second']) lab.start({ name });
+    await held.arrived(4);
+    held.release();
+    await lab.leads('10.244.1.0/24', node.nicId);
+    const names = writers();
+    expect(new Set(names)).toEqual(new Set(['first', 'second']));
+    expect(lab.writes().filter((write) => write.startsWith('CreateRoute'))).toHaveLength(4);
+  });
+
   it('cut off from etcd: it stops writing before another one begins, and stands by when it is back', async () => {
     const proxy = await startTcpProxy(Number(new URL(lab.etcd.endpoint).port));
     const first = startController(
