@@ -77,17 +77,15 @@ it('every call throttled, cut off or answered by a load balancer: it waits as it
   await lab.dropLease(stale);
   const joined = await lab.node('10.0.2.20', '10.244.20.0/24');
   const throttled = new Ec2Refusal('RequestLimitExceeded', 'Request limit exceeded.', 503, { 'retry-after': '1' });
-  for (const effect of [
-    { kind: 'refuse', refusal: throttled },
-    { kind: 'refuse', refusal: refusals.internal() },
-    { kind: 'cut' },
-    { kind: 'html', status: 502 },
-  ] as const) {
-    for (const action of ['CreateRoute', 'ReplaceRoute', 'DeleteRoute', 'ModifyNetworkInterfaceAttribute'])
-      proxy.inject({ action, effect });
-    for (const action of ['DescribeRouteTables', 'DescribeNetworkInterfaces', 'DescribeInstances'])
-      proxy.inject({ action, effect });
+  const writeActions = ['CreateRoute', 'ReplaceRoute', 'DeleteRoute', 'ModifyNetworkInterfaceAttribute'];
+  const readActions = ['DescribeRouteTables', 'DescribeNetworkInterfaces', 'DescribeInstances'];
+  for (const action of [...writeActions, ...readActions])
+    proxy.inject({ action, effect: { kind: 'refuse', refusal: throttled } });
+  for (const action of writeActions) {
+    proxy.inject({ action, effect: { kind: 'refuse', refusal: refusals.internal() } });
+    proxy.inject({ action, effect: { kind: 'html', status: 502 } });
   }
+  for (const action of readActions) proxy.inject({ action, effect: { kind: 'cut' } });
   // And one of each kind that took effect, though the answer does not tell.
   for (const action of ['CreateRoute', 'ReplaceRoute', 'DeleteRoute'])
     proxy.inject({ action, when: 'after', effect: { kind: 'cut' } });
@@ -109,18 +107,12 @@ it('every call throttled, cut off or answered by a load balancer: it waits as it
     // The clock of the log counts whole milliseconds.
     expect((again?.at ?? 0) - at).toBeGreaterThanOrEqual(999);
   }
-  const writes = (action: string, outcome: string): number =>
-    log.filter((entry) => entry.action === action && entry.outcome === outcome).length;
-  const effective = ['CreateRoute', 'ReplaceRoute', 'DeleteRoute', 'ModifyNetworkInterfaceAttribute'].map(
-    (action) =>
-      `${action} ${log.filter((entry) => entry.action === action).length <= 8 ? 'few' : 'many'} ${writes(action, 'ok') <= 2}`,
-  );
-  expect(effective).toEqual([
-    'CreateRoute few true',
-    'ReplaceRoute few true',
-    'DeleteRoute few true',
-    'ModifyNetworkInterfaceAttribute few true',
-  ]);
+  for (const action of writeActions) {
+    const outcomes = log.filter((entry) => entry.action === action).map(({ outcome }) => outcome);
+    // One or two effective ones, one whose answer was lost, and what was injected or follows from that.
+    expect(outcomes.length).toBeLessThanOrEqual(8);
+    expect(outcomes.filter((outcome) => outcome === 'ok').length).toBeLessThanOrEqual(2);
+  }
   proxy.resetLog();
   await delay(2_500);
   expect(lab.writes()).toEqual([]);
