@@ -148,7 +148,7 @@ async function measureScale(): Promise<void> {
   for (const leases of clusters) {
     progress(`a controller of ${leases} leases`);
     const result = await scale({
-      ...{ leases, tables: 4, resyncs: 3, resyncSeconds: quick ? 3 : 20 },
+      ...{ leases, tables: 4, resyncs: 3, resyncSeconds: quick ? 4 : 20 },
       ...{ single: quick ? 3 : 30, together: quick ? 5 : 50 },
     });
     sections.push(fillSection(result), steadySection(result));

@@ -93,7 +93,7 @@ describe('an agent on a host with rules of others', () => {
 describe('a controller of many leases, in small', () => {
   let result: Scale;
   beforeAll(async () => {
-    result = await scale({ leases: 30, tables: 4, resyncs: 2, resyncSeconds: 2, single: 2, together: 5 });
+    result = await scale({ leases: 30, tables: 4, resyncs: 2, resyncSeconds: 4, single: 2, together: 5 });
   });
 
   it('writes each route once, each check once, and reads no more than a few times', () => {
