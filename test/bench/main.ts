@@ -19,7 +19,7 @@ import {
 } from './report.ts';
 import { scale } from './scale.ts';
 import { crowdSection, fillSection, steadySection, throttledSection } from './scale-report.ts';
-import { scarceBucket, throttled } from './scale-throttled.ts';
+import { scarceBucket, throttled, throttledLocalStack } from './scale-throttled.ts';
 import { bareNode, defaultFlags, type Mode, masqueradeIptables, masqueradeNftables, startUp } from './start-up.ts';
 import { storm } from './storm.ts';
 import { storeStorm } from './storm-stores.ts';
@@ -154,10 +154,11 @@ async function measureScale(): Promise<void> {
     sections.push(fillSection(result), steadySection(result));
   }
   progress('leases at once on a busy EC2');
-  const many = await throttled(quick ? 10 : 200, publishedBucket);
-  sections.push(throttledSection(many, 'which grants what EC2 publishes', 1));
+  const published = 'EC2 grants what it publishes';
+  sections.push(throttledSection(await throttled(quick ? 10 : 200, publishedBucket), published, 1));
+  sections.push(throttledSection(await throttledLocalStack(quick ? 10 : 60, publishedBucket), published, 1));
   const few = await throttled(quick ? 10 : 60, scarceBucket);
-  sections.push(throttledSection(few, 'which grants a quarter of that, a fifth at once', 2));
+  sections.push(throttledSection(few, 'EC2 grants a quarter of that, a fifth at once', 2));
   const largest = Math.max(...clusters);
   progress(`an agent among ${largest}`);
   sections.push(crowdSection(largest, await crowd(largest, idleOptions)));

@@ -90,7 +90,7 @@ export function throttledSection(result: Throttled, title: string, most: number)
   const { leases, tables, calls } = result;
   const needed = leases * tables + leases;
   return {
-    title: `controller, ${leases} leases at once on ${tables} tables of LocalStack (${(result.instanceSeconds * 1_000).toFixed(0)} ms an instance), ${title}`,
+    title: `controller, ${leases} leases at once on ${tables} tables (${result.cloud}), ${title}`,
     rows: [
       {
         what: 'routes that stand',
@@ -102,6 +102,9 @@ export function throttledSection(result: Throttled, title: string, most: number)
       atMost('reads', readsOf(calls), Math.ceil(most * fillReadBudget(leases, tables)), whole),
       { what: 'refused for being too many', ours: whole(result.refused) },
       { what: 'until the last route', ours: seconds(result.seconds) },
+      ...(result.instanceSeconds > 0
+        ? [{ what: 'LocalStack alone, to make an instance', ours: seconds(result.instanceSeconds) }]
+        : []),
     ],
   };
 }
