@@ -156,9 +156,10 @@ async function measureScale(): Promise<void> {
   progress('leases at once on a busy EC2');
   const published = 'EC2 grants what it publishes';
   sections.push(throttledSection(await throttled(quick ? 10 : 200, publishedBucket), published, 1));
-  sections.push(throttledSection(await throttledLocalStack(quick ? 10 : 60, publishedBucket), published, 1));
+  // A LocalStack that is slow for itself lets writes run out of time, and they are tried again.
+  sections.push(throttledSection(await throttledLocalStack(quick ? 10 : 60, publishedBucket), published, 1.1));
   const few = await throttled(quick ? 10 : 60, scarceBucket);
-  sections.push(throttledSection(few, 'EC2 grants a quarter of that, a fifth at once', 2));
+  sections.push(throttledSection(few, 'EC2 grants a quarter of that, a fifth at once', 1.5));
   const largest = Math.max(...clusters);
   progress(`an agent among ${largest}`);
   sections.push(crowdSection(largest, await crowd(largest, idleOptions)));
