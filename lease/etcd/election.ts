@@ -6,11 +6,11 @@ import type { IKeyValue } from 'etcd3';
 import { backoffMs, jitter } from '../../src/core/clock.ts';
 import type { ElectionOptions, LeaderInfo, Leadership } from '../election.ts';
 import { keepLeadership, type Moment, momentOf } from '../leadership.ts';
+import { createOutageReport } from '../outage.ts';
 import { isLeaseGone } from './errors.ts';
 import { followRange } from './follow.ts';
 import { encodeLeader, readLeader } from './leader-record.ts';
 import { deleteOp, ifAbsent, ifMadeAt, oneKey, putOp, readOp } from './operations.ts';
-import { createOutageReport } from './outage.ts';
 import type { EtcdParts } from './parts.ts';
 
 /** Pause after a failure, before jitter, milliseconds. */

@@ -6,9 +6,9 @@ import type { IEvent, IKeyValue, IWatchResponse } from 'etcd3';
 import { backoffMs, type Clock, jitter, type Random } from '../../src/core/clock.ts';
 import { FlannelVpcError } from '../../src/core/errors.ts';
 import type { Logger } from '../../src/core/log.ts';
+import { createOutageReport } from '../outage.ts';
 import type { EtcdClient } from './client.ts';
 import type { KeyRange } from './operations.ts';
-import { createOutageReport } from './outage.ts';
 
 export interface RangeState {
   readonly kvs: readonly IKeyValue[];

@@ -1,7 +1,7 @@
 /** Says once that the store is away, then rarely, and once that it is back. */
-import type { Clock } from '../../src/core/clock.ts';
-import { errorMessage, FlannelVpcError } from '../../src/core/errors.ts';
-import type { Logger } from '../../src/core/log.ts';
+import type { Clock } from '../src/core/clock.ts';
+import { errorMessage, FlannelVpcError } from '../src/core/errors.ts';
+import type { Logger } from '../src/core/log.ts';
 
 export interface OutageReport {
   failed(error: unknown): void;

@@ -1,0 +1,124 @@
+/** flannel's annotations of a node, and ours beside them. Pure. */
+import * as z from 'zod';
+import { FlannelVpcError } from '../../src/core/errors.ts';
+import { families, formatIp, type Ip, type PerFamily, parseIp } from '../../src/core/ip.ts';
+import type { LeaseAttributes, NodeIdentity } from '../lease.ts';
+
+/** Full names of the annotations, by what they hold. */
+export interface AnnotationNames {
+  readonly subnetManager: string;
+  readonly backendType: string;
+  readonly backendData: string;
+  readonly backendV6Data: string;
+  readonly publicIp: PerFamily<string> & { readonly 4: string; readonly 6: string };
+  /** Written to `publicIp` as they are, in place of what the agent found. */
+  readonly overwrite: { readonly 4: string; readonly 6: string };
+  /** In place of `--public-ip`, before the interface is chosen. */
+  readonly nodePublicIp: { readonly 4: string; readonly 6: string };
+  /** Ours: who the node is in the cloud, JSON. */
+  readonly identity: string;
+}
+
+/**
+ * flannel's rules for `--kube-annotation-prefix` (its `subnet/kube`): `P` gives `P/name`, `P/x` gives `P/x-name`.
+ *
+ * @throws CONFIG_INVALID in flannel's words.
+ */
+export function annotationNames(prefix: string): AnnotationNames {
+  const [domain = '', part, ...more] = prefix.split('/');
+  if (more.length > 0 || !/^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$/.test(domain) || !/^[a-z0-9-_]*$/.test(part ?? '')) {
+    throw new FlannelVpcError(
+      'CONFIG_INVALID',
+      `--kube-annotation-prefix: ${JSON.stringify(prefix.slice(0, 200))}: subnet/kube: prefix must be in a format: fqdn/[0-9a-z-_]*`,
+      { hint: 'Give a domain such as flannel.alpha.coreos.com, or one with a word after a slash.' },
+    );
+  }
+  const full = (name: string): string => (part ? `${domain}/${part}-${name}` : `${domain}/${name}`);
+  return {
+    subnetManager: full('kube-subnet-manager'),
+    backendType: full('backend-type'),
+    backendData: full('backend-data'),
+    backendV6Data: full('backend-v6-data'),
+    publicIp: { 4: full('public-ip'), 6: full('public-ipv6') },
+    overwrite: { 4: full('public-ip-overwrite'), 6: full('public-ipv6-overwrite') },
+    nodePublicIp: { 4: full('node-public-ip'), 6: full('node-public-ipv6') },
+    identity: full('vpc-node'),
+  };
+}
+
+export type Annotations = Readonly<Record<string, string>>;
+
+const text = z.string().max(256).optional();
+const identitySchema = z.object({
+  ...{ instanceId: text, nicId: text, subnetId: text, zone: text, nodeName: text },
+  addresses: z.array(z.string().max(64)).max(64).optional(),
+});
+
+/** True when flannel or we look after the node. */
+export function isManaged(annotations: Annotations, names: AnnotationNames): boolean {
+  return annotations[names.subnetManager] === 'true';
+}
+
+/** What the annotations say; what does not parse counts as not said. */
+export function readAnnotations(annotations: Annotations, names: AnnotationNames): LeaseAttributes {
+  const publicIps: { 4?: Ip; 6?: Ip } = {};
+  for (const family of families) {
+    const ip = parseIp(annotations[names.publicIp[family]] ?? '');
+    if (ip?.family === family && ip.value !== 0n) publicIps[family] = ip;
+  }
+  const v4 = parseJson(annotations[names.backendData]);
+  const v6 = parseJson(annotations[names.backendV6Data]);
+  const node = identitySchema.safeParse(parseJson(annotations[names.identity])).data;
+  return {
+    publicIps,
+    backendType: annotations[names.backendType] ?? '',
+    backendData: { ...(v4 === undefined ? {} : { 4: v4 }), ...(v6 === undefined ? {} : { 6: v6 }) },
+    ...(node ? { node } : {}),
+  };
+}
+
+/**
+ * What is to stand there for these attributes: flannel's own annotations in flannel's form, ours only for cloud backends. A public
+ * address that an operator overwrites is written as the operator has it.
+ */
+export function writeAnnotations(
+  attributes: LeaseAttributes,
+  standing: Annotations,
+  names: AnnotationNames,
+): Annotations {
+  const { publicIps, backendType, backendData, node } = attributes;
+  const address = (family: 4 | 6): string | undefined => {
+    const ip = publicIps[family];
+    return standing[names.overwrite[family]] || (ip && formatIp(ip));
+  };
+  const v4 = address(4);
+  const v6 = address(6);
+  return {
+    [names.subnetManager]: 'true',
+    [names.backendType]: backendType,
+    [names.backendData]: backendData[4] === undefined ? 'null' : JSON.stringify(backendData[4]),
+    ...(v4 === undefined ? {} : { [names.publicIp[4]]: v4 }),
+    ...(v6 === undefined ? {} : { [names.publicIp[6]]: v6 }),
+    ...(backendData[6] === undefined ? {} : { [names.backendV6Data]: JSON.stringify(backendData[6]) }),
+    ...(node === undefined ? {} : { [names.identity]: identityText(node) }),
+  };
+}
+
+/** Those that are not there yet as they should be. */
+export function missingFrom(standing: Annotations, wanted: Annotations): Annotations {
+  return Object.fromEntries(Object.entries(wanted).filter(([name, value]) => standing[name] !== value));
+}
+
+/** Members in one order, so that equal identities are equal texts. */
+function identityText({ instanceId, nicId, subnetId, zone, nodeName, addresses }: NodeIdentity): string {
+  return JSON.stringify({ instanceId, nicId, subnetId, zone, nodeName, addresses });
+}
+
+function parseJson(value: string | undefined): unknown {
+  if (value === undefined || value === '') return undefined;
+  try {
+    return JSON.parse(value) ?? undefined;
+  } catch {
+    return undefined;
+  }
+}

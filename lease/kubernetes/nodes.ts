@@ -1,0 +1,75 @@
+/** Reading and patching Node objects. */
+import * as z from 'zod';
+import type { FollowOptions } from './follow.ts';
+import { type NodeObject, nodeSchema } from './node-object.ts';
+import type { KubernetesParts } from './parts.ts';
+
+/** Nodes in one page of a list, as flannel's informer has it. */
+export const nodesPerPage = 500;
+/** Pause between full lists beside a healthy watch, milliseconds. */
+const relistMs = 10 * 60_000;
+
+const nodePath = (name: string): string => `/api/v1/nodes/${encodeURIComponent(name)}`;
+
+/** @throws NOT_FOUND for a node that there is not. */
+export async function readNode({ client }: KubernetesParts, name: string, signal: AbortSignal): Promise<NodeObject> {
+  return await client.call(
+    { method: 'GET', path: nodePath(name), schema: nodeSchema, doing: `read node ${name}` },
+    signal,
+  );
+}
+
+/** Writes these annotations and no others. By the status subresource, as flannel does: its role grants no more. */
+export async function patchAnnotations(
+  { client }: KubernetesParts,
+  name: string,
+  annotations: Readonly<Record<string, string>>,
+  signal: AbortSignal,
+): Promise<NodeObject> {
+  return await client.call(
+    {
+      ...{ method: 'PATCH', path: `${nodePath(name)}/status`, contentType: 'application/strategic-merge-patch+json' },
+      ...{ body: { metadata: { annotations } }, schema: nodeSchema, doing: `annotate node ${name}` },
+    },
+    signal,
+  );
+}
+
+/** A condition as it is written. */
+export interface ConditionPatch {
+  readonly type: string;
+  readonly status: 'True' | 'False';
+  readonly reason: string;
+  readonly message: string;
+  /** RFC 3339. */
+  readonly lastTransitionTime?: string;
+  readonly lastHeartbeatTime: string;
+}
+
+/** Conditions are merged by their type: the others stay. */
+export async function patchCondition(
+  { client }: KubernetesParts,
+  name: string,
+  condition: ConditionPatch,
+  signal: AbortSignal,
+): Promise<void> {
+  await client.call(
+    {
+      ...{ method: 'PATCH', path: `${nodePath(name)}/status`, contentType: 'application/strategic-merge-patch+json' },
+      ...{ body: { status: { conditions: [condition] } }, schema: z.unknown() },
+      doing: `set the condition ${condition.type} of node ${name}`,
+    },
+    signal,
+  );
+}
+
+/** How nodes are followed: all of them, or one. */
+export function followNodes(parts: KubernetesParts, name?: string): FollowOptions<NodeObject> {
+  return {
+    ...parts,
+    path: '/api/v1/nodes',
+    query: name === undefined ? {} : { fieldSelector: `metadata.name=${name}` },
+    what: name === undefined ? 'watch of all nodes' : `watch of node ${name}`,
+    ...{ schema: nodeSchema, pageSize: nodesPerPage, relistMs },
+  };
+}
