@@ -66,6 +66,12 @@ export type LeaseWatchEvent =
     };
 
 export interface LeaseStore {
+  /**
+   * True where subnets are handed out here, by net-conf's rules, and net-conf is waited for. False: Kubernetes hands them out, and
+   * net-conf is a file that is there or not.
+   */
+  readonly allocates: boolean;
+
   /** Where this is, for messages: endpoints and prefix, no secrets. */
   readonly description: string;
 

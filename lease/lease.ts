@@ -9,6 +9,8 @@ export interface SubnetRange {
   readonly network: Cidr;
   /** Prefix length of every subnet. */
   readonly subnetLength: number;
+  /** Kubernetes hands subnets out by its own length: any inside the network will do, and the rest of this says nothing. */
+  readonly anyLength?: boolean | undefined;
   /** First subnet that may be leased: network address of a subnet of `subnetLength`. */
   readonly subnetMin: Ip;
   /** Last subnet that may be leased (inclusive). Below `subnetMin` means there is none: flannel doesn't check this. */

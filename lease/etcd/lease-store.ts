@@ -16,6 +16,7 @@ export function createEtcdLeaseStore(shared: EtcdParts, options: WatchAllOptions
   const { client, keys } = shared;
   const parts: HoldingParts = { ...shared, holdings: new Map(), grants: createGrantPool(client, shared.clock) };
   return {
+    allocates: true,
     description: `etcd ${client.description}, prefix ${keys.prefix}`,
     async readNetConf(signal) {
       const answer = await client.range(oneKey(keys.config), 'read net-conf', signal);

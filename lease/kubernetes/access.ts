@@ -36,7 +36,10 @@ const podFolder = '/var/run/secrets/kubernetes.io/serviceaccount';
 export async function openAccess(options: KubernetesAccessOptions): Promise<KubernetesAccess> {
   const { apiUrl, kubeconfigFile, environment } = options;
   if (kubeconfigFile !== '') {
-    throw new FlannelVpcError('CONFIG_INVALID', `--kubeconfig-file: ${kubeconfigFile}: kubeconfig files are not read yet`);
+    throw new FlannelVpcError(
+      'CONFIG_INVALID',
+      `--kubeconfig-file: ${kubeconfigFile}: kubeconfig files are not read yet`,
+    );
   }
   if (apiUrl !== '')
     return { server: parseServer(apiUrl, '--kube-api-url'), request: async () => ({ headers: {}, tls: {} }) };

@@ -48,6 +48,7 @@ export function createKubernetesLeaseStore(parts: KubernetesParts, options: Kube
   }
 
   return {
+    allocates: false,
     description: `Kubernetes ${client.description}`,
     async readNetConf(signal) {
       try {
@@ -150,7 +151,8 @@ async function* watchLeases(parts: KubernetesParts, signal: AbortSignal): AsyncG
   }
 }
 
-async function readOwnNode(parts: KubernetesParts, name: string, signal: AbortSignal): Promise<NodeObject> {
+/** The Node object of this machine. @throws NETWORK_FULL while there is none: the kubelet is to make it. */
+export async function readOwnNode(parts: KubernetesParts, name: string, signal: AbortSignal): Promise<NodeObject> {
   try {
     return await readNode(parts, name, signal);
   } catch (error) {

@@ -8,16 +8,17 @@ import { annotationNames } from './annotations.ts';
 import { createKubernetesClient } from './client.ts';
 import { createKubernetesElection, type HeldLeaderships } from './election.ts';
 import { createKubernetesLeaseAdmin } from './lease-admin.ts';
-import { createKubernetesLeaseStore } from './lease-store.ts';
+import { createKubernetesLeaseStore, readOwnNode } from './lease-store.ts';
 import type { NodeSelection } from './node-object.ts';
 import { createKubernetesNodeReports } from './node-reports.ts';
+import { ownNodeName, publicIpHints } from './own-node.ts';
 import { createKubernetesOwnershipStore } from './ownership-store.ts';
 
 export interface KubernetesStoreOptions extends KubernetesAccessOptions {
   /** `--kube-annotation-prefix`. */
   readonly annotationPrefix: string;
-  /** The Node object that is this machine; empty for a controller or an operator. */
-  readonly nodeName: string;
+  /** True for an agent, which is a Node object of the cluster. */
+  readonly isNode: boolean;
   /** `--net-config-path`. */
   readonly netConfFile: string;
   /** Whose leases a list shows. */
@@ -36,30 +37,47 @@ export interface KubernetesStoreOptions extends KubernetesAccessOptions {
 /** Name of the Lease that controllers are elected by. */
 export const leaderLeaseName = 'flannel-vpc-controller';
 
+export interface KubernetesStores extends Stores {
+  /** The Node object that is this machine; empty for a controller or an operator. */
+  readonly nodeName: string;
+  /** What an operator's annotations give in place of `--public-ip` and `--public-ipv6`; empty for none. */
+  publicIpHints(signal: AbortSignal): Promise<{ readonly 4: string; readonly 6: string }>;
+}
+
 /**
- * Makes the stores. Nothing is sent before the first call.
+ * Makes the stores. Nothing is sent, but for an agent that is told its pod and not its node.
  *
- * @throws CONFIG_INVALID for an annotation prefix, a kubeconfig or a pod that can't be used.
+ * @throws CONFIG_INVALID for an annotation prefix, a kubeconfig or a pod that can't be used; and what asking for the pod throws.
  */
-export async function createKubernetesStores(options: KubernetesStoreOptions): Promise<Stores> {
-  return storesOver(await openAccess(options), options);
+export async function createKubernetesStores(
+  options: KubernetesStoreOptions,
+  signal: AbortSignal,
+): Promise<KubernetesStores> {
+  return await storesOver(await openAccess(options), options, signal);
 }
 
 /** The stores over a way to the API server that is known. */
-export function storesOver(access: KubernetesAccess, options: KubernetesStoreOptions): Stores {
+export async function storesOver(
+  access: KubernetesAccess,
+  options: KubernetesStoreOptions,
+  signal: AbortSignal,
+): Promise<KubernetesStores> {
   const { logger = silentLogger, clock = systemClock, random = Math.random, deadlineMs } = options;
   const names = annotationNames(options.annotationPrefix);
   const client = createKubernetesClient({ access, clock, random, ...(deadlineMs === undefined ? {} : { deadlineMs }) });
+  const nodeName = options.isNode ? await ownNodeName(options.environment, client, signal) : '';
   const parts = { client, names, selection: options.selection, clock, random, logger };
   const held: HeldLeaderships = new Map();
-  const leases = createKubernetesLeaseStore(parts, options);
+  const leases = createKubernetesLeaseStore(parts, { ...options, nodeName });
   const place = { namespace: options.namespace, name: leaderLeaseName };
   return {
     leases,
     ownership: createKubernetesOwnershipStore(parts, held),
-    reports: createKubernetesNodeReports(parts, options),
+    reports: createKubernetesNodeReports(parts, { ...options, nodeName }),
     admin: createKubernetesLeaseAdmin(),
     election: (chosen): LeaderElection => createKubernetesElection(parts, place, held, chosen),
     close: () => leases.close(),
+    nodeName,
+    publicIpHints: async (inner) => publicIpHints(await readOwnNode(parts, nodeName, inner), names),
   };
 }

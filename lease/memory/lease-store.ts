@@ -53,6 +53,7 @@ export function createMemoryLeaseStore(world: MemoryWorld): LeaseStore {
   }
 
   return {
+    allocates: true,
     description: 'memory',
     async readNetConf(signal) {
       enter(signal);

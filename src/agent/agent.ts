@@ -8,6 +8,8 @@ import type { ExternalInterface } from '../../host/host.ts';
 import { leaseKey } from '../../lease/lease-key.ts';
 import type { AgentOptions } from '../cli/agent-options.ts';
 import type { OpenCloud } from '../cloud.ts';
+import { backoffMs } from '../core/clock.ts';
+import { isFinalError } from '../core/errors.ts';
 import { formatIp } from '../core/ip.ts';
 import { untilDone } from '../core/until.ts';
 import type { NetConf } from '../netconf/net-conf.ts';
@@ -24,6 +26,7 @@ import { keepPeers } from './peer-keeper.ts';
 import { keepProbe, probeOf, probePart } from './probe-keeper.ts';
 import { keepReport } from './report-keeper.ts';
 import { establishRoutes, keepRoutes, type RouteKeeperOptions } from './route-keeper.ts';
+import { untilItWorks } from './until-it-works.ts';
 
 /** What stands between a fresh agent and being ready. */
 export const initialReadiness = {
@@ -59,9 +62,10 @@ async function runWithNetConf(options: AgentOptions, parts: AgentParts, signal: 
     host.readSubnetFile(options.subnetFile),
   ]);
   const { netConf } = stored;
+  const interfaces = { ...options.interfaces, publicIp: await publicIpsOf(options, parts, signal) };
   // Loading a cloud's SDK takes as long as finding the interface; both at once.
   const [external, cloud] = await Promise.all([
-    host.findExternalInterface({ ...options.interfaces, families: netConf.families }, signal),
+    host.findExternalInterface({ ...interfaces, families: netConf.families }, signal),
     parts.openCloud(netConf),
   ]);
   logger.info('using interface', describeInterface(external));
@@ -139,9 +143,30 @@ async function runNode(context: NodeContext, signal: AbortSignal): Promise<never
       await keepProbe(probing, inner);
     },
     async (inner) => {
-      if (context.machine) await keepReport({ ...parts, lease: () => lease }, inner);
+      // Without a cloud nobody reads it, but for Kubernetes' scheduler.
+      if (context.machine || !parts.leases.allocates) await keepReport({ ...parts, lease: () => lease }, inner);
     },
   ]);
+}
+
+/** What the store says goes before flags, as in flannel. */
+async function publicIpsOf(
+  { interfaces: { publicIp } }: AgentOptions,
+  parts: AgentParts,
+  signal: AbortSignal,
+): Promise<{ readonly 4: string; readonly 6: string }> {
+  const { publicIpHints, readiness, random } = parts;
+  if (!publicIpHints) return publicIp;
+  const hints = await untilItWorks(
+    {
+      ...{ ...parts, isFinal: isFinalError, failing: 'cannot read the node object' },
+      onWaiting: (reason) => readiness.missing('lease', reason),
+      pauseMs: (_, attempt) => backoffMs(attempt, 1_000, 30_000, random),
+    },
+    () => publicIpHints(signal),
+    signal,
+  );
+  return { 4: hints[4] || publicIp[4], 6: hints[6] || publicIp[6] };
 }
 
 /** How this node keeps its own routes; undefined where the controller does, and this node asks the cloud's API nothing at all. */

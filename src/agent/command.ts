@@ -3,12 +3,11 @@
 import { hostname } from 'node:os';
 import { createLinuxHost } from '../../host/linux-host.ts';
 import { systemdNotify } from '../../host/systemd-notify.ts';
-import { createEtcdStores } from '../../lease/etcd/stores.ts';
 import { type AgentOptions, parseAgentOptions } from '../cli/agent-options.ts';
 import { agentUsage } from '../cli/usage.ts';
 import { openCloud } from '../cloud.ts';
-import { systemClock } from '../core/clock.ts';
-import { isAbortError } from '../core/errors.ts';
+import { backoffMs, systemClock } from '../core/clock.ts';
+import { isAbortError, isFinalError, isFlannelVpcError } from '../core/errors.ts';
 import type { Logger } from '../core/log.ts';
 import { startHealthServer } from '../health/server.ts';
 import { createReadiness, type Readiness } from '../health/status.ts';
@@ -17,8 +16,10 @@ import type { AgentMetrics } from '../metrics.ts';
 import { looks } from '../probe/looks.ts';
 import { openProbeSocket } from '../probe/socket.ts';
 import { errorFields } from '../repeats.ts';
+import { type OpenStores, openStores } from '../stores.ts';
 import { version } from '../version.ts';
 import { initialReadiness, runAgent } from './agent.ts';
+import { untilItWorks } from './until-it-works.ts';
 
 /** Longest time for one call to etcd, milliseconds: two endpoints of three seconds each. Then the log says what is wrong with it. */
 const etcdDeadlineMs = 6_000;
@@ -70,16 +71,22 @@ async function serve(
   signal: AbortSignal,
 ): Promise<void> {
   const base = { logger, clock: systemClock, random: Math.random };
-  const stores = createEtcdStores({
-    ...base,
-    deadlineMs: etcdDeadlineMs,
-    ...options.etcd,
-    password: options.etcd.password.reveal(),
-  });
   const host = createLinuxHost(base);
   const readiness = createReadiness(initialReadiness);
+  let stores: OpenStores | undefined;
   try {
     const metrics = await serveHealth(options, readiness);
+    stores = await untilItWorks(
+      {
+        ...base,
+        failing: 'cannot learn which node this is',
+        onWaiting: (reason) => readiness.missing('lease', reason),
+        pauseMs: (_, attempt) => backoffMs(attempt, 1_000, 30_000, Math.random),
+        isFinal: (error) => isFinalError(error) || isFlannelVpcError(error, 'STORE_DENIED'),
+      },
+      () => openStores(options, { ...base, environment, deadlineMs: etcdDeadlineMs }, { isNode: true }, signal),
+      signal,
+    );
     await runAgent(
       options,
       {
@@ -87,7 +94,7 @@ async function serve(
         ...stores,
         host,
         // Kubernetes manifests set NODE_NAME; elsewhere a node is known by its host name.
-        nodeName: environment['NODE_NAME'] || hostname(),
+        nodeName: stores.nodeName ?? (environment['NODE_NAME'] || hostname()),
         readiness,
         metrics,
         probe: { openSocket: openProbeSocket, looks },
@@ -97,7 +104,7 @@ async function serve(
       signal,
     );
   } finally {
-    await Promise.race([stores.close(), systemClock.sleep(closeMs, new AbortController().signal)]);
+    await Promise.race([stores?.close(), systemClock.sleep(closeMs, new AbortController().signal)]);
   }
 }
 

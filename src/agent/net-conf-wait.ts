@@ -109,14 +109,16 @@ async function readOnce(
     signal.throwIfAborted();
     // As flannel does: a user or certificate that etcd refuses is a mistake in the flags.
     if (isFlannelVpcError(error, 'STORE_DENIED')) return { kind: 'fatal', error };
+    // A file that is not there is a mistake in the manifest.
+    if (isFlannelVpcError(error, 'CONFIG_INVALID') && !store.allocates) return { kind: 'fatal', error };
     return { kind: 'wait', error };
   }
-  const parsed = parseNetConf(document.text, backendType);
+  const parsed = parseNetConf(document.text, { backendType, anyLength: !store.allocates });
   if (parsed.ok) {
     return { kind: 'usable', netConf: parsed.netConf, revision: document.revision, warnings: parsed.warnings };
   }
   // As in flannel: a net-conf that is refused is waited for, and only a sound one that asks for the impossible ends the agent.
-  const fatal = parsed.problems.every((problem) => problem.severity === 'exit');
+  const fatal = !store.allocates || parsed.problems.every((problem) => problem.severity === 'exit');
   const overlay =
     fatal && waits === 'controller' && backendType === undefined
       ? ' For routes of a cluster that still runs another backend, give --backend-type=aws-vpc --backend-types=all.'

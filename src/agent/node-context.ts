@@ -24,6 +24,8 @@ export interface AgentParts {
   readonly host: Host;
   /** How this node probes others. */
   readonly probe: { readonly openSocket: OpenProbeSocket; readonly looks: Looks };
+  /** Addresses that the store has for this node in place of flags, if it has such. */
+  readonly publicIpHints?: ((signal: AbortSignal) => Promise<{ readonly 4: string; readonly 6: string }>) | undefined;
   /** What people call this node; written into its lease by cloud backends. */
   readonly nodeName: string;
   /** The cloud of net-conf's backend; undefined for backends without one. */

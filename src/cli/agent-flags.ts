@@ -1,8 +1,7 @@
 /** flanneld's flags (its `main.go`, 0.28) and ours. */
-import { etcdFlags, logFlags, text, toggle } from './common-flags.ts';
+import { etcdFlags, kubernetesFlagTable, logFlags, text, toggle } from './common-flags.ts';
 import type { Flag } from './flag.ts';
 
-const notKubernetes = 'only used with --kube-subnet-mgr, which is not built yet';
 const glog = 'glog has no part here; --log-level does what it was used for';
 
 export const agentFlags: readonly Flag[] = [
@@ -29,13 +28,7 @@ export const agentFlags: readonly Flag[] = [
   },
   toggle('ip-masq', false, 'masquerade traffic that leaves the network'),
   toggle('ip-masq-fully-random-disable', false, 'do not randomise the ports of masqueraded traffic'),
-  toggle('kube-subnet-mgr', false, 'keep leases in the Kubernetes API (not built yet)'),
-  { ...text('kube-api-url', '', 'URL of the Kubernetes API'), unused: notKubernetes },
-  {
-    ...text('kube-annotation-prefix', 'flannel.alpha.coreos.com', 'prefix of node annotations'),
-    unused: notKubernetes,
-  },
-  { ...text('kubeconfig-file', '', 'kubeconfig file'), unused: notKubernetes },
+  ...kubernetesFlagTable,
   toggle('version', false, 'print the version and exit'),
   text('healthz-ip', '0.0.0.0', 'address of /healthz, /readyz and /metrics'),
   {
@@ -51,8 +44,6 @@ export const agentFlags: readonly Flag[] = [
   },
   toggle('iptables-forward-rules', true, 'accept forwarded traffic of the network'),
   toggle('ip-blackhole-route', false, "keep a blackhole route for the node's own subnet"),
-  { ...text('net-config-path', '/etc/kube-flannel/net-conf.json', 'net-conf file'), unused: notKubernetes },
-  { ...toggle('set-node-network-unavailable', true, 'set the NetworkUnavailable condition'), unused: notKubernetes },
   { name: 'v', kind: 'integer', byDefault: '0', help: 'log verbosity; above 0 is --log-level=debug' },
   { ...text('vmodule', '', 'verbosity by file'), unused: glog },
   { ...text('log_backtrace_at', '', 'stack traces in the log'), unused: glog },

@@ -1,11 +1,21 @@
 /** The agent's options, from its flags and environment. */
 import { FlannelVpcError } from '../core/errors.ts';
+import type { KubernetesFlags } from '../stores.ts';
 import { agentFlags } from './agent-flags.ts';
-import { type EtcdOptions, etcdOptions, type LogOptions, logOptions, readFlags } from './flag-reader.ts';
+import {
+  type EtcdOptions,
+  etcdOptions,
+  type FlagReader,
+  type LogOptions,
+  logOptions,
+  readFlags,
+} from './flag-reader.ts';
 import { parseFlags } from './parse-flags.ts';
 
 export interface AgentOptions {
   readonly etcd: EtcdOptions;
+  /** Undefined: leases are in etcd. */
+  readonly kubernetes: KubernetesFlags | undefined;
   readonly interfaces: {
     readonly ifaces: readonly string[];
     readonly ifaceRegexes: readonly string[];
@@ -57,15 +67,6 @@ export function parseAgentOptions(input: AgentInput): AgentCommand {
   const parsed = parseFlags({ ...input, flags: agentFlags });
   const get = readFlags(parsed);
   if (get.boolean('version')) return { kind: 'version' };
-  if (get.boolean('kube-subnet-mgr')) {
-    throw new FlannelVpcError(
-      'CONFIG_INVALID',
-      '--kube-subnet-mgr: leases in the Kubernetes API are not built yet in this version',
-      {
-        hint: 'Leave --kube-subnet-mgr out and keep the leases in etcd (--etcd-endpoints).',
-      },
-    );
-  }
   const bridge = get.text('bridge');
   checkBridgeName(bridge);
   const port = get.number('healthz-port');
@@ -74,6 +75,7 @@ export function parseAgentOptions(input: AgentInput): AgentCommand {
     kind: 'run',
     options: {
       etcd: etcdOptions(get),
+      kubernetes: kubernetesFlags(get),
       interfaces: {
         ifaces: get.list('iface').filter((name) => name !== ''),
         ifaceRegexes: get.list('iface-regex').filter((regex) => regex !== ''),
@@ -98,6 +100,18 @@ export function parseAgentOptions(input: AgentInput): AgentCommand {
       warnings: unused.map((flag) => `--${flag.name} has no effect: ${flag.unused}`),
       environmentProblems: parsed.environmentProblems,
     },
+  };
+}
+
+/** What `--kube-subnet-mgr` and the flags beside it say; undefined without it. */
+export function kubernetesFlags(get: FlagReader): KubernetesFlags | undefined {
+  if (!get.boolean('kube-subnet-mgr')) return undefined;
+  return {
+    apiUrl: get.text('kube-api-url'),
+    kubeconfigFile: get.text('kubeconfig-file'),
+    annotationPrefix: get.text('kube-annotation-prefix'),
+    netConfFile: get.text('net-config-path'),
+    setCondition: get.boolean('set-node-network-unavailable'),
   };
 }
 

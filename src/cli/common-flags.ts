@@ -22,6 +22,16 @@ export const etcdFlags: readonly Flag[] = [
   ),
 ];
 
+/** How to reach leases in the Kubernetes API, as flanneld's flags. */
+export const kubernetesFlagTable: readonly Flag[] = [
+  toggle('kube-subnet-mgr', false, 'leases are pod CIDRs of nodes in the Kubernetes API, and net-conf is a file'),
+  text('kube-api-url', '', 'URL of the Kubernetes API; else as the kubeconfig file or the pod says'),
+  text('kube-annotation-prefix', 'flannel.alpha.coreos.com', 'prefix of node annotations'),
+  text('kubeconfig-file', '', 'kubeconfig file; not needed in a pod'),
+  text('net-config-path', '/etc/kube-flannel/net-conf.json', 'net-conf file, with --kube-subnet-mgr'),
+  toggle('set-node-network-unavailable', true, 'set the NetworkUnavailable condition of the node'),
+];
+
 export const logFlags: readonly Flag[] = [
   {
     ...{ name: 'log-format', kind: 'choice', byDefault: 'auto', ours: true, choices: ['auto', 'human', 'json'] },

@@ -42,9 +42,13 @@ const switches = [
 /**
  * Parses and checks net-conf. Never throws.
  *
- * @param backendType takes the place of the stored `Backend.Type`, while a cluster moves from one backend to another.
+ * `backendType` takes the place of the stored `Backend.Type`, while a cluster moves from one backend to another. With `anyLength`
+ * subnets are handed out by Kubernetes.
  */
-export function parseNetConf(text: string, backendType?: string): NetConfResult {
+export function parseNetConf(
+  text: string,
+  { backendType, anyLength = false }: { readonly backendType?: string | undefined; readonly anyLength?: boolean } = {},
+): NetConfResult {
   let json: unknown;
   try {
     json = JSON.parse(text);
@@ -77,7 +81,7 @@ export function parseNetConf(text: string, backendType?: string): NetConfResult 
   }
   const ranges: { [F in Family]?: SubnetRange } = {};
   for (const family of inUse) {
-    const { range, problems: found } = readRange(family, values);
+    const { range, problems: found } = readRange(family, values, { anyLength });
     problems.push(...found);
     if (range) ranges[family] = range;
   }

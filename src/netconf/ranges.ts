@@ -38,8 +38,15 @@ const rulesOf: Readonly<Record<Family, FamilyRules>> = {
 
 export type RangeResult = { readonly range: SubnetRange | undefined; readonly problems: readonly NetConfProblem[] };
 
-/** Checks one family's members; `range` is undefined exactly when there are problems. */
-export function readRange(family: Family, members: Readonly<Record<string, unknown>>): RangeResult {
+/**
+ * Checks one family's members; `range` is undefined exactly when there are problems. With `anyLength` Kubernetes hands the subnets out,
+ * and the rules for handing them out are none of ours, as in flannel.
+ */
+export function readRange(
+  family: Family,
+  members: Readonly<Record<string, unknown>>,
+  { anyLength }: { readonly anyLength: boolean },
+): RangeResult {
   const rules = rulesOf[family];
   const problems: NetConfProblem[] = [];
   const report = (name: string, text: string, allowed: string): undefined => {
@@ -47,6 +54,11 @@ export function readRange(family: Family, members: Readonly<Record<string, unkno
     return undefined;
   };
   const network = readNetwork(family, rules, members, report);
+  if (anyLength) {
+    const first = network && { family, value: network.address };
+    const range = first && { network, subnetLength: network.length, subnetMin: first, subnetMax: first, anyLength };
+    return { range, problems };
+  }
   const length = readLength(rules, members, network, report);
   const min = readBound(family, `${rules.prefix}SubnetMin`, members, network, length, report);
   const max = readBound(family, `${rules.prefix}SubnetMax`, members, network, length, report);

@@ -11,7 +11,7 @@ export async function readNetConf({ stores, signal }: StoreSession, backendType?
       hint: 'Store one with "flannel-vpc netconf set FILE", or check --etcd-prefix.',
     });
   }
-  const parsed = parseNetConf(document.text, backendType);
+  const parsed = parseNetConf(document.text, { backendType });
   if (parsed.ok) return parsed.netConf;
   const problems = parsed.problems.map(({ message }) => message).join('; ');
   throw new FlannelVpcError('CONFIG_INVALID', `net-conf has problems: ${problems}`, {

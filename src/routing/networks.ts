@@ -6,6 +6,8 @@ export interface RouteNetwork {
   readonly network: Cidr;
   /** Prefix length of every subnet leased from it. */
   readonly subnetLength: number;
+  /** Kubernetes hands subnets out by its own length: any inside the network will do. */
+  readonly anyLength?: boolean | undefined;
 }
 
 export type RouteNetworks = PerFamily<RouteNetwork>;
@@ -22,7 +24,9 @@ export function insideNetworks(networks: RouteNetworks, destination: Cidr): bool
 
 /** True for a destination that a lease of these networks may have. */
 export function isSubnetOf(networks: RouteNetworks, destination: Cidr): boolean {
-  return insideNetworks(networks, destination) && networks[destination.family]?.subnetLength === destination.length;
+  const configured = networks[destination.family];
+  const fits = configured?.anyLength === true || configured?.subnetLength === destination.length;
+  return fits && insideNetworks(networks, destination);
 }
 
 /** A CIDR as a map key, several times cheaper than its text. Equal keys mean the same network. */
