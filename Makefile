@@ -28,6 +28,10 @@ setup: ## Debian packages, etcd and LocalStack for the tests (asks sudo where no
 setup-browser: ## The same and Chromium, for the tests of the status page
 	tools/setup browser
 
+.PHONY: setup-kubernetes
+setup-kubernetes: ## An API server and kubectl, built once with Go in ten minutes (make test-kubernetes does it)
+	tools/setup-kubernetes
+
 .PHONY: build
 build: bin/flannel-vpc ## dist/ and bin/flannel-vpc
 
@@ -53,6 +57,11 @@ test-integration: build setup-browser ## Tests against etcd, LocalStack and name
 .PHONY: test-e2e
 test-e2e: build setup ## The built program on nodes of the namespace VPC (ARGS='path' for some)
 	$(node) tools/test.ts e2e $(if $(ARGS),-- $(ARGS))
+
+# tools/test.ts builds the API server when this tier's turn comes: in `make test`, after all others.
+.PHONY: test-kubernetes
+test-kubernetes: build setup ## Tests against a real Kubernetes API server (ARGS='path' for some)
+	$(node) tools/test.ts kubernetes $(if $(ARGS),-- $(ARGS))
 
 .PHONY: lint
 lint: node_modules/.installed-from ## Types, style, imports between folders, hygiene
