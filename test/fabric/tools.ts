@@ -38,6 +38,27 @@ export async function chromiumBinary(): Promise<string> {
   return (await onPath('chromium')) ?? (await onPath('google-chrome')) ?? missing('chromium', 'setup-browser');
 }
 
+/**
+ * Path of the Kubernetes API server: `KUBE_APISERVER`, or the one built from tools/kubernetes/go.mod.
+ *
+ * @throws Error that names the command to run when it is not built, or when go.mod names another release since.
+ */
+export async function kubeApiserverBinary(): Promise<string> {
+  return process.env['KUBE_APISERVER'] || (await builtKubernetes('kube-apiserver'));
+}
+
+/** Path of kubectl: `KUBECTL`, or the one of the same release as {@link kubeApiserverBinary}. @throws Error as there. */
+export async function kubectlBinary(): Promise<string> {
+  return process.env['KUBECTL'] || (await builtKubernetes('kubectl'));
+}
+
+async function builtKubernetes(program: string): Promise<string> {
+  const module = await readFile(new URL('../../tools/kubernetes/go.mod', import.meta.url), 'utf8');
+  const version = /^\tk8s\.io\/kubernetes (\S+)/m.exec(module)?.[1];
+  if (version === undefined) throw new Error('tools/kubernetes/go.mod names no version of k8s.io/kubernetes');
+  return (await newestInCache(`kubernetes-${version}-`, program)) ?? missing(program, 'setup-kubernetes');
+}
+
 async function findEtcd(program: 'etcd' | 'etcdctl'): Promise<string> {
   return (await newestInCache('etcd-', program)) ?? (await onPath(program)) ?? missing(program);
 }
