@@ -29,7 +29,7 @@ setup-browser: ## The same and Chromium, for the tests of the status page
 	tools/setup browser
 
 .PHONY: setup-kubernetes
-setup-kubernetes: ## An API server and kubectl, built once with Go in ten minutes (make test-kubernetes does it)
+setup-kubernetes: ## An API server and kubectl, built once with Go (make test-kubernetes does it)
 	tools/setup-kubernetes
 
 .PHONY: build

@@ -22,5 +22,5 @@ function tier(name, setUp) {
 const inRig = ['<rootDir>/test/fabric/rig-setup.ts'];
 
 export default {
-  projects: [tier('unit', []), tier('integration', inRig), tier('e2e', inRig)],
+  projects: [tier('unit', []), tier('integration', inRig), tier('e2e', inRig), tier('kubernetes', inRig)],
 };

@@ -1,7 +1,7 @@
 /**
  * Runs the test tiers and adds up their results.
  *
- *   node tools/test.ts [unit|integration|e2e ...] [-- jest arguments]
+ *   node tools/test.ts [unit|integration|e2e|kubernetes ...] [-- jest arguments]
  *
  * All tiers by default. A tier without test files is left out and named. Without jest arguments (which may select), a
  * skipped test counts as failed, and so does a tier that has files and ran nothing. The last line is
@@ -17,8 +17,11 @@ import { fileURLToPath } from 'node:url';
 import * as z from 'zod';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
-const tiers = ['unit', 'integration', 'e2e'] as const;
+const tiers = ['unit', 'integration', 'e2e', 'kubernetes'] as const;
 type Tier = (typeof tiers)[number];
+
+/** What a tier alone needs and takes minutes to make: made when its turn comes, so that no other tier waits for it. */
+const setUps: Partial<Record<Tier, string>> = { kubernetes: 'tools/setup-kubernetes' };
 
 /** Jest has written its results and still does not end: something was left open. */
 const leftOpenMs = 20_000;
@@ -37,6 +40,11 @@ interface TierResult {
 }
 
 async function runTier(tier: Tier, jestArguments: readonly string[], folder: string): Promise<TierResult> {
+  const setUp = setUps[tier];
+  if (setUp !== undefined && !(await succeeds(setUp))) {
+    console.error(`${tier}: ${setUp} failed, and so this tier has`);
+    return { passed: 0, failed: 1 };
+  }
   const results = join(folder, `${tier}.json`);
   const inRig = tier !== 'unit';
   const argv = [
@@ -63,6 +71,15 @@ async function runTier(tier: Tier, jestArguments: readonly string[], folder: str
     failed = 1;
   }
   return { passed: counts.numPassedTests, failed };
+}
+
+async function succeeds(program: string): Promise<boolean> {
+  // Its progress is for people, and standard output for the results.
+  const child = spawn(join(root, program), [], { cwd: root, stdio: ['ignore', process.stderr, 'inherit'] });
+  return await new Promise((resolve, reject) => {
+    child.once('error', reject);
+    child.once('exit', (code) => resolve(code === 0));
+  });
 }
 
 /** Exit code or signal of the command, which is killed when it lives on after its results are written. */
