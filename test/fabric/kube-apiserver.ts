@@ -5,7 +5,7 @@
  */
 import { generateKeyPairSync } from 'node:crypto';
 import { existsSync } from 'node:fs';
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { copyFile, mkdir, mkdtemp, rename, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -69,6 +69,11 @@ export interface KubeApiserver extends KubeServerAddress {
   token(serviceAccount: string, namespace: string, options?: TokenOptions): Promise<string>;
   /** Writes a kubeconfig for a user; `url` leads through a proxy. @returns its path, gone after `stop`. */
   kubeconfigFor(name: string, user: KubeUser, url?: string): Promise<string>;
+  /**
+   * Fills a folder as a kubelet fills the one that every pod sees as /var/run/secrets/kubernetes.io/serviceaccount. Done
+   * again, it gives a new token in place of the old one.
+   */
+  mountServiceAccount(folder: string, serviceAccount: string, namespace: string, options?: TokenOptions): Promise<void>;
   /** kill -9, unless told a kinder signal. Data stays in etcd. */
   kill(signal?: NodeJS.Signals): Promise<void>;
   /** SIGSTOP: connections stay up and nobody answers. */
@@ -172,6 +177,24 @@ export async function startKubeApiserver(options: KubeApiserverOptions): Promise
     throw error;
   }
 
+  async function token(
+    serviceAccount: string,
+    namespace: string,
+    { seconds = 3600, pod }: TokenOptions = {},
+  ): Promise<string> {
+    const spec = {
+      expirationSeconds: seconds,
+      ...(pod !== undefined && { boundObjectRef: { apiVersion: 'v1', kind: 'Pod', name: pod } }),
+    };
+    const { status, body } = await send({
+      method: 'POST',
+      path: `/api/v1/namespaces/${namespace}/serviceaccounts/${serviceAccount}/token`,
+      body: { apiVersion: 'authentication.k8s.io/v1', kind: 'TokenRequest', spec },
+    });
+    if (status !== 201) throw new Error(`no token for ${namespace}/${serviceAccount}: ${body}`);
+    return tokenAnswer.parse(JSON.parse(body)).status.token;
+  }
+
   return {
     ...{ url, port, caFile: authority.caFile, kubeconfig, administrator, request: send },
     log: () => running?.log() ?? '',
@@ -187,23 +210,19 @@ export async function startKubeApiserver(options: KubeApiserverOptions): Promise
       const [command, env] = kubectlCommand(['apply', '-f', '-'], kubeconfig);
       await run(command, { env, input: JSON.stringify(object) });
     },
-    async token(serviceAccount, namespace, { seconds = 3600, pod } = {}) {
-      const spec = {
-        expirationSeconds: seconds,
-        ...(pod !== undefined && { boundObjectRef: { apiVersion: 'v1', kind: 'Pod', name: pod } }),
-      };
-      const { status, body } = await send({
-        method: 'POST',
-        path: `/api/v1/namespaces/${namespace}/serviceaccounts/${serviceAccount}/token`,
-        body: { apiVersion: 'authentication.k8s.io/v1', kind: 'TokenRequest', spec },
-      });
-      if (status !== 201) throw new Error(`no token for ${namespace}/${serviceAccount}: ${body}`);
-      return tokenAnswer.parse(JSON.parse(body)).status.token;
-    },
+    token,
     async kubeconfigFor(name, user, through = url) {
       const path = join(folder, `${name}.kubeconfig`);
       await writeKubeconfig(path, { url: through, caFile: authority.caFile }, user);
       return path;
+    },
+    async mountServiceAccount(target, serviceAccount, namespace, tokenOptions) {
+      await mkdir(target, { recursive: true });
+      await copyFile(authority.caFile, join(target, 'ca.crt'));
+      await writeFile(join(target, 'namespace'), namespace);
+      await writeFile(join(target, 'token.part'), await token(serviceAccount, namespace, tokenOptions));
+      // A reader sees the old one or the new one.
+      await rename(join(target, 'token.part'), join(target, 'token'));
     },
     kill: (signal = 'SIGKILL') => end(signal),
     pause() {

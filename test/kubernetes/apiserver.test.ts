@@ -1,10 +1,14 @@
 /** What the other tests of this tier rely on: that the API server of the rig behaves as a cluster's does. */
+
+import { readFile } from 'node:fs/promises';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import * as z from 'zod';
 import { type EtcdServer, startEtcd } from '../fabric/etcd.ts';
 import { type KubeApiserver, startKubeApiserver } from '../fabric/kube-apiserver.ts';
 import { type KubeResponse, type KubeUser, sendRequest } from '../fabric/kube-client.ts';
+import { run } from '../fabric/process.ts';
 import { startTcpProxy } from '../fabric/tcp-proxy.ts';
+import { kubectlBinary } from '../fabric/tools.ts';
 
 let etcd: EtcdServer;
 let server: KubeApiserver;
@@ -138,6 +142,19 @@ describe('users', () => {
     expect(JSON.parse(answer.body)).toMatchObject({
       status: { userInfo: { extra: { 'authentication.kubernetes.io/node-name': ['of-the-agent'] } } },
     });
+  });
+
+  it('find the server from inside a pod by what a kubelet mounts there', async () => {
+    // /run is the rig's own.
+    const mount = '/var/run/secrets/kubernetes.io/serviceaccount';
+    await server.mountServiceAccount(mount, 'agent', namespace);
+    const env = { KUBERNETES_SERVICE_HOST: '127.0.0.1', KUBERNETES_SERVICE_PORT: String(server.port), KUBECONFIG: '' };
+    const command = [await kubectlBinary(), 'auth', 'whoami', '-o', 'jsonpath={.status.userInfo.username}'];
+    expect(await run(command, { env: { ...env, HOME: mount } })).toBe(`system:serviceaccount:${namespace}:agent`);
+
+    const first = await readFile(`${mount}/token`, 'utf8');
+    await server.mountServiceAccount(mount, 'agent', namespace, { seconds: 600 });
+    expect(await readFile(`${mount}/token`, 'utf8')).not.toBe(first);
   });
 
   it('are held by admission policies, which are on', async () => {
