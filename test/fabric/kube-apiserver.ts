@@ -74,7 +74,7 @@ export interface KubeApiserver extends KubeServerAddress {
    * again, it gives a new token in place of the old one.
    */
   mountServiceAccount(folder: string, serviceAccount: string, namespace: string, options?: TokenOptions): Promise<void>;
-  /** kill -9, unless told a kinder signal. Data stays in etcd. */
+  /** kill -9, unless told a kinder signal, on which the server ends its watches and may take a minute. Data stays in etcd. */
   kill(signal?: NodeJS.Signals): Promise<void>;
   /** SIGSTOP: connections stay up and nobody answers. */
   pause(): void;
