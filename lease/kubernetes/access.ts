@@ -3,8 +3,8 @@
  * request, since the kubelet replaces a pod's token about every hour.
  */
 import { readFileSync, statSync } from 'node:fs';
-import type { SecureContextOptions } from 'node:tls';
 import { errorMessage, FlannelVpcError } from '../../src/core/errors.ts';
+import type { RequestAccess } from './request-access.ts';
 
 export interface KubernetesAccessOptions {
   /** `--kube-api-url`; empty: as the kubeconfig file or the pod says. */
@@ -12,15 +12,6 @@ export interface KubernetesAccessOptions {
   /** `--kubeconfig-file`; empty: none. */
   readonly kubeconfigFile: string;
   readonly environment: Readonly<Record<string, string | undefined>>;
-}
-
-/** What one request is made with. */
-export interface RequestAccess {
-  readonly headers: Readonly<Record<string, string>>;
-  readonly tls: Pick<SecureContextOptions, 'ca' | 'cert' | 'key'> & {
-    readonly rejectUnauthorized?: boolean | undefined;
-    readonly servername?: string | undefined;
-  };
 }
 
 export interface KubernetesAccess {
@@ -36,10 +27,9 @@ const podFolder = '/var/run/secrets/kubernetes.io/serviceaccount';
 export async function openAccess(options: KubernetesAccessOptions): Promise<KubernetesAccess> {
   const { apiUrl, kubeconfigFile, environment } = options;
   if (kubeconfigFile !== '') {
-    throw new FlannelVpcError(
-      'CONFIG_INVALID',
-      `--kubeconfig-file: ${kubeconfigFile}: kubeconfig files are not read yet`,
-    );
+    const { readKubeconfig } = await import('./kubeconfig.ts');
+    const { server, request } = await readKubeconfig(kubeconfigFile);
+    return { server: parseServer(apiUrl || server, apiUrl ? '--kube-api-url' : kubeconfigFile), request };
   }
   if (apiUrl !== '')
     return { server: parseServer(apiUrl, '--kube-api-url'), request: async () => ({ headers: {}, tls: {} }) };

@@ -37,11 +37,14 @@ export interface KubernetesClient {
    * @throws STORE_UNAVAILABLE, STORE_DENIED, NOT_FOUND, CONFLICT, INVALID; or the signal's reason.
    */
   call<T>(request: KubernetesRequest<T>, signal: AbortSignal): Promise<T>;
-  /** Lines of a watch until the server ends it. @throws as `call`. */
+  /** Lines of a watch until the server ends it, which it does after `seconds`. Silence is no sign of a fault. @throws as `call`. */
   stream(
-    path: string,
-    query: Readonly<Record<string, string>>,
-    doing: string,
+    watch: {
+      readonly path: string;
+      readonly query: Readonly<Record<string, string>>;
+      readonly seconds: number;
+      readonly doing: string;
+    },
     signal: AbortSignal,
   ): AsyncIterable<string>;
   close(): void;
@@ -61,8 +64,10 @@ const attemptMs = 5_000;
 const maxBodyBytes = 64 << 20;
 const retryBaseMs = 100;
 const retryMaxMs = 2_000;
-/** Longest silence of a watch, milliseconds: bookmarks come about once a minute. */
-const silenceMs = 150_000;
+/** How long after the end of its time a watch is given up, milliseconds. */
+const overtimeMs = 10_000;
+/** Idle time after which the kernel asks whether the other end is there, milliseconds: half a minute and ten tries at most. */
+const keepAliveMs = 30_000;
 
 /** Nothing is sent before the first call. */
 export function createKubernetesClient(options: KubernetesClientOptions): KubernetesClient {
@@ -143,27 +148,20 @@ export function createKubernetesClient(options: KubernetesClientOptions): Kubern
         }
       }
     },
-    async *stream(path, query, doing, callerSignal) {
-      const quiet = new AbortController();
-      const signal = AbortSignal.any([callerSignal, closing.signal, quiet.signal]);
-      let timer = setTimeout(() => quiet.abort(new Error('nothing was heard for too long')), silenceMs);
+    async *stream({ path, query, seconds, doing }, callerSignal) {
+      const over = AbortSignal.timeout(seconds * 1_000 + overtimeMs);
+      const signal = AbortSignal.any([callerSignal, closing.signal, over]);
       try {
-        const answer = await send({ method: 'GET', path, query: { ...query, watch: 'true' } }, signal);
+        const all = { ...query, watch: 'true', timeoutSeconds: String(seconds) };
+        const answer = await send({ method: 'GET', path, query: all }, signal);
+        answer.socket.setKeepAlive(true, keepAliveMs);
         const status = answer.statusCode ?? 0;
         if (status !== 200) {
-          throw failureOf({
-            status,
-            text: await readBody(answer),
-            headers: answer.headers,
-            method: 'GET',
-            path,
-            doing,
-          });
+          const text = await readBody(answer);
+          throw failureOf({ status, text, headers: answer.headers, method: 'GET', path, doing });
         }
         let rest = '';
         for await (const part of answer.setEncoding('utf8')) {
-          clearTimeout(timer);
-          timer = setTimeout(() => quiet.abort(new Error('nothing was heard for too long')), silenceMs);
           const lines = `${rest}${part}`.split('\n');
           rest = lines.pop() ?? '';
           if (rest.length > maxBodyBytes) throw unreadable({ doing }, 'a line is too long');
@@ -173,8 +171,6 @@ export function createKubernetesClient(options: KubernetesClientOptions): Kubern
         if (callerSignal.aborted) throw callerSignal.reason;
         if (closing.signal.aborted) throw closing.signal.reason;
         throw isFlannelVpcError(error) ? error : unreachable(access, doing, error);
-      } finally {
-        clearTimeout(timer);
       }
     },
     close() {

@@ -46,6 +46,8 @@ const statusSchema = z.object({
 
 const retryBaseMs = 200;
 const retryMaxMs = 30_000;
+/** Longest time of one watch, seconds. */
+const longestWatch = 300;
 /** A watch that stood this long was no failure at its start. */
 const steadyMs = 5_000;
 
@@ -68,12 +70,16 @@ export async function* follow<T>(options: FollowOptions<T>, callerSignal: AbortS
         yield { kind: 'state', ...state };
       }
       const until = listedAt + jitter(options.relistMs, 0.2, random);
+      let heard = false;
       for await (const event of watchOnce(options, known, until, signal)) {
         report.recovered();
+        heard = true;
         known = event.revision;
         if (event.kind !== 'bookmark') yield event;
       }
       failures = 0;
+      // A store that was restored from a backup is behind our place: a watch from there hears nothing, and no error either.
+      if (!heard) known = undefined;
     } catch (error) {
       signal.throwIfAborted();
       if (isGone(error)) {
@@ -146,9 +152,9 @@ async function* watchOnce<T>(
   until: number,
   signal: AbortSignal,
 ): AsyncGenerator<WatchStep<T>> {
-  const timeoutSeconds = Math.max(1, Math.min(300, Math.ceil((until - clock.monotonic()) / 1_000)));
-  const place = { resourceVersion: known, allowWatchBookmarks: 'true', timeoutSeconds: String(timeoutSeconds) };
-  for await (const line of client.stream(path, { ...query, ...place }, what, signal)) {
+  const seconds = Math.max(1, Math.min(longestWatch, Math.ceil((until - clock.monotonic()) / 1_000)));
+  const place = { resourceVersion: known, allowWatchBookmarks: 'true' };
+  for await (const line of client.stream({ path, query: { ...query, ...place }, seconds, doing: what }, signal)) {
     const event = eventSchema.safeParse(parseLine(line));
     if (!event.success) throw unreadable({ doing: what }, 'an event is not what the API server sends');
     const { type, object } = event.data;
