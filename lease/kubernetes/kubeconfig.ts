@@ -12,7 +12,6 @@ const text = z
   .string()
   .max(1 << 20)
   .optional();
-const named = <T extends z.ZodType>(name: string, part: T) => z.object({ name: z.string(), [name]: part });
 
 const clusterSchema = z.object({
   server: z.string(),
@@ -32,9 +31,11 @@ const userSchema = z.object({
 });
 const configSchema = z.object({
   'current-context': z.string().optional(),
-  clusters: z.array(named('cluster', clusterSchema)).nullish(),
-  contexts: z.array(named('context', z.object({ cluster: z.string(), user: z.string().default('') }))).nullish(),
-  users: z.array(named('user', userSchema.nullish())).nullish(),
+  clusters: z.array(z.object({ name: z.string(), cluster: clusterSchema })).nullish(),
+  contexts: z
+    .array(z.object({ name: z.string(), context: z.object({ cluster: z.string(), user: z.string().default('') }) }))
+    .nullish(),
+  users: z.array(z.object({ name: z.string(), user: userSchema.nullish() })).nullish(),
 });
 const credentialSchema = z.object({
   status: z.object({
@@ -98,11 +99,11 @@ async function currentContext(file: string): Promise<{ readonly cluster: Cluster
     throw wrong(file, why, error);
   }
   const name = parsed['current-context'];
-  const context = parsed.contexts?.find((each) => each.name === name)?.['context'];
+  const context = parsed.contexts?.find((each) => each.name === name)?.context;
   if (!context) throw wrong(file, `its current-context ${JSON.stringify(name ?? '')} is not among its contexts`);
-  const cluster = parsed.clusters?.find((each) => each.name === context.cluster)?.['cluster'];
+  const cluster = parsed.clusters?.find((each) => each.name === context.cluster)?.cluster;
   if (!cluster) throw wrong(file, `it has no cluster ${JSON.stringify(context.cluster)}`);
-  const user = parsed.users?.find((each) => each.name === context.user)?.['user'];
+  const user = parsed.users?.find((each) => each.name === context.user)?.user;
   return { cluster, user: user ?? {} };
 }
 
