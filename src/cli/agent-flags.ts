@@ -29,6 +29,7 @@ export const agentFlags: readonly Flag[] = [
   toggle('ip-masq', false, 'masquerade traffic that leaves the network'),
   toggle('ip-masq-fully-random-disable', false, 'do not randomise the ports of masqueraded traffic'),
   ...kubernetesFlagTable,
+  toggle('set-node-network-unavailable', true, 'set the NetworkUnavailable condition of the node'),
   toggle('version', false, 'print the version and exit'),
   text('healthz-ip', '0.0.0.0', 'address of /healthz, /readyz and /metrics'),
   {

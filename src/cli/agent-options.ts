@@ -2,14 +2,8 @@
 import { FlannelVpcError } from '../core/errors.ts';
 import type { KubernetesFlags } from '../stores.ts';
 import { agentFlags } from './agent-flags.ts';
-import {
-  type EtcdOptions,
-  etcdOptions,
-  type FlagReader,
-  type LogOptions,
-  logOptions,
-  readFlags,
-} from './flag-reader.ts';
+import { type EtcdOptions, etcdOptions, type LogOptions, logOptions, readFlags } from './flag-reader.ts';
+import { kubernetesFlags } from './kubernetes-flags.ts';
 import { parseFlags } from './parse-flags.ts';
 
 export interface AgentOptions {
@@ -75,7 +69,7 @@ export function parseAgentOptions(input: AgentInput): AgentCommand {
     kind: 'run',
     options: {
       etcd: etcdOptions(get),
-      kubernetes: kubernetesFlags(get),
+      kubernetes: kubernetesFlags(get, { setCondition: get.boolean('set-node-network-unavailable') }),
       interfaces: {
         ifaces: get.list('iface').filter((name) => name !== ''),
         ifaceRegexes: get.list('iface-regex').filter((regex) => regex !== ''),
@@ -100,18 +94,6 @@ export function parseAgentOptions(input: AgentInput): AgentCommand {
       warnings: unused.map((flag) => `--${flag.name} has no effect: ${flag.unused}`),
       environmentProblems: parsed.environmentProblems,
     },
-  };
-}
-
-/** What `--kube-subnet-mgr` and the flags beside it say; undefined without it. */
-export function kubernetesFlags(get: FlagReader): KubernetesFlags | undefined {
-  if (!get.boolean('kube-subnet-mgr')) return undefined;
-  return {
-    apiUrl: get.text('kube-api-url'),
-    kubeconfigFile: get.text('kubeconfig-file'),
-    annotationPrefix: get.text('kube-annotation-prefix'),
-    netConfFile: get.text('net-config-path'),
-    setCondition: get.boolean('set-node-network-unavailable'),
   };
 }
 

@@ -3,8 +3,8 @@ import { FlannelVpcError } from '../core/errors.ts';
 import { nearest } from '../core/suggest.ts';
 import { type CommandName, commandNames } from './command.ts';
 import { commandTable, describeCommand, type Exit, type Verb } from './command-table.ts';
-import { etcdFlags } from './common-flags.ts';
 import type { Flag } from './flag.ts';
+import { storeFlags } from './operator-flags.ts';
 import { agentUsage, flagLines, valueName } from './usage.ts';
 import { wrap } from './wrap.ts';
 
@@ -75,9 +75,10 @@ export function commandsDocument(): string {
     '',
     '<!-- Made from src/cli/command-table.ts by tools/docs.ts; change it there. -->',
     '',
-    'Flags may stand before, between and after the operands. How to reach etcd is said as the agent is told, by `--etcd-…` or `FLANNELD_ETCD_…`',
-    '([flags.md](flags.md)); no other flag of these commands is read from the environment. What is asked for goes to standard output, everything else to',
-    'standard error. Colours are used on a terminal where `NO_COLOR` is not set.',
+    'Flags may stand before, between and after the operands. How to reach the store is said as the agent is told, by `--etcd-…` or `FLANNELD_ETCD_…`, or by',
+    '`--kube-subnet-mgr`, `--kubeconfig-file`, `--kube-api-url`, `--kube-annotation-prefix` and `--net-config-path` ([flags.md](flags.md)); no other flag of',
+    'these commands is read from the environment. What is asked for goes to standard output, everything else to standard error. Colours are used on a terminal',
+    'where `NO_COLOR` is not set.',
     '',
     ...sections,
   ].join('\n');
@@ -85,7 +86,7 @@ export function commandsDocument(): string {
 
 function verbSection(name: CommandName, verb: Verb): readonly string[] {
   const flags = name === 'agent' ? [] : verb.flags;
-  const own = flags.filter((flag) => !etcdFlags.includes(flag));
+  const own = flags.filter((flag) => !storeFlags.includes(flag));
   return [
     `## \`${synopsis(name, verb)}\``,
     '',

@@ -29,7 +29,6 @@ export const kubernetesFlagTable: readonly Flag[] = [
   text('kube-annotation-prefix', 'flannel.alpha.coreos.com', 'prefix of node annotations'),
   text('kubeconfig-file', '', 'kubeconfig file; not needed in a pod'),
   text('net-config-path', '/etc/kube-flannel/net-conf.json', 'net-conf file, with --kube-subnet-mgr'),
-  toggle('set-node-network-unavailable', true, 'set the NetworkUnavailable condition of the node'),
 ];
 
 export const logFlags: readonly Flag[] = [

@@ -1,9 +1,10 @@
-/** The controller's flags: flanneld's for etcd, Kubernetes' names for the election, and ours. */
-import { etcdFlags, logFlags, text, toggle } from './common-flags.ts';
+/** The controller's flags: flanneld's for its stores, Kubernetes' names for the election, and ours. */
+import { etcdFlags, kubernetesFlagTable, logFlags, text, toggle } from './common-flags.ts';
 import type { Flag } from './flag.ts';
 
 export const controllerFlags: readonly Flag[] = [
   ...etcdFlags,
+  ...kubernetesFlagTable,
   {
     ...{ name: 'resync', kind: 'duration', byDefault: '5m', range: [1_000, 86_400_000] },
     help: 'look at leases and route tables this often even when nothing has changed',

@@ -1,6 +1,6 @@
-/** Flags of the operator's commands, besides how to reach etcd. None of them is read from the environment but etcd's. */
+/** Flags of the operator's commands, besides how to reach the store. None of them is read from the environment but the store's. */
 import { agentFlags } from './agent-flags.ts';
-import { etcdFlags, text, toggle } from './common-flags.ts';
+import { etcdFlags, kubernetesFlagTable, text, toggle } from './common-flags.ts';
 import { controllerFlags } from './controller-flags.ts';
 import type { Flag } from './flag.ts';
 
@@ -21,8 +21,8 @@ export const outputFlag = own({
 const yes = own(toggle('yes', false, 'go ahead without asking'));
 const force = own(toggle('force', false, 'store it although leases that stand do not fit it'));
 
-/** What stands in etcd, and nothing else. */
-export const storeFlags: readonly Flag[] = etcdFlags;
+/** How to reach the store. */
+export const storeFlags: readonly Flag[] = [...etcdFlags, ...kubernetesFlagTable];
 
 export const releaseFlags: readonly Flag[] = [yes, ...storeFlags];
 export const reserveFlags: readonly Flag[] = [
@@ -36,7 +36,7 @@ export const netConfSetFlags: readonly Flag[] = [force, ...storeFlags];
 export const doctorFlags: readonly Flag[] = [
   outputFlag,
   ...agentFlags.filter(({ name }) =>
-    /^(etcd-|iface|public-ip|subnet-file$|ip-masq|iptables-forward-rules$|bridge$)/.test(name),
+    /^(etcd-|kube|net-config-path$|iface|public-ip|subnet-file$|ip-masq|iptables-forward-rules$|bridge$)/.test(name),
   ),
 ];
 

@@ -2,7 +2,6 @@
 import { randomBytes } from 'node:crypto';
 import { hostname } from 'node:os';
 import { systemdNotify } from '../../host/systemd-notify.ts';
-import { createEtcdStores } from '../../lease/etcd/stores.ts';
 import { commandUsage } from '../cli/command-usage.ts';
 import { openCloud } from '../cloud.ts';
 import { systemClock } from '../core/clock.ts';
@@ -11,6 +10,7 @@ import type { Logger } from '../core/log.ts';
 import { createReadiness } from '../health/status.ts';
 import { createLogger } from '../logging.ts';
 import { errorFields } from '../repeats.ts';
+import { openStores } from '../stores.ts';
 import { version } from '../version.ts';
 import { initialControllerReadiness, runController } from './controller.ts';
 import type { ControllerEvents } from './events.ts';
@@ -19,8 +19,8 @@ import { type ControllerMetrics, createControllerMetrics } from './metrics.ts';
 import { type ControllerCommandOptions, parseControllerOptions } from './options.ts';
 import type { ControllerState } from './state.ts';
 
-/** Longest time for one call to etcd, milliseconds. */
-const etcdDeadlineMs = 6_000;
+/** Longest time for one call to the store, milliseconds. */
+const storeDeadlineMs = 6_000;
 /** Longest time spent on closing connections at the end, milliseconds. */
 const closeMs = 1_000;
 
@@ -63,12 +63,12 @@ async function serve(
   signal: AbortSignal,
 ): Promise<never> {
   const base = { logger, clock: systemClock, random: Math.random };
-  const stores = createEtcdStores({
-    ...base,
-    deadlineMs: etcdDeadlineMs,
-    ...options.etcd,
-    password: options.etcd.password.reveal(),
-  });
+  const stores = await openStores(
+    options,
+    { ...base, environment, deadlineMs: storeDeadlineMs },
+    { isNode: false },
+    signal,
+  );
   const readiness = createReadiness(initialControllerReadiness);
   const { termMs, retryMs, ...controller } = options.controller;
   const holder = `${hostname()}-${process.pid}-${randomBytes(3).toString('hex')}`;

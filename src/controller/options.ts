@@ -1,13 +1,14 @@
 /** The controller's options, from its flags and environment. */
 import { controllerFlags } from '../cli/controller-flags.ts';
-import { type EtcdOptions, etcdOptions, type LogOptions, logOptions, readFlags } from '../cli/flag-reader.ts';
+import { etcdOptions, type LogOptions, logOptions, readFlags } from '../cli/flag-reader.ts';
+import { kubernetesFlags } from '../cli/kubernetes-flags.ts';
 import { parseFlags } from '../cli/parse-flags.ts';
 import { FlannelVpcError } from '../core/errors.ts';
 import { defaultDeletionPolicy } from '../routing/route-plan.ts';
+import type { StoreChoice } from '../stores.ts';
 import type { ControllerOptions } from './controller.ts';
 
-export interface ControllerCommandOptions {
-  readonly etcd: EtcdOptions;
+export interface ControllerCommandOptions extends StoreChoice {
   readonly controller: Omit<ControllerOptions, 'election'> & { readonly termMs: number; readonly retryMs: number };
   /** Undefined: no server. */
   readonly health: { readonly ip: string; readonly port: number } | undefined;
@@ -38,6 +39,7 @@ export function parseControllerOptions(input: {
   const backendType = get.text('backend-type');
   return {
     etcd: etcdOptions(get),
+    kubernetes: kubernetesFlags(get),
     controller: {
       ...{ resyncMs: get.number('resync'), dryRun: get.boolean('dry-run'), leaderElect: get.boolean('leader-elect') },
       ...{ termMs, retryMs, reapTerminated: get.boolean('reap-terminated') },

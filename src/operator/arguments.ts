@@ -1,9 +1,9 @@
 /** An operator's command line: which verb, its operands, its flags. */
 import type { CommandName } from '../cli/command.ts';
 import { describeCommand, type Verb } from '../cli/command-table.ts';
-import { etcdFlags } from '../cli/common-flags.ts';
 import type { Flag } from '../cli/flag.ts';
 import { type FlagReader, readFlags } from '../cli/flag-reader.ts';
+import { storeFlags } from '../cli/operator-flags.ts';
 import { parseFlags } from '../cli/parse-flags.ts';
 import { FlannelVpcError } from '../core/errors.ts';
 import { nearest } from '../core/suggest.ts';
@@ -70,7 +70,7 @@ function separate(
   flags: readonly Flag[],
 ): { readonly flagArguments: readonly string[]; readonly operands: readonly string[] } {
   const takesValue = new Set(
-    [...flags, ...etcdFlags]
+    [...flags, ...storeFlags]
       .filter(({ kind }) => kind !== 'boolean')
       .flatMap(({ name, short }) => (short === undefined ? [name] : [name, short])),
   );

@@ -5,6 +5,7 @@ import { FlannelVpcError } from '../core/errors.ts';
 import { type Cidr, type Family, families, formatCidr, type Ip, type PerFamily, parseIp, sameIp } from '../core/ip.ts';
 import { parseNetConf } from '../netconf/net-conf.ts';
 import { isSubnetOf } from '../routing/networks.ts';
+import { refuseOnKubernetes } from './by-kubectl.ts';
 import { confirmed } from './console.ts';
 import { describeLease } from './lease-text.ts';
 import type { StoreSession } from './session.ts';
@@ -13,6 +14,7 @@ import { findLease, noSuchLease, parseSubnets } from './subnet-operand.ts';
 /** Ends a lease. @throws NOT_FOUND for one that there is not, CONFLICT when it changed while the operator was asked. */
 export async function releaseLease(session: StoreSession): Promise<number> {
   const { stores, signal, console, get } = session;
+  refuseOnKubernetes(session, 'leases release', 'A lease is a node: drain it, then kubectl delete node NAME.');
   const subnets = parseSubnets(session.operands[0] ?? '');
   const { leases } = await stores.leases.list(signal);
   const lease = findLease(leases, subnets);
@@ -44,6 +46,11 @@ export async function releaseLease(session: StoreSession): Promise<number> {
 /** Pins a subnet. @throws CONFLICT where another lease stands against it, CONFIG_INVALID for a subnet that nobody could lease. */
 export async function reserveLease(session: StoreSession): Promise<number> {
   const { stores, signal, console, operands } = session;
+  refuseOnKubernetes(
+    session,
+    'leases reserve',
+    'A node keeps its pod CIDR for as long as its Node object lives; one that is to have a certain one is made with spec.podCIDRs.',
+  );
   const given = parseSubnets(operands[0] ?? '');
   const publicIps = { ...addressFlag(session, 4, 'public-ip'), ...addressFlag(session, 6, 'public-ipv6') };
   const { leases } = await stores.leases.list(signal);

@@ -1,6 +1,7 @@
 /** The net-conf that an operator's command goes by. */
 import { FlannelVpcError } from '../core/errors.ts';
 import { type NetConf, parseNetConf } from '../netconf/net-conf.ts';
+import { netConfByKubectl } from './by-kubectl.ts';
 import type { StoreSession } from './session.ts';
 
 /** Reads it. @throws NOT_FOUND where none is stored, CONFIG_INVALID for one with problems. */
@@ -11,10 +12,10 @@ export async function readNetConf({ stores, signal }: StoreSession, backendType?
       hint: 'Store one with "flannel-vpc netconf set FILE", or check --etcd-prefix.',
     });
   }
-  const parsed = parseNetConf(document.text, { backendType });
+  const parsed = parseNetConf(document.text, { backendType, anyLength: !stores.leases.allocates });
   if (parsed.ok) return parsed.netConf;
   const problems = parsed.problems.map(({ message }) => message).join('; ');
   throw new FlannelVpcError('CONFIG_INVALID', `net-conf has problems: ${problems}`, {
-    hint: 'Store a sound one with "flannel-vpc netconf set FILE".',
+    hint: stores.leases.allocates ? 'Store a sound one with "flannel-vpc netconf set FILE".' : netConfByKubectl.set,
   });
 }

@@ -3,6 +3,7 @@ import type { NetConfDocument } from '../../lease/lease-store.ts';
 import { FlannelVpcError, isFlannelVpcError } from '../core/errors.ts';
 import { checkNetConf } from '../netconf/check.ts';
 import { type NetConf, parseNetConf } from '../netconf/net-conf.ts';
+import { netConfByKubectl, refuseOnKubernetes } from './by-kubectl.ts';
 import { leasesOutside, netConfChanges } from './net-conf-change.ts';
 import type { Session, StoreSession } from './session.ts';
 
@@ -16,7 +17,9 @@ export async function checkNetConfCommand({ console, operands }: Session): Promi
 }
 
 /** Prints what is stored, as it stands. @throws NOT_FOUND when nothing is. */
-export async function getNetConf({ console, stores, signal }: StoreSession): Promise<number> {
+export async function getNetConf(session: StoreSession): Promise<number> {
+  const { console, stores, signal } = session;
+  refuseOnKubernetes(session, 'netconf get', netConfByKubectl.get);
   const document = await stores.leases.readNetConf(signal);
   if (!document) {
     throw new FlannelVpcError('NOT_FOUND', `no net-conf is stored in ${stores.leases.description}`, {
@@ -30,6 +33,7 @@ export async function getNetConf({ console, stores, signal }: StoreSession): Pro
 /** Checks and stores. 2 when it was refused and nothing changed. */
 export async function setNetConf(session: StoreSession): Promise<number> {
   const { console, stores, signal, operands } = session;
+  refuseOnKubernetes(session, 'netconf set', netConfByKubectl.set);
   const text = await console.read(operands[0] ?? '');
   const parsed = parseNetConf(text);
   if (!parsed.ok) {

@@ -71,7 +71,7 @@ function checkNetwork(given: string, { ranges }: NetConf): void {
     .map((cidr) => (cidr ? formatCidr(cidr) : ''));
   if (named.length === wanted.length && wanted.every((network) => named.includes(network))) return;
   throw new FlannelVpcError('CONFIG_INVALID', `--network is not that of net-conf, which has ${wanted.join(',')}`, {
-    hint: 'Check --etcd-endpoints and --etcd-prefix: this may be another cluster.',
+    hint: 'Check the flags that name the store: this may be another cluster.',
   });
 }
 

@@ -1,9 +1,11 @@
 /** What an operator's command works on: its arguments, the console, and the stores, which are closed at its end. */
-import { createEtcdStores, type EtcdStores } from '../../lease/etcd/stores.ts';
+import type { Stores } from '../../lease/stores.ts';
 import { etcdOptions, type FlagReader } from '../cli/flag-reader.ts';
+import { kubernetesFlags } from '../cli/kubernetes-flags.ts';
 import { type Clock, type Random, systemClock } from '../core/clock.ts';
 import type { Logger } from '../core/log.ts';
 import { createLogger } from '../logging.ts';
+import { openStores } from '../stores.ts';
 import type { Console } from './console.ts';
 
 export interface Session {
@@ -20,11 +22,11 @@ export interface Session {
 }
 
 export interface StoreSession extends Session {
-  readonly stores: EtcdStores;
+  readonly stores: Stores;
 }
 
-/** Longest time for one call to etcd, milliseconds: a person waits for it. */
-const etcdDeadlineMs = 5_000;
+/** Longest time for one call to the store, milliseconds: a person waits for it. */
+const storeDeadlineMs = 5_000;
 
 /** Runs a command that needs no store; what it logs goes to standard error. */
 export async function withSession(
@@ -50,12 +52,12 @@ export async function withSession(
 /** Opens the stores that the flags name and runs the command. @throws CONFIG_INVALID for endpoints and certificates. */
 export function withStores(run: (session: StoreSession) => Promise<number>): (session: Session) => Promise<number> {
   return async (session) => {
-    const etcd = etcdOptions(session.get);
-    const stores = createEtcdStores({
-      ...{ logger: session.logger, clock: session.clock, random: session.random, deadlineMs: etcdDeadlineMs },
-      ...etcd,
-      password: etcd.password.reveal(),
-    });
+    const stores = await openStores(
+      { etcd: etcdOptions(session.get), kubernetes: kubernetesFlags(session.get) },
+      { ...session, deadlineMs: storeDeadlineMs },
+      { isNode: false },
+      session.signal,
+    );
     try {
       return await run({ ...session, stores });
     } finally {

@@ -106,16 +106,22 @@ describe('agent flags', () => {
     [['--healthz-port=65536'], /--healthz-port is out of range: 65536/],
     [['--iptables-resync=0'], /--iptables-resync is out of range/],
     [['--bridge=a/b'], /--bridge: "a\/b" is no interface name/],
-    [['--kube-subnet-mgr'], /not built yet/],
   ])('%j is refused', (argv, message) => {
     expect(() => options(argv)).toThrow(config(message));
   });
 
   test('flags that mean nothing here are accepted and named when given', () => {
     expect(options(['--kubeconfig-file=x', '--vmodule=a=1']).warnings).toEqual([
-      '--kubeconfig-file has no effect: only used with --kube-subnet-mgr, which is not built yet',
       '--vmodule has no effect: glog has no part here; --log-level does what it was used for',
     ]);
+  });
+
+  test('flags of leases in Kubernetes count with --kube-subnet-mgr alone', () => {
+    expect(options(['--kubeconfig-file=x']).kubernetes).toBeUndefined();
+    expect(options(['--kube-subnet-mgr', '--kubeconfig-file=x']).kubernetes).toEqual({
+      ...{ apiUrl: '', kubeconfigFile: 'x', annotationPrefix: 'flannel.alpha.coreos.com' },
+      ...{ netConfFile: '/etc/kube-flannel/net-conf.json', setCondition: true },
+    });
   });
 
   test('the password shows up nowhere', () => {
