@@ -73,7 +73,11 @@ async function read(file: string): Promise<string> {
   try {
     return (await readFile(file, 'utf8')).trim();
   } catch (error) {
-    throw sysctlError('read', file, error);
+    throw new FlannelVpcError('HOST_COMMAND_FAILED', `cannot read ${file}: ${errorMessage(error)}`, {
+      hint: 'Does this kernel have that protocol? Switch its family off in net-conf if not.',
+      cause: error,
+      details: { file },
+    });
   }
 }
 
@@ -81,14 +85,18 @@ async function write(file: string, value: string): Promise<void> {
   try {
     await writeFile(file, value);
   } catch (error) {
-    throw sysctlError('write', file, error);
+    throw unwritable(file, value, error);
   }
 }
 
-function sysctlError(verb: string, file: string, cause: unknown): FlannelVpcError {
-  const name = file.replace('/proc/sys/', '').replaceAll('/', '.');
-  return new FlannelVpcError('HOST_COMMAND_FAILED', `cannot ${verb} ${file}: ${errorMessage(cause)}`, {
-    hint: `Set it on the host (\`sysctl -w ${name}=1\`), or give this container a writable /proc/sys/net.`,
+/** In a container that is not privileged /proc/sys is read-only, whatever its capabilities: somebody else has to set it. */
+function unwritable(file: string, value: string, cause: unknown): FlannelVpcError {
+  const setting = `${file.replace('/proc/sys/', '').replaceAll('/', '.')}=${value}`;
+  const readOnly = cause instanceof Error && 'code' in cause && (cause.code === 'EROFS' || cause.code === 'EACCES');
+  return new FlannelVpcError('HOST_COMMAND_FAILED', `cannot write ${file}: ${errorMessage(cause)}`, {
+    hint: readOnly
+      ? `/proc/sys is read-only for this process: on the host run "sysctl -w ${setting}" and put it in /etc/sysctl.d; in Kubernetes the manifest's init container "sysctls" does it.`
+      : `On the host run "sysctl -w ${setting}", and put it in /etc/sysctl.d.`,
     cause,
     details: { file },
   });
