@@ -21,7 +21,7 @@ FORCE:
 install: node_modules/.installed-from ## npm ci, where node_modules is not what package-lock.json says
 
 .PHONY: setup
-setup: ## Debian packages, etcd and LocalStack for the tests (asks sudo where not root)
+setup: ## Debian packages, etcd, CNI plugins and LocalStack for the tests (asks sudo where not root)
 	tools/setup
 
 .PHONY: setup-browser

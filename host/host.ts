@@ -7,6 +7,7 @@
  */
 import type { GatewayRoute } from '../src/core/gateway-route.ts';
 import type { Cidr, Ip, PerFamily } from '../src/core/ip.ts';
+import type { CniNetwork } from './cni-conflist.ts';
 
 /** flannel's interface flags; see `docs` of flannel's configuration, section interface selection. */
 export interface InterfaceSelection {
@@ -114,4 +115,10 @@ export interface Host {
 
   /** Writes subnet.env atomically (temporary file, fsync, rename), mode 0644, directory 0755. */
   writeSubnetFile(path: string, file: SubnetFile): Promise<void>;
+
+  /** Takes away a CNI conflist that hands out other subnets than these; true when there was one. */
+  withdrawConflist(path: string, subnets: PerFamily<Cidr>): Promise<boolean>;
+
+  /** Writes the CNI conflist, atomically as well; false when it stood there already. */
+  writeConflist(path: string, network: CniNetwork): Promise<boolean>;
 }

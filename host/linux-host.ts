@@ -4,6 +4,7 @@ import { errorMessage, isAbortError } from '../src/core/errors.ts';
 import type { Logger } from '../src/core/log.ts';
 import { ensureBlackholes } from './blackhole.ts';
 import { ensureBridge, networksInUse } from './bridge.ts';
+import { withdrawConflist, writeConflist } from './cni-conflist.ts';
 import { createPrograms, type Programs } from './exec.ts';
 import { ensureGatewayRoutes } from './gateway-routes.ts';
 import type { Host, HostState } from './host.ts';
@@ -89,5 +90,7 @@ export function createLinuxHost(options: LinuxHostOptions): Host {
 
     readSubnetFile: (path) => readSubnetFile(path, logger),
     writeSubnetFile,
+    withdrawConflist,
+    writeConflist,
   };
 }

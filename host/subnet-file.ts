@@ -1,6 +1,6 @@
 /** subnet.env, the file through which CNI, Docker and the next start learn this node's subnet. */
-import { mkdir, open, readFile, rename, utimes } from 'node:fs/promises';
-import { basename, dirname, join } from 'node:path';
+import { readFile, utimes } from 'node:fs/promises';
+import { basename } from 'node:path';
 import * as z from 'zod';
 import { errorMessage } from '../src/core/errors.ts';
 import {
@@ -13,6 +13,7 @@ import {
   parseInterfaceAddress,
 } from '../src/core/ip.ts';
 import type { Logger } from '../src/core/log.ts';
+import { textOf, writeAtomically } from './atomic-file.ts';
 import type { SubnetFile } from './host.ts';
 
 const address = (family: Family) =>
@@ -96,52 +97,18 @@ export async function readSubnetFile(path: string, logger: Logger): Promise<Subn
 }
 
 /**
- * Writes the file: temporary file beside it, fsync, rename, fsync of the folder, so that a reader and a power cut see the
- * old text or the new. Equal text is not written; its time stamp is set to now, because that is how flannel's users tell
- * that this start has come to its end. Throws the file system's own errors.
+ * Writes the file, whole for whoever reads it. Equal text is not written; its time stamp is set to now, because that is how flannel's
+ * users tell that this start has come to its end. Throws the file system's own errors.
  */
 export async function writeSubnetFile(path: string, file: SubnetFile): Promise<void> {
   const text = formatSubnetFile(file);
-  if ((await readFile(path, 'utf8').catch(() => undefined)) === text) {
+  if ((await textOf(path)) === text) {
     const now = new Date();
     await utimes(path, now, now);
     return;
   }
-  const folder = dirname(path);
-  await makeFolder(folder);
-  // flannel's name for it; a fixed one, so that what a killed process left is overwritten.
-  const temporary = join(folder, `.${basename(path)}`);
-  const handle = await open(temporary, 'w', 0o644);
-  try {
-    await handle.writeFile(text);
-    // Whatever the umask took away.
-    await handle.chmod(0o644);
-    await handle.sync();
-  } finally {
-    await handle.close();
-  }
-  await rename(temporary, path);
-  const opened = await open(folder, 'r');
-  try {
-    await opened.sync();
-  } finally {
-    await opened.close();
-  }
-}
-
-/** Level by level: below some folders (/proc) Node's own `recursive` tries for ever. */
-async function makeFolder(folder: string): Promise<void> {
-  try {
-    await mkdir(folder, { mode: 0o755 });
-  } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    if (code === 'EEXIST') return;
-    if (code !== 'ENOENT' || dirname(folder) === folder) throw error;
-    await makeFolder(dirname(folder));
-    await mkdir(folder, { mode: 0o755 }).catch((again: NodeJS.ErrnoException) => {
-      if (again.code !== 'EEXIST') throw again;
-    });
-  }
+  // flannel's name for it.
+  await writeAtomically(path, text, `.${basename(path)}`);
 }
 
 function addressText({ ip, length }: { readonly ip: Ip; readonly length: number }): string {

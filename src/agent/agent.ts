@@ -1,7 +1,8 @@
 /**
  * The node daemon: net-conf, interface, lease, route, host, subnet.env, in that order of dependence, and then keeping all of it.
  *
- * subnet.env is written last: a container runtime that sees it may start pods at once, and they must reach each other.
+ * subnet.env is written last, and the CNI conflist after it: a container runtime that sees them may start pods at once, and they must
+ * reach each other.
  */
 
 import type { ExternalInterface } from '../../host/host.ts';
@@ -14,14 +15,14 @@ import { formatIp } from '../core/ip.ts';
 import { untilDone } from '../core/until.ts';
 import type { NetConf } from '../netconf/net-conf.ts';
 import { createCloudNode } from './cloud-node.ts';
-import { establishHost, keepHost, publishSubnetFile } from './host-keeper.ts';
+import { establishHost, keepHost, publishConflist, publishSubnetFile, withdrawConflist } from './host-keeper.ts';
 import { keepLease } from './lease-keeper.ts';
 import { allUntilOneFails } from './loops.ts';
 import { learnMachine, type Machine } from './machine.ts';
 import { NetConfChanged, waitForNetConf } from './net-conf-wait.ts';
 import type { AgentParts, NodeContext } from './node-context.ts';
 import { getLease, keeperOptions } from './node-lease.ts';
-import { backendOf, hostState, subnetFile, waitsForProbe } from './node-state.ts';
+import { backendOf, cniNetwork, hostState, subnetFile, waitsForProbe } from './node-state.ts';
 import { keepPeers } from './peer-keeper.ts';
 import { keepProbe, probeOf, probePart } from './probe-keeper.ts';
 import { keepReport } from './report-keeper.ts';
@@ -128,12 +129,16 @@ async function runNode(context: NodeContext, signal: AbortSignal): Promise<never
       if (routes) await keepRoutes(routes, () => lease, inner);
     },
     async (inner) => {
+      const { cniConf } = options;
+      if (cniConf !== undefined) await withdrawConflist(parts, cniConf, lease.subnets, inner);
       await untilDone(Promise.all([hostStands.promise, routesStand.promise]), inner);
       if (probing && waitsForProbe(netConf, context.earlier, lease)) {
         readiness.missing('subnet-file', 'not written before a probe was answered');
         await untilDone(reachable.promise, inner);
       }
       await publishSubnetFile(parts, options.subnetFile, subnetFile(netConf, options.host, lease, external), inner);
+      if (cniConf !== undefined)
+        await publishConflist(parts, cniConf, cniNetwork(netConf, options, lease, external), inner);
       logger.info('ready', { subnet: leaseKey(lease.subnets), file: options.subnetFile });
       await parts.onReady();
     },

@@ -1,7 +1,9 @@
 /** This node's kernel state and files: put in place at the start, then compared and repaired. */
 
+import type { CniNetwork } from '../../host/cni-conflist.ts';
 import type { Host, HostState, SubnetFile } from '../../host/host.ts';
 import { backoffMs, type Clock, type Random } from '../core/clock.ts';
+import type { Cidr, PerFamily } from '../core/ip.ts';
 import type { Logger } from '../core/log.ts';
 import type { Readiness } from '../health/status.ts';
 import type { AgentMetrics } from '../metrics.ts';
@@ -17,6 +19,8 @@ export interface HostKeeperOptions {
   readonly metrics: AgentMetrics | undefined;
 }
 
+const conflistPart = 'cni-conf';
+const notWritten = 'the CNI conflist is not written yet';
 const retryMs = { base: 500, max: 30_000 };
 
 /** Applies the state until it works: what fails is said once, and keeps the node from being ready. */
@@ -41,6 +45,38 @@ export async function publishSubnetFile(
     `cannot write ${path}; make its folder writable, or name another file with --subnet-file`,
     signal,
     () => options.host.writeSubnetFile(path, file),
+  );
+}
+
+/** Takes away a conflist of another subnet, until it works: no pod may get an address there. */
+export async function withdrawConflist(
+  options: HostKeeperOptions,
+  path: string,
+  subnets: PerFamily<Cidr>,
+  signal: AbortSignal,
+): Promise<void> {
+  await establish(options, conflistPart, `cannot take away ${path}, which is of another subnet`, signal, async () => {
+    if (!(await options.host.withdrawConflist(path, subnets))) return;
+    options.logger.warn('CNI conflist of another subnet taken away until this node is ready', { path });
+  });
+  options.readiness.missing(conflistPart, notWritten);
+}
+
+/** Writes the CNI conflist until it works: a container runtime waits for it. */
+export async function publishConflist(
+  options: HostKeeperOptions,
+  path: string,
+  network: CniNetwork,
+  signal: AbortSignal,
+): Promise<void> {
+  await establish(
+    options,
+    conflistPart,
+    `cannot write ${path}; make its folder writable, or name another file with --cni-conf`,
+    signal,
+    async () => {
+      if (await options.host.writeConflist(path, network)) options.logger.info('CNI conflist written', { path });
+    },
   );
 }
 

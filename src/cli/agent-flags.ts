@@ -53,6 +53,10 @@ export const agentFlags: readonly Flag[] = [
     help: "make a bridge of this name with the subnet's first address; none unless named",
   },
   {
+    ...{ name: 'cni-conf', kind: 'text', byDefault: '', ours: true },
+    help: 'write a CNI conflist here, such as /etc/cni/net.d/10-flannel-vpc.conflist; none unless named',
+  },
+  {
     ...{ name: 'route-check-interval', kind: 'duration', byDefault: '5m', ours: true, range: [1_000, 86_400_000] },
     help: 'read the route tables this often and repair our routes',
   },

@@ -17,6 +17,8 @@ export interface AgentOptions {
     readonly publicIp: { readonly 4: string; readonly 6: string };
   };
   readonly subnetFile: string;
+  /** `--cni-conf`, or undefined for none. */
+  readonly cniConf: string | undefined;
   readonly renewMarginMs: number;
   readonly host: {
     readonly ipMasq: boolean;
@@ -77,6 +79,7 @@ export function parseAgentOptions(input: AgentInput): AgentCommand {
         publicIp: { 4: get.text('public-ip'), 6: get.text('public-ipv6') },
       },
       subnetFile: get.text('subnet-file'),
+      cniConf: conflistPath(get.text('cni-conf')),
       renewMarginMs: get.number('subnet-lease-renew-margin') * 60_000,
       host: {
         ipMasq: get.boolean('ip-masq'),
@@ -102,5 +105,14 @@ function checkBridgeName(name: string): void {
   if (name === '' || (/^[^\s/:]{1,15}$/.test(name) && name !== '.' && name !== '..')) return;
   throw new FlannelVpcError('CONFIG_INVALID', `--bridge: ${JSON.stringify(name.slice(0, 64))} is no interface name`, {
     hint: 'Give a name of 1 to 15 characters without slash, colon or blank, such as cni0.',
+  });
+}
+
+/** Runtimes pass over a file of another name, and take the text of a `.conf` or `.json` for another format. */
+function conflistPath(path: string): string | undefined {
+  if (path === '') return undefined;
+  if (/[^/]\.conflist$/.test(path)) return path;
+  throw new FlannelVpcError('CONFIG_INVALID', `--cni-conf: ${JSON.stringify(path)} does not end in .conflist`, {
+    hint: 'Name a file, such as /etc/cni/net.d/10-flannel-vpc.conflist.',
   });
 }

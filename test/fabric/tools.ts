@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { constants } from 'node:fs';
 import { access, readdir, readFile } from 'node:fs/promises';
 import { homedir } from 'node:os';
-import { delimiter, join } from 'node:path';
+import { delimiter, dirname, join } from 'node:path';
 
 /** The folder that `make setup` fills: `$XDG_CACHE_HOME/flannel-vpc`. */
 export function cacheFolder(): string {
@@ -29,6 +29,11 @@ export async function localstackPython(): Promise<string> {
   const lock = await readFile(new URL('../../tools/localstack-requirements.txt', import.meta.url));
   const prefix = `localstack-${createHash('sha256').update(lock).digest('hex').slice(0, 12)}-py`;
   return (await newestInCache(prefix, 'python')) ?? missing('LocalStack');
+}
+
+/** Folder of the standard CNI plugins: `CNI_PLUGINS`, or what `make setup` unpacked. @throws Error that names the command to run. */
+export async function cniPluginFolder(): Promise<string> {
+  return process.env['CNI_PLUGINS'] || dirname((await newestInCache('cni-', 'bridge')) ?? missing('the CNI plugins'));
 }
 
 /** Path of a Chromium or Chrome: `$CHROMIUM`, or one on the PATH. @throws Error that names the command to run when there is none. */

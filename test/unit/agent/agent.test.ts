@@ -1,5 +1,6 @@
 /** The agent on a memory store, a memory cloud and a host that only writes down what it is told. */
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import type { CniNetwork } from '../../../host/cni-conflist.ts';
 import type { ExternalInterface, Host, HostState, SubnetFile } from '../../../host/host.ts';
 import type { LeaseStore } from '../../../lease/lease-store.ts';
 import { createMemoryLeaseStore } from '../../../lease/memory/lease-store.ts';
@@ -32,6 +33,7 @@ const subnetPattern = /^10\.244\.\d+\.0\/24$/;
 interface FakeHost extends Host {
   readonly applied: HostState[];
   file: SubnetFile | undefined;
+  conflist: CniNetwork | undefined;
   failure: Error | undefined;
   inUse: readonly Cidr[];
 }
@@ -47,6 +49,7 @@ function createFakeHost(events: string[]): FakeHost {
   const host: FakeHost = {
     applied: [],
     file: undefined,
+    conflist: undefined,
     failure: undefined,
     inUse: [],
     findExternalInterface: async () => external,
@@ -62,6 +65,15 @@ function createFakeHost(events: string[]): FakeHost {
     async writeSubnetFile(_, file) {
       events.push('file');
       host.file = file;
+    },
+    async withdrawConflist() {
+      events.push('withdraw');
+      return true;
+    },
+    async writeConflist(_, network) {
+      events.push('conflist');
+      host.conflist = network;
+      return true;
     },
   };
   return host;
@@ -182,6 +194,38 @@ describe('a first start', () => {
       ...{ instanceId: 'i-1', nicId: 'eni-1', subnetId: 'subnet-1', zone: undefined },
       ...{ nodeName: 'node-1', addresses: ['10.0.1.11'] },
     });
+  });
+
+  test('writes a CNI conflist for that lease where asked to, after subnet.env', async () => {
+    start(['--cni-conf=/etc/cni/net.d/10-flannel-vpc.conflist', '--subnet-file=/run/flannel/other.env']);
+    await clock.advance(1);
+    expect(events).toContain('withdraw');
+    expect(events.slice(-3)).toEqual(['file', 'conflist', 'ready']);
+    const { subnets, networks, ...rest } = host.conflist ?? {};
+    expect(rest).toEqual({ bridge: 'cni0', mtu: 9001, subnetFile: '/run/flannel/other.env' });
+    expect([networks?.[4], subnets?.[4]].map((each) => each && formatCidr(each))).toEqual([
+      '10.244.0.0/16',
+      ...leasedSubnets(),
+    ]);
+    expect(readiness.reasons()).toEqual({});
+  });
+
+  test('names the same bridge in the conflist as it makes', async () => {
+    start(['--cni-conf=/etc/cni/net.d/10-flannel-vpc.conflist', '--bridge=br-pods']);
+    await clock.advance(1);
+    expect([host.conflist?.bridge, host.applied[0]?.bridge?.name]).toEqual(['br-pods', 'br-pods']);
+  });
+
+  test('has no conflist of another subnet lie about while it waits', async () => {
+    cloud.inject({ action: 'create', times: 2, error: new FlannelVpcError('PERMISSION_DENIED', 'no right') });
+    start(['--cni-conf=/etc/cni/net.d/10-flannel-vpc.conflist']);
+    await clock.advance(1);
+    expect(events).toContain('withdraw');
+    expect(events).not.toContain('conflist');
+    expect(readiness.reasons()).toMatchObject({ 'cni-conf': 'the CNI conflist is not written yet' });
+    await clock.advance(120_000);
+    expect(events).toContain('conflist');
+    expect(readiness.isReady()).toBe(true);
   });
 
   test('takes no lease while the tables can’t be read, and goes on when they can', async () => {
@@ -331,12 +375,15 @@ describe('what a node reports', () => {
 describe('containers on the bridge', () => {
   const theirs = cidrOf(ip('10.244.77.0'), 24);
 
-  test('keep their subnet, lease or no lease', async () => {
-    host.inUse = [theirs];
-    start(['--bridge=cni0']);
-    await clock.advance(1);
-    expect(leasedSubnets()).toEqual(['10.244.77.0/24']);
-  });
+  test.each(['--bridge=cni0', '--cni-conf=/etc/cni/net.d/10-flannel-vpc.conflist'])(
+    'keep their subnet, lease or no lease, with %s',
+    async (flag) => {
+      host.inUse = [theirs];
+      start([flag]);
+      await clock.advance(1);
+      expect(leasedSubnets()).toEqual(['10.244.77.0/24']);
+    },
+  );
 
   test('keep the node from taking another one, until they are gone', async () => {
     world.putLease({ 4: theirs }, { publicIps: { 4: ip('10.0.1.9') }, backendType: '', backendData: {} }, 86_400);

@@ -31,6 +31,7 @@ describe('agent flags', () => {
       },
       interfaces: { ifaces: [], ifaceRegexes: [], canReach: '', publicIp: { 4: '', 6: '' } },
       subnetFile: '/run/flannel/subnet.env',
+      cniConf: undefined,
       renewMarginMs: 3_600_000,
       host: {
         ipMasq: false,
@@ -105,6 +106,8 @@ describe('agent flags', () => {
     [['--subnet-lease-renew-margin=1440'], /Invalid subnet-lease-renew-margin option, out of acceptable range/],
     [['--healthz-port=65536'], /--healthz-port is out of range: 65536/],
     [['--iptables-resync=0'], /--iptables-resync is out of range/],
+    [['--cni-conf=/etc/cni/net.d/'], /--cni-conf: "\/etc\/cni\/net.d\/" does not end in .conflist/],
+    [['--cni-conf=.conflist'], /does not end in .conflist/],
     [['--bridge=a/b'], /--bridge: "a\/b" is no interface name/],
   ])('%j is refused', (argv, message) => {
     expect(() => options(argv)).toThrow(config(message));
