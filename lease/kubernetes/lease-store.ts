@@ -12,7 +12,7 @@ import { kinship } from '../identity.ts';
 import type { Lease, LeaseAttributes, LeaseKey, SubnetRange } from '../lease.ts';
 import { leaseKey } from '../lease-key.ts';
 import type { LeaseRequest, LeaseStore, LeaseWatchEvent, OwnedLease, OwnLeaseEvent } from '../lease-store.ts';
-import { missingFrom, readAnnotations, writeAnnotations } from './annotations.ts';
+import { isManaged, missingFrom, readAnnotations, writeAnnotations } from './annotations.ts';
 import { type FollowEvent, follow, listAll, listPage } from './follow.ts';
 import { annotationsOf, leaseOf, type NodeObject, podCidrsOf } from './node-object.ts';
 import { followNodes, patchAnnotations, readNode } from './nodes.ts';
@@ -118,6 +118,8 @@ export function createKubernetesLeaseStore(parts: KubernetesParts, options: Kube
     const said = readAnnotations(annotationsOf(node), names);
     const annotated = said.publicIps[4] !== undefined || said.publicIps[6] !== undefined;
     if (annotated && kinship(mine.attributes, said) === 'other') return { kind: 'taken', by: lease };
+    // Taken away by hand: peers would no longer find this node.
+    if (!isManaged(annotationsOf(node), names)) return { kind: 'gone' };
     return { kind: 'held', lease: { ...lease, expiresAt: undefined, how: mine.how } };
   }
 }

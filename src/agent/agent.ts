@@ -22,7 +22,7 @@ import { learnMachine, type Machine } from './machine.ts';
 import { NetConfChanged, waitForNetConf } from './net-conf-wait.ts';
 import type { AgentParts, NodeContext } from './node-context.ts';
 import { getLease, keeperOptions } from './node-lease.ts';
-import { backendOf, cniNetwork, hostState, subnetFile, waitsForProbe } from './node-state.ts';
+import { backendOf, cniNetwork, hostState, subnetFile, waitsForProbe, withLengthsOf } from './node-state.ts';
 import { keepPeers } from './peer-keeper.ts';
 import { keepProbe, probeOf, probePart } from './probe-keeper.ts';
 import { keepReport } from './report-keeper.ts';
@@ -80,11 +80,13 @@ async function runWithNetConf(options: AgentOptions, parts: AgentParts, signal: 
   }
 }
 
-async function runNode(context: NodeContext, signal: AbortSignal): Promise<never> {
-  const { options, parts, netConf, external, routes } = context;
+async function runNode(asked: NodeContext, signal: AbortSignal): Promise<never> {
+  const { options, parts, external, routes } = asked;
   const { logger, readiness, metrics } = parts;
-  const { lease: first, view } = await getLease(context, signal);
+  const { lease: first, view } = await getLease(asked, signal);
   let lease = first;
+  const netConf = withLengthsOf(asked.netConf, lease);
+  const context = { ...asked, netConf };
   readiness.reached('lease');
   metrics?.leaseExpiry.set((lease.expiresAt ?? 0) / 1_000);
   logger.info('lease acquired', { subnet: leaseKey(lease.subnets), how: lease.how });
@@ -149,7 +151,8 @@ async function runNode(context: NodeContext, signal: AbortSignal): Promise<never
     },
     async (inner) => {
       // Without a cloud nobody reads it, but for Kubernetes' scheduler.
-      if (context.machine || !parts.leases.allocates) await keepReport({ ...parts, lease: () => lease }, inner);
+      const awaited = !parts.leases.allocates;
+      if (context.machine || awaited) await keepReport({ ...parts, lease: () => lease, awaited }, inner);
     },
   ]);
 }

@@ -82,7 +82,9 @@ async function serve(
         failing: 'cannot learn which node this is',
         onWaiting: (reason) => readiness.missing('lease', reason),
         pauseMs: (_, attempt) => backoffMs(attempt, 1_000, 30_000, Math.random),
-        isFinal: (error) => isFinalError(error) || isFlannelVpcError(error, 'STORE_DENIED'),
+        // As in flannel: a pod that is not there is a mistake in the manifest.
+        isFinal: (error) =>
+          isFinalError(error) || isFlannelVpcError(error, 'STORE_DENIED') || isFlannelVpcError(error, 'NOT_FOUND'),
       },
       () => openStores(options, { ...base, environment, deadlineMs: etcdDeadlineMs }, { isNode: true }, signal),
       signal,

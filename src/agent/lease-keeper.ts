@@ -13,6 +13,8 @@ import { untilItWorks } from './until-it-works.ts';
 export const leaseTtlSeconds = 86_400;
 /** Pause before another try to renew, as flannel's. */
 const renewRetryMs = 60_000;
+/** The same where somebody else hands the subnets out: the node may be there again the next moment. */
+const renewAgainMs = 5_000;
 /** Longest pause between two tries while the network is full. */
 const fullRetryMaxMs = 30_000;
 
@@ -129,7 +131,8 @@ async function renewUntilItWorks(
       signal.throwIfAborted();
       if (isFlannelVpcError(error, 'LEASE_LOST')) throw error;
       gate.failed('error', 'Error renewing lease; trying again', error, { subnet: leaseKey(lease.subnets) });
-      await options.clock.sleep(jitter(renewRetryMs, 0.1, options.random), signal);
+      const pauseMs = options.store.allocates ? renewRetryMs : renewAgainMs;
+      await options.clock.sleep(jitter(pauseMs, 0.1, options.random), signal);
     }
   }
 }

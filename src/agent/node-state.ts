@@ -39,6 +39,16 @@ export interface HostFlags {
   readonly probed: boolean;
 }
 
+/** Where somebody else hands the subnets out, net-conf does not say how long they are; this node's own does. */
+export function withLengthsOf(netConf: NetConf, { subnets }: Pick<Lease, 'subnets'>): NetConf {
+  const ranges = perFamily(netConf.families, (family) => {
+    const range = netConf.ranges[family];
+    const subnet = subnets[family];
+    return range?.anyLength === true && subnet ? { ...range, subnetLength: subnet.length } : range;
+  });
+  return { ...netConf, ranges };
+}
+
 /** The kernel state this node needs while it holds the lease. */
 export function hostState(
   netConf: NetConf,

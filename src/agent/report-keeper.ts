@@ -11,6 +11,8 @@ export interface ReportKeeperOptions {
   readonly reports: Pick<NodeReportStore, 'publish'>;
   readonly readiness: Readiness;
   readonly lease: () => OwnedLease;
+  /** Does anybody keep pods away until this node is ready? Then the first such report does not wait. Default no. */
+  readonly awaited?: boolean;
   readonly logger: Logger;
   readonly clock: Clock;
   readonly random: Random;
@@ -27,9 +29,10 @@ const retryMs = 30_000;
 
 /** Reports until the signal fires. */
 export async function keepReport(options: ReportKeeperOptions, signal: AbortSignal): Promise<never> {
-  const { reports, readiness, lease, clock, random } = options;
+  const { reports, readiness, lease, awaited = false, clock, random } = options;
   const gate = createRepeatGate(options);
   let told: (Omit<NodeReport, 'since'> & { readonly lease: string; readonly at: number }) | undefined;
+  let wasReady = false;
   for (;;) {
     signal.throwIfAborted();
     const changed = readiness.changes.next();
@@ -42,13 +45,15 @@ export async function keepReport(options: ReportKeeperOptions, signal: AbortSign
     // The words change more often than the state; who reads them can wait.
     const wordsOnly = told !== undefined && told.ready === seen.ready && told.lease === revision;
     const wait = wordsOnly && told ? Math.max(settleMs, told.at + reasonMs - clock.monotonic()) : settleMs;
-    await clock.sleep(wait, signal);
+    if (!awaited || wasReady) await clock.sleep(wait, signal);
+    else await sleepOrReady(options, wait, signal);
     const report = reportOf(readiness);
     // It went back meanwhile, or to and fro: what is told must have stood for the whole time.
-    if (report.ready !== seen.ready) continue;
+    if (report.ready !== seen.ready && !(awaited && !wasReady && report.ready)) continue;
     const held = lease();
     try {
       await reports.publish(held, { ...report, since: new Date(clock.now()).toISOString() }, signal);
+      wasReady ||= report.ready;
       told = { ...report, lease: held.revision, at: clock.monotonic() };
       gate.recovered('what this node reports can be stored again');
     } catch (error) {
@@ -56,6 +61,24 @@ export async function keepReport(options: ReportKeeperOptions, signal: AbortSign
       gate.failed('warn', 'cannot store what this node reports', error);
       await clock.sleep(jitter(retryMs, 0.2, random), signal);
     }
+  }
+}
+
+/** Waits out the time, or until the node is ready, whichever is first. */
+async function sleepOrReady(
+  { readiness, clock }: Pick<ReportKeeperOptions, 'readiness' | 'clock'>,
+  ms: number,
+  signal: AbortSignal,
+): Promise<void> {
+  const ending = new AbortController();
+  const both = AbortSignal.any([signal, ending.signal]);
+  const ready = async (): Promise<void> => {
+    while (!readiness.isReady()) await untilDone(readiness.changes.next(), both);
+  };
+  try {
+    await Promise.race([clock.sleep(ms, both), ready()]);
+  } finally {
+    ending.abort();
   }
 }
 
