@@ -17,18 +17,25 @@ import {
   type EtcdEntry,
   type GoldenCase,
   goldenCaseSchema,
+  kubeNodesSchema,
   type NodeState,
   type State,
 } from '../test/golden/case.ts';
 
 /** Groups of cases that are held against this program. */
-const groups = ['config', 'flags', 'lease', 'etcd', 'iface', 'alloc', 'health', 'rules', 'blackhole', 'hostgw'];
+const groups = ['config', 'flags', 'lease', 'etcd', 'iface', 'alloc', 'health', 'rules', 'blackhole', 'hostgw', 'kube'];
+/** Cases of those groups that need what is not built yet, or a stand-in that is not the project's; test/golden/README.md says which. */
+const leftOut = ['kube-04', 'kube-21', 'kube-40', 'kube-42'];
 
 const widthOfLines = 120;
 
 const recordedCase = z.object({
   ...{ id: z.string(), title: z.string(), group: z.string(), judgement: z.unknown() },
-  ...{ nodes: z.record(z.string(), z.unknown()), steps: z.unknown(), pool: z.unknown().optional() },
+  ...{
+    nodes: z.record(z.string(), z.unknown()),
+    steps: z.array(z.looseObject({ op: z.string() })),
+    pool: z.unknown().optional(),
+  },
 });
 const recordedOutcome = z.object({
   steps: z.array(z.unknown()),
@@ -44,7 +51,7 @@ const recordedEtcd = z.array(
 /** The case in a recording's folder; undefined when it is of no group we copy. */
 function readRecording(folder: string): GoldenCase | undefined {
   const recording = recordedCase.parse(readJson(join(folder, 'case.json')));
-  if (!groups.includes(recording.group)) return undefined;
+  if (!groups.includes(recording.group) || leftOut.includes(recording.id)) return undefined;
   const results = recordedOutcome.parse(readJson(join(folder, 'expected/outcome.json')));
   const captures = readdirSync(join(folder, 'expected'), { withFileTypes: true }).filter((entry) =>
     entry.isDirectory(),
@@ -56,10 +63,20 @@ function readRecording(folder: string): GoldenCase | undefined {
       readNode(join(capture, node)),
     ]);
     const etcd = join(capture, 'etcd.json');
-    return [name, { ...(existsSync(etcd) ? { etcd: readEtcd(etcd) } : {}), nodes: Object.fromEntries(nodes) }];
+    const kube = join(capture, 'kube-nodes.json');
+    return [
+      name,
+      {
+        ...(existsSync(etcd) ? { etcd: readEtcd(etcd) } : {}),
+        ...(existsSync(kube) ? { kube: kubeNodesSchema.parse(readJson(kube)) } : {}),
+        nodes: Object.fromEntries(nodes),
+      },
+    ];
   });
   return goldenCaseSchema.parse({
     ...recording,
+    // Which requests are sent is free; what they leave is not.
+    steps: recording.steps.filter(({ op }) => op !== 'kube_requests'),
     recorded: {
       steps: results.steps,
       says: recording.group === 'config' ? reasons(results.warnings_and_errors) : {},

@@ -27,6 +27,12 @@ const step = z.discriminatedUnion('op', [
   z.strictObject({ op: z.literal('etcd_del'), key: z.string() }),
   z.strictObject({ op: z.literal('etcd_compact') }),
   z.strictObject({ op: z.literal('etcd_revoke_all') }),
+  z.strictObject({
+    op: z.literal('kube_node'),
+    body: z.looseObject({ metadata: z.looseObject({ name: z.string() }), status: z.unknown().optional() }),
+  }),
+  z.strictObject({ op: z.literal('kube_patch'), name: z.string(), body: z.unknown() }),
+  z.strictObject({ op: z.literal('kube_delete'), name: z.string() }),
   z.strictObject({ op: z.literal('file'), path: z.string(), text: z.string() }),
   z.strictObject({
     op: z.literal('start'),
@@ -83,9 +89,25 @@ const nodeState = z.strictObject({
   net: z.record(z.string(), z.unknown()),
 });
 
-const state = z.strictObject({ etcd: z.array(key).optional(), nodes: z.record(z.string(), nodeState) });
+/** Node objects of a cluster, by name, without times. */
+export const kubeNodesSchema = z.record(
+  z.string(),
+  z.strictObject({
+    annotations: z.record(z.string(), z.string()),
+    labels: z.record(z.string(), z.string()),
+    spec: z.strictObject({ podCIDR: z.string().nullable(), podCIDRs: z.array(z.string()).nullable() }),
+    conditions: z.array(z.record(z.string(), z.unknown())),
+  }),
+);
+
+const state = z.strictObject({
+  etcd: z.array(key).optional(),
+  kube: kubeNodesSchema.optional(),
+  nodes: z.record(z.string(), nodeState),
+});
 
 export type StepResult = z.infer<typeof result>;
+export type KubeNodes = z.infer<typeof kubeNodesSchema>;
 export type EtcdEntry = z.infer<typeof key>;
 export type NodeState = z.infer<typeof nodeState>;
 export type State = z.infer<typeof state>;
@@ -130,6 +152,7 @@ const wantedSchema = z.strictObject({
       z.string(),
       z.strictObject({
         etcd: z.array(key).optional(),
+        kube: kubeNodesSchema.optional(),
         /** null: nothing of that kind is there. */
         nodes: z
           .record(
@@ -153,9 +176,14 @@ export type Wanted = z.infer<typeof wantedSchema>;
 export const casesFolder = fileURLToPath(new URL('./cases', import.meta.url));
 const wantedFolder = fileURLToPath(new URL('./wanted', import.meta.url));
 
+/** Where a case has its leases. */
+export type CaseStore = 'etcd' | 'kubernetes';
+
 /** All recorded cases, by id. */
-export function readCases(): readonly GoldenCase[] {
-  return readFolder(casesFolder, goldenCaseSchema).map(([, each]) => each);
+export function readCases(store: CaseStore): readonly GoldenCase[] {
+  return readFolder(casesFolder, goldenCaseSchema)
+    .map(([, each]) => each)
+    .filter(({ group }) => (group === 'kube') === (store === 'kubernetes'));
 }
 
 /** What is wanted instead of the recording, by the case's id. */
@@ -186,7 +214,8 @@ export function expectedOutcome(recorded: Outcome, wanted: Wanted | undefined): 
       return [nodeName, nodeState.parse(Object.fromEntries(merged))];
     });
     const etcd = instead?.etcd ?? before.etcd;
-    return [name, { ...(etcd ? { etcd } : {}), nodes: Object.fromEntries(nodes) }];
+    const kube = instead?.kube ?? before.kube;
+    return [name, { ...(etcd ? { etcd } : {}), ...(kube ? { kube } : {}), nodes: Object.fromEntries(nodes) }];
   });
   return {
     steps: wanted.steps ?? recorded.steps,

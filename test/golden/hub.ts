@@ -7,7 +7,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type EtcdServer, startEtcd } from '../fabric/etcd.ts';
 import { createNamespace, type Namespace } from '../fabric/namespace.ts';
-import type { EtcdEntry, Step } from './case.ts';
+import type { CaseStore, EtcdEntry, Step } from './case.ts';
+import { type KubeHub, startKubeHub } from './kube-hub.ts';
 
 type EtcdTls = Extract<Step, { op: 'etcd_tls' }>;
 
@@ -19,9 +20,11 @@ export interface Hub {
   readonly namespace: Namespace;
   /** The etcd of the case: the plain one, or the one with TLS once that runs. */
   etcd(): EtcdServer;
+  /** The API server, on a hub for Kubernetes cases. */
+  readonly kube: KubeHub | undefined;
   /** Starts a second etcd with TLS, used from then on. */
   startTls(options: EtcdTls): Promise<void>;
-  /** `{{ETCD}}`, `{{ETCDS}}` and `{{TLS}}`. */
+  /** `{{ETCD}}`, `{{ETCDS}}`, `{{TLS}}` and `{{KUBE}}`. */
   fill(text: string): string;
   /** Every key, in byte order. */
   entries(): Promise<readonly EtcdEntry[]>;
@@ -31,7 +34,7 @@ export interface Hub {
   stop(): Promise<void>;
 }
 
-export async function createHub(name: string): Promise<Hub> {
+export async function createHub(name: string, store: CaseStore = 'etcd'): Promise<Hub> {
   const namespace = await createNamespace(name);
   await namespace.ip(
     'link add br0 type bridge',
@@ -41,6 +44,7 @@ export async function createHub(name: string): Promise<Hub> {
   );
   const command = namespace.command([]);
   const plain = await startEtcd({ host, command });
+  const kube = store === 'kubernetes' ? await startKubeHub(namespace) : undefined;
   const tlsFolder = await mkdtemp(join(tmpdir(), 'flannel-vpc-golden-tls-'));
   let secure: EtcdServer | undefined;
 
@@ -51,6 +55,7 @@ export async function createHub(name: string): Promise<Hub> {
 
   const hub: Hub = {
     namespace,
+    kube,
     etcd: () => secure ?? plain,
     async startTls({ client_auth: clientAuth, user }) {
       secure = await startEtcd({
@@ -68,7 +73,8 @@ export async function createHub(name: string): Promise<Hub> {
       text
         .replaceAll('{{ETCD}}', plain.endpoint)
         .replaceAll('{{ETCDS}}', `https://${host}:2479`)
-        .replaceAll('{{TLS}}', tlsFolder),
+        .replaceAll('{{TLS}}', tlsFolder)
+        .replaceAll('{{KUBE}}', kube?.url ?? '{{KUBE}}'),
     async entries() {
       const keys = await hub.etcd().keys('');
       return await Promise.all(
@@ -84,8 +90,10 @@ export async function createHub(name: string): Promise<Hub> {
       secure = undefined;
       await plain.etcdctl('del', '--prefix', '');
       await revokeAll();
+      await kube?.wipe();
     },
     async stop() {
+      await kube?.stop();
       await secure?.stop();
       await plain.stop();
       await namespace.remove();

@@ -1,5 +1,5 @@
 /** Runs cases side by side: they mostly wait. Each lane has a hub of its own, and long cases go first. */
-import type { GoldenCase } from './case.ts';
+import type { CaseStore, GoldenCase } from './case.ts';
 import { createHub, type Hub } from './hub.ts';
 import { type Observed, runCase } from './run-case.ts';
 
@@ -7,7 +7,10 @@ import { type Observed, runCase } from './run-case.ts';
 const defaultLanes = 5;
 
 export interface LanesOptions {
+  /** Default 5, or 1 with an API server, of which a rig has one. */
   readonly lanes?: number;
+  /** Default etcd. */
+  readonly store?: CaseStore;
   /** Told of each case as it is done. */
   readonly onDone?: (progress: { readonly id: string; readonly done: number; readonly of: number }) => void;
 }
@@ -21,7 +24,8 @@ export interface Lanes {
 
 /** Starts them all; each result can be waited for on its own. */
 export function startLanes(cases: readonly GoldenCase[], options: LanesOptions = {}): Lanes {
-  const { lanes = defaultLanes, onDone } = options;
+  const { store = 'etcd', onDone } = options;
+  const lanes = store === 'kubernetes' ? 1 : (options.lanes ?? defaultLanes);
   const slots = new Map(cases.map((golden) => [golden.id, Promise.withResolvers<Observed>()]));
   // A failure belongs to whoever asks for the result.
   for (const { promise } of slots.values()) promise.catch(() => {});
@@ -38,7 +42,7 @@ export function startLanes(cases: readonly GoldenCase[], options: LanesOptions =
   }
 
   const running = Array.from({ length: Math.min(lanes, cases.length) }, async (_, lane) => {
-    const hub = await createHub(`golden${lane}`);
+    const hub = await createHub(`golden${lane}`, store);
     try {
       await work(hub);
     } finally {

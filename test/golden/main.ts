@@ -1,7 +1,7 @@
 /**
  * Runs recorded cases by hand, with the differences in full:
  *
- *   test/fabric/enter.sh node test/golden/main.ts [REGULAR-EXPRESSION] [--log] [--lanes N]
+ *   test/fabric/enter.sh node test/golden/main.ts [REGULAR-EXPRESSION] [--log] [--lanes N] [--kubernetes]
  *
  * `FLANNEL_VPC_PROGRAM` names another program than bin/flannel-vpc.
  */
@@ -15,12 +15,18 @@ import { startLanes } from './lanes.ts';
 assertInRig();
 const { values, positionals } = parseArgs({
   allowPositionals: true,
-  options: { log: { type: 'boolean', default: false }, lanes: { type: 'string', default: '5' } },
+  options: {
+    log: { type: 'boolean', default: false },
+    lanes: { type: 'string', default: '5' },
+    kubernetes: { type: 'boolean', default: false },
+  },
 });
 const pattern = new RegExp(positionals[0] ?? '');
-const cases = readCases().filter(({ id }) => pattern.test(id));
+const store = values.kubernetes ? 'kubernetes' : 'etcd';
+const cases = readCases(store).filter(({ id }) => pattern.test(id));
 const wanted = readWanted();
 const lanes = startLanes(cases, {
+  store,
   lanes: Number(values.lanes),
   onDone: ({ id, done, of }) => console.error(`${done}/${of} ${id}`),
 });

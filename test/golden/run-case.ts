@@ -8,6 +8,7 @@ import type { Namespace } from '../fabric/namespace.ts';
 import { captureNode } from './capture.ts';
 import type { GoldenCase, NodeState, State, Step, StepResult } from './case.ts';
 import type { Hub } from './hub.ts';
+import type { KubeHub } from './kube-hub.ts';
 import { createMachine, type Started, startProgram } from './machine.ts';
 
 /** What happened: as an outcome, with everything each process printed. */
@@ -46,6 +47,11 @@ export async function runCase(golden: GoldenCase, hub: Hub): Promise<Observed> {
     return found;
   }
 
+  function kube(): KubeHub {
+    if (!hub.kube) throw new Error(`${golden.id} needs an API server`);
+    return hub.kube;
+  }
+
   async function capture(): Promise<State> {
     const nodes = await Promise.all(
       [...machines].map(async ([name, each]): Promise<[string, NodeState]> => {
@@ -53,7 +59,8 @@ export async function runCase(golden: GoldenCase, hub: Hub): Promise<Observed> {
         return [name, await captureNode(each, last?.subnetFile)];
       }),
     );
-    return { etcd: [...(await hub.entries())], nodes: Object.fromEntries(nodes) };
+    const store = hub.kube ? { kube: await hub.kube.nodes() } : { etcd: [...(await hub.entries())] };
+    return { ...store, nodes: Object.fromEntries(nodes) };
   }
 
   async function carryOut(step: Step): Promise<void> {
@@ -68,6 +75,12 @@ export async function runCase(golden: GoldenCase, hub: Hub): Promise<Observed> {
         return await hub.etcd().compact();
       case 'etcd_revoke_all':
         return await hub.revokeAll();
+      case 'kube_node':
+        return await kube().addNode(step.body);
+      case 'kube_patch':
+        return await kube().patchNode(step.name, step.body);
+      case 'kube_delete':
+        return await kube().deleteNode(step.name);
       case 'file': {
         const path = fill(step.path);
         await mkdir(dirname(path), { recursive: true });
