@@ -12,7 +12,12 @@ const known = new WeakMap<object, Promise<string>>();
  */
 export async function storeIdOf({ client }: KubernetesParts, signal: AbortSignal): Promise<string> {
   const found = known.get(client);
-  if (found) return await found;
+  if (found) {
+    const id = await found.catch(() => undefined);
+    if (id !== undefined) return id;
+    // Who asked first gave up, or met trouble that may be over.
+    signal.throwIfAborted();
+  }
   const request = {
     method: 'GET',
     path: '/api/v1/namespaces/kube-system',

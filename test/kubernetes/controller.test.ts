@@ -1,0 +1,98 @@
+/** The built controller on a real API server and LocalStack: nodes come and go, and so do their routes. */
+import { setTimeout as delay } from 'node:timers/promises';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { type LocalStack, startLocalStack } from '../clouds/aws/localstack.ts';
+import type { AwsInstance } from '../clouds/aws/world.ts';
+import type { Controller } from '../fabric/controller.ts';
+import { reported } from '../integration/controller/lab.ts';
+import { until } from '../support/until.ts';
+import { createKubeLab, type KubeLab } from './controller-lab.ts';
+
+let localstack: LocalStack;
+let lab: KubeLab;
+
+beforeAll(async () => {
+  localstack = await startLocalStack();
+  lab = await createKubeLab({ localstack });
+}, 180_000);
+afterAll(async () => {
+  await lab?.stop();
+  await localstack?.stop();
+});
+
+describe('one controller', () => {
+  let controller: Controller;
+  let first: AwsInstance;
+  let second: AwsInstance;
+
+  beforeAll(async () => {
+    first = await lab.node('first', '10.0.1.10', '10.244.1.0/24');
+    controller = lab.start({ name: 'one', args: ['--resync=60s'] });
+    await controller.logged(/leading: this controller/);
+  });
+  afterAll(async () => {
+    (await import('node:fs')).writeFileSync('/tmp/kd-controller.log', controller.process.log()); // DEBUG
+    await controller?.kill();
+  });
+
+  it('makes the route of a node by its provider id and address, before an agent has annotated it', async () => {
+    await lab.leads('10.244.1.0/24', first.nicId);
+    await until('its check is off', async () => !(await lab.world.sourceDestCheck(first.nicId)));
+    const [node] = (await reported(controller, 'all is well', ({ problems }) => problems.length === 0)).nodes;
+    expect(node).toMatchObject({ nodeName: 'first', instanceId: first.id, state: 'ok', publicIps: ['10.0.1.10'] });
+  });
+
+  it('makes the route of a node that joins, long before the next resync', async () => {
+    second = await lab.node('second', '10.0.2.20', '10.244.2.0/24');
+    await lab.leads('10.244.2.0/24', second.nicId);
+    const [explicit, main] = [lab.world.explicitTableId, lab.world.mainTableId];
+    await until('each route is recorded', async () => (await lab.records()).length === 4);
+    expect([...(await lab.records())].sort()).toEqual(
+      [
+        `vpcroute.flannel-vpc.dev/10.244.1.0-24.${explicit}`,
+        `vpcroute.flannel-vpc.dev/10.244.1.0-24.${main}`,
+        `vpcroute.flannel-vpc.dev/10.244.2.0-24.${explicit}`,
+        `vpcroute.flannel-vpc.dev/10.244.2.0-24.${main}`,
+      ].sort(),
+    );
+  });
+
+  it('makes none for a node whose address is another instance’s than its provider id says', async () => {
+    const claimed = { id: 'i-00000000000000bad', address: first.address, subnet: first.subnet };
+    await lab.putNode('liar', '10.244.9.0/24', { instance: claimed });
+    const holds = (report: Awaited<ReturnType<Controller['report']>>): boolean =>
+      report.nodes.some(({ nodeName, state }) => nodeName === 'liar' && state === 'refused');
+    const { nodes } = await reported(controller, 'it is refused', holds);
+    expect(nodes.find(({ nodeName }) => nodeName === 'liar')?.reason).toContain('i-00000000000000bad');
+    expect(await lab.targets('10.244.9.0/24')).toEqual([undefined, undefined]);
+    await lab.deleteNode('liar');
+    await reported(controller, 'all is well again', ({ problems }) => problems.length === 0);
+  });
+
+  it('asks the cloud nothing for the heartbeats of kubelets', async () => {
+    await delay(1_000);
+    lab.world.proxy.resetLog();
+    for (let beat = 0; beat < 3; beat++) {
+      for (const name of ['first', 'second']) await lab.heartbeat(name);
+      await delay(400);
+    }
+    expect(lab.world.proxy.log.map(({ action }) => action)).toEqual([]);
+  });
+
+  it('takes the route of a deleted node out at once, and its record', async () => {
+    // None takes out what it wrote itself just now; whoever leads next does.
+    await controller.kill();
+    controller = lab.start({ name: 'two', args: ['--resync=600s'] });
+    await controller.logged(/leading: this controller/);
+    await reported(controller, 'all is well', ({ problems, nodes }) => nodes.length === 2 && problems.length === 0);
+    await lab.deleteNode('second');
+    await lab.leads('10.244.2.0/24', undefined);
+    await until('the records are gone', async () => (await lab.records()).length === 2);
+    expect(await lab.targets('10.244.1.0/24')).toEqual([first.nicId, first.nicId]);
+  });
+
+  it('gives the subnet to the node that gets it next', async () => {
+    const third = await lab.node('third', '10.0.2.30', '10.244.2.0/24');
+    await lab.leads('10.244.2.0/24', third.nicId, 60_000);
+  }, 80_000);
+});
