@@ -63,6 +63,8 @@ export type LeaseWatchEvent =
       readonly revision: string;
       readonly put: readonly Lease[];
       readonly removed: readonly LeaseKey[];
+      /** Those of `removed` that somebody ended on purpose, where the store can tell: in Kubernetes by deleting the Node object. */
+      readonly deleted?: readonly Lease[];
     };
 
 export interface LeaseStore {

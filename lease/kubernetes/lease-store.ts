@@ -149,7 +149,8 @@ async function* watchLeases(parts: KubernetesParts, signal: AbortSignal): AsyncG
     if (isDeepStrictEqual(before, now)) continue;
     const removed: LeaseKey[] =
       before && (!now || leaseKey(before.subnets) !== leaseKey(now.subnets)) ? [leaseKey(before.subnets)] : [];
-    yield { kind: 'changes', revision: event.revision, put: now ? [now] : [], removed };
+    const deleted = before && event.kind === 'deleted' ? [before] : [];
+    yield { kind: 'changes', revision: event.revision, put: now ? [now] : [], removed, deleted };
   }
 }
 

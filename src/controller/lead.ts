@@ -1,5 +1,6 @@
 /** What the leader does until it is none any more: look, plan, write, report, and wait for the next reason to look. */
 import type { Leadership } from '../../lease/election.ts';
+import type { Lease } from '../../lease/lease.ts';
 import type { LeaseAdmin } from '../../lease/lease-admin.ts';
 import { leaseKey } from '../../lease/lease-key.ts';
 import type { LeaseStore, LeaseWatchEvent } from '../../lease/lease-store.ts';
@@ -77,24 +78,24 @@ export async function lead(
   const waker = new Waker(parts.clock);
   const arrivals = new Map<string, number>();
   try {
-    return await Promise.race([
-      follow(parts, waker, arrivals, inner),
-      new Leader(parts, options, leadership, waker, arrivals).run(inner),
-    ]);
+    const leader = new Leader(parts, options, leadership, waker, arrivals);
+    return await Promise.race([follow(parts, leader, waker, arrivals, inner), leader.run(inner)]);
   } finally {
     ending.abort(new DOMException('the leader ends', 'AbortError'));
   }
 }
 
-/** Events only wake: what there is to do is always listed anew. */
+/** Events only wake: what there is to do is always listed anew. But that a lease was ended on purpose, no list tells. */
 async function follow(
   { leases, clock }: LeadParts,
+  leader: Leader,
   waker: Waker,
   arrivals: Map<string, number>,
   signal: AbortSignal,
 ): Promise<never> {
   for await (const event of leases.watch(signal)) {
     noteArrivals(event, arrivals, clock.monotonic());
+    if (event.kind === 'changes') for (const lease of event.deleted ?? []) leader.deleted(lease);
     waker.wake();
   }
   signal.throwIfAborted();
@@ -155,6 +156,10 @@ class Leader {
     this.#gate = createRepeatGate(parts);
     this.#quietUntil = leadership.since + cloud.provider.capabilities.writeTimeoutMs;
     this.#resyncAt = this.#nextResync();
+  }
+
+  deleted(lease: Lease): void {
+    this.#observer.deleted(lease);
   }
 
   async run(signal: AbortSignal): Promise<never> {

@@ -17,6 +17,7 @@ import type { Logger } from '../core/log.ts';
 import type { NetConf } from '../netconf/net-conf.ts';
 import { desiredRoutes, nextHopClaim, type RejectedSubnet } from '../routing/desired.ts';
 import { type Memory, weighLeases } from '../routing/knowledge.ts';
+import { type CidrKey, cidrKey } from '../routing/networks.ts';
 import { planRoutes } from '../routing/plan.ts';
 import { isCandidate, leftovers } from '../routing/plan-removals.ts';
 import type { DeletionPolicy, PlanInput, RoutePlan, RouteStep } from '../routing/route-plan.ts';
@@ -83,6 +84,8 @@ export interface Observer {
   look(request: { readonly resync: boolean }, signal: AbortSignal): Promise<Look>;
   /** The same look after these steps, with the tables as read since: what stands now. */
   review(look: Look, tables: readonly RouteTable[], done: readonly RouteStep[]): Look;
+  /** The store saw somebody end this lease, so that its routes need not be missed at several looks. */
+  deleted(lease: Lease): void;
   /** The NIC forwards now. */
   prepared(nextHop: NextHop): void;
   /** The cloud would not write to the NIC: who has its address is asked again. */
@@ -102,6 +105,7 @@ export function createObserver(options: ObserverOptions): Observer {
   // While another one led, nobody looked here. The store's position stays: a store restored from a backup ends leaderships too.
   memory.absences = new Map();
   const missed = new Map<string, number>();
+  const deleted = new Set<CidrKey>();
   const limits = new RouteLimits({
     configured: options.routeLimit,
     byDefault: provider.capabilities.defaultRouteLimit,
@@ -223,7 +227,7 @@ export function createObserver(options: ObserverOptions): Observer {
     );
     const input: PlanInput = {
       ...{ networks: netConf.ranges, scope, tables, desired: routes, records },
-      leases: weighLeases(memory, { list, candidates, resync, ended }),
+      leases: weighLeases(memory, { list, candidates, resync, ended, deleted }),
       ...{ terminatedInstances: terminated, policy: options.policy },
       ...{ capabilities: provider.capabilities, now: clock.now() },
     };
@@ -260,6 +264,9 @@ export function createObserver(options: ObserverOptions): Observer {
       const { closedNics } = book;
       const prepares = seen.prepares.filter(({ nicId }) => closedNics.has(nicId));
       return { ...seen, tables, input, plan: planRoutes(input), prepares, limits: limitsOf(tables, monotonic) };
+    },
+    deleted({ subnets }) {
+      for (const subnet of subnetsOf(subnets)) deleted.add(cidrKey(subnet));
     },
     prepared: (nextHop) => book.prepared(nextHop),
     doubt: (nextHop) => book.doubt(nextHop),

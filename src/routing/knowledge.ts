@@ -79,9 +79,11 @@ export function weighLeases(
     readonly resync: boolean;
     /** Leases whose machine the cloud calls terminated: they count as gone. */
     readonly ended?: readonly Lease[];
+    /** Destinations of leases that the store saw being ended: no look need confirm it. Those that are back are taken out. */
+    readonly deleted?: Set<CidrKey>;
   },
 ): LeaseEvidence {
-  const { list, candidates, resync, ended = [] } = look;
+  const { list, candidates, resync, ended = [], deleted = new Set() } = look;
   const over = new Set(ended);
   const live = list.leases.filter((lease) => !over.has(lease)).flatMap((lease) => subnetsOf(lease.subnets));
   const store: StorePosition = { storeId: list.storeId, revision: list.revision };
@@ -90,8 +92,10 @@ export function weighLeases(
   if (doubtAboutStore({ leases: { ...leases, absences: memory.absences } })) {
     // Looks at a store in doubt prove nothing, and none before it count: it may be a restored one that has caught up later.
     memory.absences = new Map();
+    deleted.clear();
   } else {
     countAbsences(memory, candidates, live, resync ? 1 : 0);
+    countDeleted(memory, deleted, candidates, { live, resync });
     memory.position = store;
   }
   return { ...leases, absences: memory.absences };
@@ -110,4 +114,21 @@ function countAbsences(memory: Memory, candidates: readonly Leftover[], live: re
     if (count > 0 && !leased.overlaps(destination)) absences.set(key, count);
   }
   memory.absences = absences;
+}
+
+/** What was ended on purpose needs no second look. What is back, or has no route any more, need not be remembered. */
+function countDeleted(
+  { absences }: Memory,
+  deleted: Set<CidrKey>,
+  candidates: readonly Leftover[],
+  { live, resync }: { readonly live: readonly Cidr[]; readonly resync: boolean },
+): void {
+  if (deleted.size === 0) return;
+  const leased = new Set(live.map(cidrKey));
+  const standing = new Set(candidates.map(({ key }) => key));
+  for (const key of [...deleted]) {
+    if (leased.has(key)) absences.delete(key);
+    if (leased.has(key) || (resync && !standing.has(key))) deleted.delete(key);
+    else absences.set(key, Number.POSITIVE_INFINITY);
+  }
 }

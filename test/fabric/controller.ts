@@ -6,10 +6,11 @@ import { type LogLine, program } from './agent.ts';
 import type { EtcdServer } from './etcd.ts';
 import { type Process, start } from './process.ts';
 
-/** What a controller works on: a cluster, or EC2 and etcd alone. */
+/** What a controller works on: a cluster, or EC2 and a store alone. */
 export interface ControllerPlace {
   readonly world: AwsWorld;
-  readonly etcd: Pick<EtcdServer, 'endpoint'>;
+  /** Absent where its arguments name another store. */
+  readonly etcd?: Pick<EtcdServer, 'endpoint'>;
 }
 
 export interface ControllerRequest {
@@ -44,8 +45,9 @@ export function startController(place: ControllerPlace, request: ControllerReque
   world.proxy.roles.setRole('controller', policy);
   const credentials = world.proxy.roles.issue('controller', name);
   const argv = [
-    ...[program, 'controller', `--etcd-endpoints=${etcd.endpoint}`, '--log-format=json', '--log-level=debug'],
-    ...[`--healthz-port=${port}`, ...args],
+    ...[program, 'controller', '--log-format=json', '--log-level=debug', `--healthz-port=${port}`],
+    ...(etcd ? [`--etcd-endpoints=${etcd.endpoint}`] : []),
+    ...args,
   ];
   const child = start(prelude === undefined ? argv : ['bash', '-c', prelude, 'prelude', ...argv], {
     ...world.environment(credentials),

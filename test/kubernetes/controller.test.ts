@@ -31,7 +31,6 @@ describe('one controller', () => {
     await controller.logged(/leading: this controller/);
   });
   afterAll(async () => {
-    (await import('node:fs')).writeFileSync('/tmp/kd-controller.log', controller.process.log()); // DEBUG
     await controller?.kill();
   });
 

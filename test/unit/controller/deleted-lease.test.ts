@@ -1,0 +1,65 @@
+/** A lease that the store saw being ended on purpose, as Kubernetes sees it with a Node object: no look need miss it twice. */
+import { beforeEach, expect, it } from '@jest/globals';
+import type { Lease } from '../../../lease/lease.ts';
+import { createLab, type Lab, type Writer } from './lab.ts';
+
+let lab: Lab;
+let writer: Writer;
+let leases: readonly Lease[];
+
+beforeEach(async () => {
+  lab = createLab();
+  const names = Array.from({ length: 12 }, (_, index) => `a${index + 1}`);
+  lab.machine(...names);
+  leases = names.map((name, index) => lab.join(name, index + 1));
+  writer = lab.writer();
+  await writer.pass();
+  // What was written a minute ago may be taken out again.
+  await lab.clock.advance(60_000);
+});
+
+const stands = (third: number): boolean => `10.244.${third}.0/24` in lab.cloud.staticRoutes('rtb-a');
+
+/** Deletes the leases, with the event that says so. */
+function remove(...thirds: readonly number[]): void {
+  for (const third of thirds) {
+    lab.leave(third);
+    const lease = leases[third - 1];
+    if (lease) writer.observer.deleted(lease);
+  }
+}
+
+it('loses its routes at the next look, and no other lease does', async () => {
+  lab.leave(2);
+  remove(1);
+  await writer.pass();
+  expect(stands(1)).toBe(false);
+  expect(stands(2)).toBe(true);
+});
+
+it('keeps them when it is there again at the look, and from then on counts as any other', async () => {
+  remove(1);
+  lab.join('a1', 1);
+  await writer.pass();
+  lab.leave(1);
+  await writer.pass();
+  expect(stands(1)).toBe(true);
+  await writer.resyncs(2);
+  expect(stands(1)).toBe(false);
+});
+
+it('waits for a person with many others at once, however sure the store is of each', async () => {
+  remove(1, 2, 3, 4, 5, 6);
+  const { look } = await writer.pass();
+  expect(new Set(look.plan.held.map(({ code }) => code))).toEqual(new Set(['mass-delete']));
+  expect(stands(1)).toBe(true);
+});
+
+it('keeps them while the store lists no lease at all, and afterwards for two resyncs', async () => {
+  remove(...leases.map((_, index) => index + 1));
+  await writer.pass();
+  expect(stands(1)).toBe(true);
+  lab.join('a12', 12);
+  await writer.pass();
+  expect(stands(1)).toBe(true);
+});
