@@ -12,6 +12,6 @@ export function refuseOnKubernetes({ stores }: Pick<StoreSession, 'stores'>, com
 
 /** With the names of our manifest. */
 export const netConfByKubectl = {
-  get: "kubectl -n kube-flannel get configmap kube-flannel-cfg -o jsonpath='{.data.net-conf\\.json}'",
-  set: 'Check it with "flannel-vpc netconf check FILE"; then kubectl -n kube-flannel edit configmap kube-flannel-cfg, and restart the agents.',
+  get: "kubectl -n kube-flannel get configmap flannel-vpc -o jsonpath='{.data.net-conf\\.json}'",
+  set: 'Check it with "flannel-vpc netconf check FILE"; then kubectl -n kube-flannel edit configmap flannel-vpc, and kubectl -n kube-flannel rollout restart deploy,ds.',
 } as const;

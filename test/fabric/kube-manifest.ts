@@ -13,7 +13,9 @@ const container = z.object({
   image: z.string(),
   command: z.array(z.string()).default([]),
   args: z.array(z.string()).default([]),
-  env: z.array(z.object({ name: z.string(), value: z.string().optional() })).default([]),
+  env: z
+    .array(z.object({ name: z.string(), valueFrom: z.object({ fieldRef: z.object({ fieldPath: z.string() }) }) }))
+    .default([]),
   ports: z.array(z.object({ name: z.string(), containerPort: z.number() })).default([]),
   securityContext: z.object({
     privileged: z.boolean().default(false),
@@ -47,6 +49,7 @@ const podTemplate = z.object({
     template: z.object({
       spec: z.object({
         serviceAccountName: z.string(),
+        securityContext: z.object({ runAsUser: z.number().default(0) }),
         initContainers: z.array(container).default([]),
         containers: z.array(container),
       }),
@@ -54,7 +57,7 @@ const podTemplate = z.object({
   }),
 });
 
-/** A role of the manifest, with the one service account that is bound to it. */
+/** A role of the manifest. */
 export interface ManifestRole {
   readonly kind: 'Role' | 'ClusterRole';
   readonly name: string;
