@@ -17,6 +17,8 @@ const renewRetryMs = 60_000;
 const renewAgainMs = 5_000;
 /** Longest pause between two tries while the network is full. */
 const fullRetryMaxMs = 30_000;
+/** The same while a Node object waits for its pod CIDR, which is a matter of moments. */
+const assignedRetryMaxMs = 10_000;
 
 export interface LeaseKeeperOptions {
   readonly store: LeaseStore;
@@ -35,12 +37,13 @@ export async function acquireLease(
   makeRequest: () => Promise<LeaseRequest>,
   signal: AbortSignal,
 ): Promise<OwnedLease> {
+  const maxMs = options.store.allocates ? fullRetryMaxMs : assignedRetryMaxMs;
   return await untilItWorks(
     {
       ...options,
       failing: 'failed to acquire lease',
       isFinal: isFinalError,
-      pauseMs: (_, attempt) => backoffMs(attempt, 1_000, fullRetryMaxMs, options.random),
+      pauseMs: (_, attempt) => backoffMs(attempt, 1_000, maxMs, options.random),
     },
     async () => await options.store.acquire(await makeRequest(), signal),
     signal,

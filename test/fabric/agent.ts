@@ -33,7 +33,7 @@ export interface Agent {
   kill(signal?: NodeJS.Signals): Promise<number | string>;
 }
 
-export function startAgent(node: Node, start: AgentStart): Agent {
+export function startAgent(node: Pick<Node, 'spawn'>, start: AgentStart): Agent {
   const argv = [program, 'agent', ...start.args];
   const command = start.prelude === undefined ? argv : ['bash', '-c', start.prelude, 'prelude', ...argv];
   const child = node.spawn(command, start.env);
