@@ -17,6 +17,10 @@ const container = z.object({
     .array(z.object({ name: z.string(), valueFrom: z.object({ fieldRef: z.object({ fieldPath: z.string() }) }) }))
     .default([]),
   ports: z.array(z.object({ name: z.string(), containerPort: z.number() })).default([]),
+  resources: z.object({
+    requests: z.object({ memory: z.string() }),
+    limits: z.object({ memory: z.string() }),
+  }),
   securityContext: z.object({
     privileged: z.boolean().default(false),
     allowPrivilegeEscalation: z.boolean().default(true),

@@ -2,7 +2,7 @@
  * Both programs as the manifest starts them, on nodes of a VPC: with its arguments, its service accounts, its capabilities and a
  * read-only root. What they then asked the API server is held against what their roles grant: no verb too few, and none too many.
  */
-import { readdir } from 'node:fs/promises';
+import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import * as z from 'zod';
@@ -150,6 +150,21 @@ describe('pods as the manifest makes them', () => {
       each.startsWith(names.agent),
     );
     expect(await readdir(join(on('node-a').node.node.runFolder, folder, 'cni'))).toEqual(['10-flannel-vpc.conflist']);
+  });
+
+  it('hold less memory than is requested for them', async () => {
+    const mebibytes = async ({ pid }: Process): Promise<number> => {
+      const status = await readFile(`/proc/${pid}/status`, 'utf8');
+      return Number(/^VmRSS:\s*(\d+) kB$/m.exec(status)?.[1]) / 1024;
+    };
+    const [agent, , controller] = running;
+    for (const [process, container] of [
+      [agent, manifest.pods('DaemonSet', names.agent).containers[0]],
+      [controller, manifest.pods('Deployment', names.controller).containers[0]],
+    ] as const) {
+      const requested = Number(/^(\d+)Mi$/.exec(container?.resources.requests.memory ?? '')?.[1]);
+      expect(process && (await mebibytes(process))).toBeLessThan(requested);
+    }
   });
 
   it('write the routes of both nodes, and take out that of one that is deleted', async () => {
