@@ -1,0 +1,117 @@
+/** Nodes in a VPC whose leases are Node objects, and a controller that writes their routes: all of it the built program. */
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterAll, beforeAll, expect, it } from '@jest/globals';
+import { type Cluster, type ClusterNode, createCluster, podNetwork } from '../fabric/cluster.ts';
+import { type Controller, startController } from '../fabric/controller.ts';
+import { type KubeApiserver, startKubeApiserver } from '../fabric/kube-apiserver.ts';
+import { rigAddress } from '../fabric/management.ts';
+import type { Pod } from '../fabric/pod.ts';
+import { countAnswers, startPing } from '../fabric/traffic.ts';
+import { until } from '../support/until.ts';
+import { type NodeView, nodesOf } from './machines.ts';
+
+const crdFile = fileURLToPath(new URL('../../deploy/kubernetes/vpcroute-crd.yaml', import.meta.url));
+const identity = 'flannel.alpha.coreos.com/vpc-node';
+const packets = 10;
+const minutesMs = 120_000;
+
+let cluster: Cluster;
+let server: KubeApiserver;
+let nodes: ReturnType<typeof nodesOf>;
+let folder: string;
+let storeArgs: readonly string[];
+let controller: Controller;
+let one: ClusterNode;
+let two: ClusterNode;
+let from: Pod;
+let to: Pod;
+
+beforeAll(async () => {
+  cluster = await createCluster();
+  server = await startKubeApiserver({ etcd: cluster.etcd, host: rigAddress });
+  nodes = nodesOf(server);
+  await server.kubectl('apply', '-f', crdFile);
+  await server.kubectl('wait', '--for=condition=established', '--timeout=60s', 'crd/vpcroutes.flannel-vpc.dev');
+  folder = await mkdtemp(join(tmpdir(), 'flannel-vpc-kube-cluster-'));
+  const netConfFile = join(folder, 'net-conf.json');
+  const { explicitTableId, mainTableId } = cluster.world;
+  const backend = { Type: 'aws-vpc', Writer: 'controller', RouteTableID: [explicitTableId, mainTableId] };
+  await writeFile(netConfFile, JSON.stringify({ Network: podNetwork, Backend: backend }));
+  storeArgs = ['--kube-subnet-mgr', `--kubeconfig-file=${server.kubeconfig}`, `--net-config-path=${netConfFile}`];
+  one = await cluster.addNode({ name: 'one', subnet: 'explicit', address: '10.0.1.11' });
+  two = await cluster.addNode({ name: 'two', subnet: 'main', address: '10.0.2.12' });
+});
+
+afterAll(async () => {
+  await controller?.kill('SIGKILL');
+  await server?.stop();
+  await cluster?.stop();
+  await rm(folder, { recursive: true, force: true });
+});
+
+function startRoutes(): void {
+  const args = [...storeArgs, '--resync=1s', '--leader-elect=false'];
+  controller = startController({ world: cluster.world }, { name: 'controller', args });
+}
+
+async function register(node: ClusterNode, podCIDR: string): Promise<void> {
+  const { name } = node.node;
+  await nodes.add(name, podCIDR);
+  node.start({ args: [...storeArgs, '--probe-interval=3s'], env: { NODE_NAME: name } });
+}
+
+async function becomes(node: ClusterNode, what: string, is: (view: NodeView) => boolean): Promise<void> {
+  await until(`${node.node.name} ${what}`, async () => is(await nodes.read(node.node.name)), minutesMs);
+}
+
+const isOpen = ({ condition }: NodeView): boolean => {
+  return condition?.['status'] === 'False' && condition['reason'] === 'FlannelIsUp';
+};
+
+it('nodes say who they are, the controller makes their routes, and pods reach each other', async () => {
+  startRoutes();
+  await register(one, '10.244.1.0/24');
+  await register(two, '10.244.2.0/24');
+  for (const node of [one, two]) {
+    await node.agent.ready(minutesMs);
+    await becomes(node, 'is open to pods', isOpen);
+    const { annotations } = await nodes.read(node.node.name);
+    expect(JSON.parse(annotations[identity] ?? '{}')).toMatchObject({
+      ...{ instanceId: node.instance.id, nicId: node.instance.nicId, nodeName: node.node.name },
+    });
+  }
+  from = await one.addPod('pod');
+  to = await two.addPod('pod');
+  expect(await countAnswers({ from, to }, packets)).toBe(packets);
+});
+
+it('a node that no peer reaches closes itself to pods with the reason, and opens again once it is reached', async () => {
+  await controller.kill();
+  for (const table of [cluster.world.explicitTableId, cluster.world.mainTableId]) {
+    await cluster.world.removeRoute(table, '10.244.2.0/24');
+  }
+  const isClosed = ({ condition }: NodeView): boolean => {
+    return condition?.['status'] === 'True' && condition['reason'] === 'PodsNotReachable';
+  };
+  await becomes(two, 'is closed to pods', isClosed);
+  expect((await nodes.read('two')).condition?.['message']).toMatch(/^probe: no peer answers/);
+
+  startRoutes();
+  await becomes(two, 'is open to pods again', isOpen);
+});
+
+it('an API server that dies costs no packet, and nothing is written when it is back', async () => {
+  const before = await Promise.all(['one', 'two'].map((name) => nodes.read(name)));
+  const ping = startPing({ from, to });
+  await ping.flowing();
+  await server.kill();
+  await one.agent.logged(/watch of node one/, minutesMs);
+  await server.restart();
+  const { lost } = await ping.stop();
+  expect(lost).toBe(0);
+  for (const node of [one, two]) await becomes(node, 'is open to pods', isOpen);
+  expect(await Promise.all(['one', 'two'].map((name) => nodes.read(name)))).toEqual(before);
+});
