@@ -20,7 +20,7 @@ test('makes the bridge with its addresses and MTU, and nothing the second time',
   const { changes } = await node.apply(stateWith(noRules, { bridge }), 'start');
 
   expect(await addressesOf('cbr0')).toMatch(/^cbr0 +\S+ +10\.5\.42\.1\/24 fd42:0:0:7::1\/64 *$/m);
-  expect(await node.sh('ip -d link show dev cbr0')).toMatch(/<[A-Z,_]*UP[A-Z,_]*> mtu 1460.*[\s\S]*\bbridge\b/);
+  expect(await node.sh('ip -d link show dev cbr0')).toMatch(/[<,]UP[,>].* mtu 1460.*[\s\S]*\bbridge\b/);
   // No address is left waiting for a duplicate that can't answer.
   expect(await node.sh('ip address show dev cbr0 tentative scope global')).toBe('');
   expect(changes).toHaveLength(4);
@@ -55,6 +55,31 @@ test('brings a bridge back that somebody took down, stripped or deleted', async 
     expect(await addressesOf('cbr0')).toMatch(/^cbr0 +\S+ +10\.5\.42\.1\/24 fd42:0:0:7::1\/64 *$/m);
     expect(await node.sh('ip link show dev cbr0')).toMatch(/[<,]UP[,>].* mtu 1460 /);
   }
+});
+
+test('has its MTU also after the last port is gone', async () => {
+  await node.apply(stateWith(noRules, { bridge: { ...bridge, mtu: 9001 } }), 'start');
+  await node.sh(
+    'ip link add pod0 mtu 9001 type veth peer pod1 mtu 9001; ip link set pod0 master cbr0; ip link delete pod0',
+  );
+  expect(await node.sh('cat /sys/class/net/cbr0/mtu')).toBe('9001\n');
+});
+
+test('has the link address of no port, and keeps it when ports come and go, also on a bridge of somebody else’s', async () => {
+  const linkAddress = (): Promise<string> => node.sh('cat /sys/class/net/cbr0/address');
+  const addPort = (name: string, address: string): Promise<string> =>
+    node.sh(`ip link add ${name} address ${address} type veth peer ${name}x; ip link set ${name} master cbr0`);
+  await node.apply(stateWith(noRules, { bridge }), 'start');
+  const made = await linkAddress();
+  await addPort('pod0', '02:00:00:00:00:01');
+  expect(await linkAddress()).toBe(made);
+  await node.sh('ip link delete pod0; ip link delete cbr0; ip link add cbr0 type bridge');
+  await addPort('pod0', '02:00:00:00:00:01');
+  await node.apply(stateWith(noRules, { bridge }), 'resync');
+  await addPort('pod1', '02:00:00:00:00:02');
+  await node.sh('ip link delete pod0');
+  expect(await linkAddress()).toBe('02:00:00:00:00:01\n');
+  expect((await node.apply(stateWith(noRules, { bridge }), 'resync')).changes).toEqual([]);
 });
 
 test('says what containers live on: its networks while the bridge has ports', async () => {

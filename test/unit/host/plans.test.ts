@@ -31,32 +31,45 @@ function bridge(some: Partial<IpLink>, addresses: readonly string[]): IpLink {
 
 describe('the bridge plan', () => {
   it('makes an absent bridge', () => {
-    expect(planBridge(wanted, undefined)).toEqual([
-      'link add name cbr0 mtu 1460 type bridge',
+    expect(planBridge(wanted, undefined, false)).toEqual([
+      'link add name cbr0 address 0a:58:0a:05:2a:01 type bridge',
       'address add 10.5.42.1/24 dev cbr0',
       'address add fd42:0:0:7::1/64 dev cbr0 nodad',
-      'link set dev cbr0 up',
+      'link set dev cbr0 mtu 1460 up',
     ]);
   });
 
   it('has nothing to do for one that is right, with its link-local address', () => {
-    expect(planBridge(wanted, bridge({}, ['10.5.42.1/24', 'fd42:0:0:7::1/64', 'fe80::1/64']))).toEqual([]);
+    expect(planBridge(wanted, bridge({}, ['10.5.42.1/24', 'fd42:0:0:7::1/64', 'fe80::1/64']), true)).toEqual([]);
   });
 
   it('corrects length, MTU and state, and removes an earlier subnet’s address first', () => {
     expect(
-      planBridge(wanted, bridge({ mtu: 1500, flags: [] }, ['10.5.9.1/24', '10.5.42.1/16', 'fd42:0:0:7::1/64'])),
+      planBridge(wanted, bridge({ mtu: 1500, flags: [] }, ['10.5.9.1/24', '10.5.42.1/16', 'fd42:0:0:7::1/64']), true),
     ).toEqual([
       'address del 10.5.9.1/24 dev cbr0',
       'address del 10.5.42.1/16 dev cbr0',
       'address add 10.5.42.1/24 dev cbr0',
-      'link set dev cbr0 mtu 1460',
-      'link set dev cbr0 up',
+      'link set dev cbr0 mtu 1460 up',
     ]);
   });
 
+  it.each([
+    ['what it has from a port', '02:00:00:00:00:07', '02:00:00:00:00:07'],
+    ['one of its own where the last port went', '00:00:00:00:00:00', '0a:58:0a:05:2a:01'],
+  ])('keeps the link address still: %s', (_, address, kept) => {
+    const link = bridge({ address }, ['10.5.42.1/24', 'fd42:0:0:7::1/64']);
+    expect(planBridge(wanted, link, false)).toEqual([`link set dev cbr0 address ${kept}`]);
+    expect(planBridge(wanted, link, true)).toEqual([]);
+  });
+
+  it('makes the link address of an IPv6-only bridge from its network', () => {
+    const only6 = { ...wanted, addresses: wanted.addresses.slice(1) };
+    expect(planBridge(only6, undefined, false)[0]).toContain(' address 0a:58:00:00:00:07 ');
+  });
+
   it.each(['', 'a name', '../up', 'sixteen-letters-'])('refuses the name %j', (name) => {
-    expect(() => planBridge({ ...wanted, name }, undefined)).toThrow(
+    expect(() => planBridge({ ...wanted, name }, undefined, false)).toThrow(
       expect.objectContaining({ code: 'CONFIG_INVALID' }),
     );
   });
