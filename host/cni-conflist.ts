@@ -9,10 +9,8 @@ import { type Cidr, families, formatCidr, formatIp, nthAddress, type PerFamily, 
 import { probeAddress } from '../src/core/probe-address.ts';
 import { textOf, writeAtomically } from './atomic-file.ts';
 
-/** The bridge of the CNI plugin where nobody names another. */
-export const defaultBridge = 'cni0';
-
 export interface CniNetwork {
+  /** Made by the agent: the plugin takes it as it is when the address is right. */
   readonly bridge: string;
   /** Bytes; the plugin gives it to bridge and pods. */
   readonly mtu: number;
@@ -40,8 +38,6 @@ export function formatConflist(network: CniNetwork): string {
         bridge: network.bridge,
         isGateway: true,
         isDefaultGateway: true,
-        // A bridge without pods may still have the address of an earlier subnet.
-        forceAddress: true,
         hairpinMode: true,
         // The agent's rules do that; the plugin's would masquerade between pods of different nodes.
         ipMasq: false,
@@ -52,8 +48,9 @@ export function formatConflist(network: CniNetwork): string {
           ranges: subnets.map((subnet) => [rangeOf(subnet)]),
           // As flannel's plugin: pods keep their way to the network where another plugin takes their default route.
           routes: families.flatMap((family) => {
-            const whole = network.networks[family];
-            return whole && network.subnets[family] ? [{ dst: formatCidr(whole) }] : [];
+            const [whole, subnet] = [network.networks[family], network.subnets[family]];
+            // Without `gw` it is the same route, but the plugin's CHECK would not find it.
+            return whole && subnet ? [{ dst: formatCidr(whole), gw: gatewayOf(subnet) }] : [];
           }),
           // host-local reads this file for each pod, finds no DNS settings in it, and fails where it is not there. So no pod starts
           // after a boot before the agent is ready: this conflist outlives the boot, and subnet.env in /run doesn't.
@@ -68,11 +65,14 @@ export function formatConflist(network: CniNetwork): string {
 
 /** host-local itself leaves out the gateway and IPv4's network address, which is the probe's. */
 function rangeOf(subnet: Cidr): Readonly<Record<string, string>> {
-  const gateway = formatIp(nthAddress(subnet, 1));
-  const range = { subnet: formatCidr(subnet), gateway };
+  const range = { subnet: formatCidr(subnet), gateway: gatewayOf(subnet) };
   if (subnet.family === 4) return range;
   const probe = probeAddress(subnet);
   return { ...range, rangeEnd: formatIp({ ...probe, value: probe.value - 1n }) };
+}
+
+function gatewayOf(subnet: Cidr): string {
+  return formatIp(nthAddress(subnet, 1));
 }
 
 const conflistSchema = z.object({

@@ -132,15 +132,17 @@ async function runNode(asked: NodeContext, signal: AbortSignal): Promise<never> 
     },
     async (inner) => {
       const { cniConf } = options;
-      if (cniConf !== undefined) await withdrawConflist(parts, cniConf, lease.subnets, inner);
+      if (cniConf) await withdrawConflist(parts, cniConf.path, lease.subnets, inner);
       await untilDone(Promise.all([hostStands.promise, routesStand.promise]), inner);
       if (probing && waitsForProbe(netConf, context.earlier, lease)) {
         readiness.missing('subnet-file', 'not written before a probe was answered');
         await untilDone(reachable.promise, inner);
       }
       await publishSubnetFile(parts, options.subnetFile, subnetFile(netConf, options.host, lease, external), inner);
-      if (cniConf !== undefined)
-        await publishConflist(parts, cniConf, cniNetwork(netConf, options, lease, external), inner);
+      if (cniConf) {
+        const network = cniNetwork(netConf, cniConf.bridge, options.subnetFile, lease, external);
+        await publishConflist(parts, cniConf.path, network, inner);
+      }
       logger.info('ready', { subnet: leaseKey(lease.subnets), file: options.subnetFile });
       await parts.onReady();
     },

@@ -4,7 +4,7 @@ import type { CloudView } from './cloud-node.ts';
 import { acquireLease, type LeaseKeeperOptions, leaseTtlSeconds } from './lease-keeper.ts';
 import { assertNetConfStands } from './net-conf-wait.ts';
 import type { AgentParts, NodeContext } from './node-context.ts';
-import { backendOf, leaseRequest, nodeIdentity, podBridge, previousSubnets } from './node-state.ts';
+import { backendOf, leaseRequest, nodeIdentity, previousSubnets } from './node-state.ts';
 import { lookUntilItWorks } from './route-keeper.ts';
 
 /**
@@ -18,8 +18,8 @@ export async function getLease(
   const identity = machine && nodeIdentity(machine, parts.nodeName);
   const backend = { type: backendOf(netConf)?.leaseType ?? '', node: identity };
   const request = async (): Promise<LeaseRequest> => {
-    // Containers on our bridge would be cut off by another subnet. Who makes a bridge of their own look after it themselves.
-    const bridge = podBridge(options);
+    // Containers on our own bridge would be cut off by another subnet. Who makes a bridge of their own look after it themselves.
+    const { bridge } = options.host;
     const networks = bridge === undefined ? [] : await parts.host.networksInUse(bridge, signal);
     const inUse = Object.fromEntries(networks.map((network) => [network.family, network]));
     const subnets = { previous: previousSubnets(earlier), inUse };

@@ -1,13 +1,12 @@
 /** What this node should look like, from net-conf, flags, interface and lease. Pure. */
 
 import { resolve } from 'node:path';
-import { type CniNetwork, defaultBridge } from '../../host/cni-conflist.ts';
+import type { CniNetwork } from '../../host/cni-conflist.ts';
 import type { ExternalInterface, HostState, SubnetFile } from '../../host/host.ts';
 import type { Lease, NodeIdentity } from '../../lease/lease.ts';
 import type { LeaseRequest } from '../../lease/lease-store.ts';
 import { backendTypeNamed } from '../../providers/catalog.ts';
 import type { HostBackend } from '../../providers/host-backend.ts';
-import type { AgentOptions } from '../cli/agent-options.ts';
 import {
   type Cidr,
   cidrOf,
@@ -109,24 +108,20 @@ export function subnetFile(
   };
 }
 
-/** Which bridge pods are on, as far as this agent has a say: `--bridge`, else the one that `--cni-conf` names. */
-export function podBridge({ host, cniConf }: Pick<AgentOptions, 'host' | 'cniConf'>): string | undefined {
-  return host.bridge ?? (cniConf === undefined ? undefined : defaultBridge);
-}
-
-/** What the CNI conflist says for this lease: the bridge is the one of {@link hostState}, where there is one. */
+/** What a CNI conflist for the bridge of {@link hostState} says. */
 export function cniNetwork(
   netConf: NetConf,
-  options: Pick<AgentOptions, 'host' | 'cniConf' | 'subnetFile'>,
+  bridge: string,
+  file: string,
   { subnets }: Pick<Lease, 'subnets'>,
   { mtu }: ExternalInterface,
 ): CniNetwork {
   return {
-    bridge: podBridge(options) ?? defaultBridge,
+    bridge,
     mtu,
     subnets: perFamily(netConf.families, (family) => subnets[family]),
     networks: perFamily(netConf.families, (family) => netConf.ranges[family]?.network),
-    subnetFile: resolve(options.subnetFile),
+    subnetFile: resolve(file),
   };
 }
 

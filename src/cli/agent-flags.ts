@@ -50,11 +50,11 @@ export const agentFlags: readonly Flag[] = [
   { ...text('log_backtrace_at', '', 'stack traces in the log'), unused: glog },
   {
     ...{ name: 'bridge', kind: 'text', byDefault: '', ours: true },
-    help: "make a bridge of this name with the subnet's first address; none unless named",
+    help: "make a bridge of this name with the subnet's first address; none unless named, or cni0 with --cni-conf",
   },
   {
     ...{ name: 'cni-conf', kind: 'text', byDefault: '', ours: true },
-    help: 'write a CNI conflist here, such as /etc/cni/net.d/10-flannel-vpc.conflist; none unless named',
+    help: 'write a CNI conflist here, such as /etc/cni/net.d/10-flannel-vpc.conflist, and make its bridge; none unless named',
   },
   {
     ...{ name: 'route-check-interval', kind: 'duration', byDefault: '5m', ours: true, range: [1_000, 86_400_000] },

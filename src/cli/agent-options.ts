@@ -17,8 +17,8 @@ export interface AgentOptions {
     readonly publicIp: { readonly 4: string; readonly 6: string };
   };
   readonly subnetFile: string;
-  /** `--cni-conf`, or undefined for none. */
-  readonly cniConf: string | undefined;
+  /** `--cni-conf`, and the bridge it names; undefined for none. */
+  readonly cniConf: { readonly path: string; readonly bridge: string } | undefined;
   readonly renewMarginMs: number;
   readonly host: {
     readonly ipMasq: boolean;
@@ -63,8 +63,10 @@ export function parseAgentOptions(input: AgentInput): AgentCommand {
   const parsed = parseFlags({ ...input, flags: agentFlags });
   const get = readFlags(parsed);
   if (get.boolean('version')) return { kind: 'version' };
-  const bridge = get.text('bridge');
-  checkBridgeName(bridge);
+  checkBridgeName(get.text('bridge'));
+  const conflist = conflistPath(get.text('cni-conf'));
+  // The plugin would make it too. Made by the agent it stands before the first pod, and is repaired.
+  const bridge = get.text('bridge') || (conflist === undefined ? undefined : 'cni0');
   const port = get.number('healthz-port');
   const unused = agentFlags.filter((flag) => flag.unused !== undefined && parsed.given.has(flag.name));
   return {
@@ -79,14 +81,14 @@ export function parseAgentOptions(input: AgentInput): AgentCommand {
         publicIp: { 4: get.text('public-ip'), 6: get.text('public-ipv6') },
       },
       subnetFile: get.text('subnet-file'),
-      cniConf: conflistPath(get.text('cni-conf')),
+      cniConf: conflist !== undefined && bridge !== undefined ? { path: conflist, bridge } : undefined,
       renewMarginMs: get.number('subnet-lease-renew-margin') * 60_000,
       host: {
         ipMasq: get.boolean('ip-masq'),
         randomFully: !get.boolean('ip-masq-fully-random-disable'),
         forwardRules: get.boolean('iptables-forward-rules'),
         blackholeRoute: get.boolean('ip-blackhole-route'),
-        bridge: bridge === '' ? undefined : bridge,
+        bridge,
         resyncMs: get.number('iptables-resync') * 1_000,
         probed: get.number('probe-port') !== 0,
       },

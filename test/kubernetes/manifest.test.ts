@@ -85,7 +85,7 @@ it('gives both programs flags that they take, and asks their health where they a
   const agentOptions = command.kind === 'run' ? command.options : undefined;
   expect(agent?.ports).toEqual([{ name: 'healthz', containerPort: agentOptions?.health?.port }]);
   const mounts = (agent?.volumeMounts ?? []).map(({ mountPath }) => mountPath);
-  const files = [agentOptions?.subnetFile, agentOptions?.cniConf, agentOptions?.kubernetes?.netConfFile];
+  const files = [agentOptions?.subnetFile, agentOptions?.cniConf?.path, agentOptions?.kubernetes?.netConfFile];
   expect(files).not.toContain(undefined);
   for (const path of files) expect(mounts).toContain(path?.replace(/\/[^/]*$/, ''));
 

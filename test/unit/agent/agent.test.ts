@@ -210,10 +210,13 @@ describe('a first start', () => {
     expect(readiness.reasons()).toEqual({});
   });
 
-  test('names the same bridge in the conflist as it makes', async () => {
-    start(['--cni-conf=/etc/cni/net.d/10-flannel-vpc.conflist', '--bridge=br-pods']);
+  test.each([
+    [[], 'cni0'],
+    [['--bridge=br-pods'], 'br-pods'],
+  ])('makes the bridge that the conflist names, with %j', async (argv, name) => {
+    start(['--cni-conf=/etc/cni/net.d/10-flannel-vpc.conflist', ...argv]);
     await clock.advance(1);
-    expect([host.conflist?.bridge, host.applied[0]?.bridge?.name]).toEqual(['br-pods', 'br-pods']);
+    expect([host.conflist?.bridge, host.applied[0]?.bridge?.name]).toEqual([name, name]);
   });
 
   test('has no conflist of another subnet lie about while it waits', async () => {

@@ -26,7 +26,7 @@ describe('the text of the conflist', () => {
       name: 'cbr0',
       plugins: [
         {
-          ...{ type: 'bridge', bridge: 'cni0', isGateway: true, isDefaultGateway: true, forceAddress: true },
+          ...{ type: 'bridge', bridge: 'cni0', isGateway: true, isDefaultGateway: true },
           ...{ hairpinMode: true, ipMasq: false, mtu: 9001 },
           ipam: {
             type: 'host-local',
@@ -34,7 +34,10 @@ describe('the text of the conflist', () => {
               [{ subnet: '10.244.7.0/24', gateway: '10.244.7.1' }],
               [{ subnet: 'fd42:0:0:7::/64', gateway: 'fd42:0:0:7::1', rangeEnd: 'fd42::7:ffff:ffff:ffff:fffe' }],
             ],
-            routes: [{ dst: '10.244.0.0/16' }, { dst: 'fd42::/48' }],
+            routes: [
+              { dst: '10.244.0.0/16', gw: '10.244.7.1' },
+              { dst: 'fd42::/48', gw: 'fd42:0:0:7::1' },
+            ],
             resolvConf: '/run/flannel/subnet.env',
           },
         },
@@ -50,7 +53,7 @@ describe('the text of the conflist', () => {
 
     expect(ipam.ranges).toHaveLength(1);
     expect(ipam.ranges[0]).toMatchObject([{ subnet: 'fd42:0:0:7::/64' }]);
-    expect(ipam.routes).toEqual([{ dst: 'fd42::/48' }]);
+    expect(ipam.routes).toEqual([{ dst: 'fd42::/48', gw: 'fd42:0:0:7::1' }]);
   });
 });
 
