@@ -2,6 +2,7 @@
 import type { ElectionOptions, LeaderElection } from './election.ts';
 import type { LeaseAdmin } from './lease-admin.ts';
 import type { LeaseStore } from './lease-store.ts';
+import type { NodeNotices } from './node-notices.ts';
 import type { NodeReportStore } from './node-reports.ts';
 import type { OwnershipStore } from './ownership-store.ts';
 
@@ -10,6 +11,8 @@ export interface Stores {
   readonly ownership: OwnershipStore;
   readonly reports: NodeReportStore;
   readonly admin: LeaseAdmin;
+  /** Where the store has a place to tell of single nodes. */
+  readonly notices?: NodeNotices;
   /** Nothing of it is loaded or sent before its first call. */
   election(options: ElectionOptions): LeaderElection;
   /** Closes the connection of all (as `leases.close` does). What is stored stays. */

@@ -9,6 +9,7 @@ import { createKubernetesClient } from './client.ts';
 import { createKubernetesElection, type HeldLeaderships } from './election.ts';
 import { createKubernetesLeaseAdmin } from './lease-admin.ts';
 import { createKubernetesLeaseStore, readOwnNode } from './lease-store.ts';
+import { createKubernetesNodeNotices } from './node-notices.ts';
 import type { NodeSelection } from './node-object.ts';
 import { createKubernetesNodeReports } from './node-reports.ts';
 import { ownNodeName, publicIpHints } from './own-node.ts';
@@ -75,6 +76,7 @@ export async function storesOver(
     ownership: createKubernetesOwnershipStore(parts, held),
     reports: createKubernetesNodeReports(parts, { ...options, nodeName }),
     admin: createKubernetesLeaseAdmin(),
+    notices: createKubernetesNodeNotices(parts),
     election: (chosen): LeaderElection => createKubernetesElection(parts, place, held, chosen),
     close: () => leases.close(),
     nodeName,

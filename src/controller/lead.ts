@@ -4,6 +4,7 @@ import type { Lease } from '../../lease/lease.ts';
 import type { LeaseAdmin } from '../../lease/lease-admin.ts';
 import { leaseKey } from '../../lease/lease-key.ts';
 import type { LeaseStore, LeaseWatchEvent } from '../../lease/lease-store.ts';
+import type { NodeNotices } from '../../lease/node-notices.ts';
 import type { NodeReportStore } from '../../lease/node-reports.ts';
 import type { OwnershipStore } from '../../lease/ownership-store.ts';
 import type { OpenCloud } from '../cloud.ts';
@@ -21,6 +22,8 @@ import type { DeletionPolicy, HeldRoute } from '../routing/route-plan.ts';
 import { version } from '../version.ts';
 import { dryRunLines } from './dry-run.ts';
 import type { ControllerEvents } from './events.ts';
+import { NodeTeller } from './node-teller.ts';
+import { nodeTrouble } from './node-trouble.ts';
 import { createObserver, type Look, type Observer } from './observer.ts';
 import { isDoubt, type PassOutcome, runPass } from './pass.ts';
 import type { ControllerState } from './state.ts';
@@ -40,6 +43,8 @@ export interface LeadParts {
   readonly ownership: OwnershipStore;
   readonly reports: NodeReportStore;
   readonly admin: LeaseAdmin;
+  /** Undefined where the store has no place for it. */
+  readonly notices?: NodeNotices | undefined;
   readonly cloud: OpenCloud;
   readonly netConf: NetConf;
   readonly state: ControllerState;
@@ -79,7 +84,9 @@ export async function lead(
   const arrivals = new Map<string, number>();
   try {
     const leader = new Leader(parts, options, leadership, waker, arrivals);
-    return await Promise.race([follow(parts, leader, waker, arrivals, inner), leader.run(inner)]);
+    const { teller } = leader;
+    const running = [follow(parts, leader, waker, arrivals, inner), leader.run(inner)];
+    return await Promise.race(teller ? [...running, teller.run(inner)] : running);
   } finally {
     ending.abort(new DOMException('the leader ends', 'AbortError'));
   }
@@ -114,6 +121,7 @@ function noteArrivals(event: LeaseWatchEvent, arrivals: Map<string, number>, mon
 }
 
 class Leader {
+  readonly teller: NodeTeller | undefined;
   readonly #parts: LeadParts;
   readonly #options: LeadOptions;
   readonly #waker: Waker;
@@ -142,7 +150,8 @@ class Leader {
     waker: Waker,
     arrivals: Map<string, number>,
   ) {
-    const { cloud, clock, logger, ownership } = parts;
+    const { cloud, clock, logger, ownership, notices } = parts;
+    this.teller = notices && !options.dryRun ? new NodeTeller({ notices, clock, logger }) : undefined;
     this.#parts = parts;
     this.#options = options;
     this.#waker = waker;
@@ -258,6 +267,7 @@ class Leader {
     }
     if (this.#told.size > 0 && report.problems.length === 0) logger.info('no problems left');
     this.#told = told;
+    if (!unfinished) this.teller?.update(nodeTrouble({ look, report, failures }));
   }
 
   /** A look that failed leaves the last report standing, with what went wrong on top. */

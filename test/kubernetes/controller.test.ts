@@ -1,5 +1,6 @@
 /** The built controller on a real API server and LocalStack: nodes come and go, and so do their routes. */
 import { setTimeout as delay } from 'node:timers/promises';
+import { CreateRouteCommand } from '@aws-sdk/client-ec2';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { type LocalStack, startLocalStack } from '../clouds/aws/localstack.ts';
 import type { AwsInstance } from '../clouds/aws/world.ts';
@@ -94,4 +95,71 @@ describe('one controller', () => {
     const third = await lab.node('third', '10.0.2.30', '10.244.2.0/24');
     await lab.leads('10.244.2.0/24', third.nicId, 60_000);
   }, 80_000);
+});
+
+describe('a node whose route stands against somebody else’s', () => {
+  const destination = '10.244.50.0/24';
+  let controller: Controller;
+  let node: AwsInstance;
+
+  interface Condition {
+    readonly type: string;
+    readonly status: string;
+    readonly reason: string;
+    readonly message: string;
+    readonly lastTransitionTime: string;
+  }
+
+  const condition = async (): Promise<Condition | undefined> => {
+    const { status } = JSON.parse(await lab.server.kubectl('get', 'node', 'blocked', '-o', 'json'));
+    return status.conditions?.find(({ type }: Condition) => type === 'FlannelVPCRoute');
+  };
+
+  beforeAll(async () => {
+    const { admin, mainTableId, internetGatewayId } = lab.world;
+    await admin.send(
+      new CreateRouteCommand({
+        ...{ RouteTableId: mainTableId, DestinationCidrBlock: destination, GatewayId: internetGatewayId },
+      }),
+    );
+    controller = lab.start({ name: 'notices' });
+    node = await lab.node('blocked', '10.0.2.50', destination);
+  });
+  afterAll(async () => {
+    await controller?.kill();
+  });
+
+  it('has a condition and an Event that say why, once', async () => {
+    await until('the condition is there', async () => (await condition())?.status === 'False', 30_000);
+    const first = await condition();
+    expect(first).toMatchObject({ reason: 'RouteConflict' });
+    expect(first?.message).toContain(lab.world.mainTableId);
+    // Several resyncs later all of it stands as it was.
+    const { metadata } = JSON.parse(await lab.server.kubectl('get', 'node', 'blocked', '-o', 'json'));
+    await delay(4_000);
+    const later = JSON.parse(await lab.server.kubectl('get', 'node', 'blocked', '-o', 'json'));
+    expect(later.metadata.resourceVersion).toBe(metadata.resourceVersion);
+    const described = await lab.server.kubectl('describe', 'node', 'blocked');
+    expect(described).toMatch(/FlannelVPCRoute +False/);
+    expect(described.match(/Warning +RouteConflict/g)).toHaveLength(1);
+  });
+
+  it('has the condition turned when the other route is gone, and no other condition touched', async () => {
+    await lab.heartbeat('blocked');
+    await lab.world.removeRoute(lab.world.mainTableId, destination);
+    await lab.leads(destination, node.nicId);
+    await until('the condition is turned', async () => (await condition())?.status === 'True', 30_000);
+    const described = await lab.server.kubectl('describe', 'node', 'blocked');
+    expect(described).toMatch(/Ready +True/);
+    expect(described).toMatch(/Normal +RoutesStand/);
+    expect(described).not.toContain('NetworkUnavailable');
+  });
+
+  it('is the only node that anything is said of', async () => {
+    const { items } = JSON.parse(await lab.server.kubectl('get', 'nodes', '-o', 'json'));
+    const said = items.filter(({ status }: { status: { conditions?: Condition[] } }) =>
+      status.conditions?.some(({ type }) => type === 'FlannelVPCRoute'),
+    );
+    expect(said.map(({ metadata }: { metadata: { name: string } }) => metadata.name)).toEqual(['blocked']);
+  });
 });
