@@ -56,7 +56,7 @@ function allowLess(observed: Observed['states'], expected: Outcome['states']): O
     Object.entries(observed).map(([name, state]): [string, State] => {
       const should = expected[name]?.etcd;
       const etcd = should && state.etcd ? allowLessInEtcd(state.etcd, should) : undefined;
-      return [name, { ...state, ...(etcd ? { etcd } : {}) }];
+      return [name, { ...(etcd ? { etcd } : {}), ...(state.kube ? { kube: state.kube } : {}), nodes: state.nodes }];
     }),
   );
 }
