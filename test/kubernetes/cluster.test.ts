@@ -5,16 +5,17 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import { type Cluster, type ClusterNode, createCluster, podNetwork } from '../fabric/cluster.ts';
+import { type CniRuntime, createCniRuntime } from '../fabric/cni.ts';
 import { type Controller, startController } from '../fabric/controller.ts';
 import { type KubeApiserver, startKubeApiserver } from '../fabric/kube-apiserver.ts';
 import { rigAddress } from '../fabric/management.ts';
-import type { Pod } from '../fabric/pod.ts';
-import { countAnswers, startPing } from '../fabric/traffic.ts';
+import { countAnswers, type Place, startPing } from '../fabric/traffic.ts';
 import { until } from '../support/until.ts';
 import { type NodeView, nodesOf } from './machines.ts';
 
 const crdFile = fileURLToPath(new URL('../../deploy/kubernetes/vpcroute-crd.yaml', import.meta.url));
 const identity = 'flannel.alpha.coreos.com/vpc-node';
+const conflist = 'cni/net.d/10-flannel-vpc.conflist';
 const packets = 10;
 const minutesMs = 120_000;
 
@@ -26,8 +27,9 @@ let storeArgs: readonly string[];
 let controller: Controller;
 let one: ClusterNode;
 let two: ClusterNode;
-let from: Pod;
-let to: Pod;
+let runtimes: readonly CniRuntime[] = [];
+let from: Place;
+let to: Place;
 
 beforeAll(async () => {
   cluster = await createCluster();
@@ -47,6 +49,7 @@ beforeAll(async () => {
 
 afterAll(async () => {
   await controller?.kill('SIGKILL');
+  for (const runtime of runtimes) await runtime.close();
   await server?.stop();
   await cluster?.stop();
   await rm(folder, { recursive: true, force: true });
@@ -60,7 +63,7 @@ function startRoutes(): void {
 async function register(node: ClusterNode, podCIDR: string): Promise<void> {
   const { name } = node.node;
   await nodes.add(name, podCIDR);
-  node.start({ args: [...storeArgs, '--probe-interval=3s'], env: { NODE_NAME: name } });
+  node.start({ args: [...storeArgs, `--cni-conf=/run/${conflist}`, '--probe-interval=3s'], env: { NODE_NAME: name } });
 }
 
 async function becomes(node: ClusterNode, what: string, is: (view: NodeView) => boolean): Promise<void> {
@@ -83,8 +86,10 @@ it('nodes say who they are, the controller makes their routes, and pods reach ea
       ...{ instanceId: node.instance.id, nicId: node.instance.nicId, nodeName: node.node.name },
     });
   }
-  from = await one.addPod('pod');
-  to = await two.addPod('pod');
+  runtimes = await Promise.all([one, two].map(({ node }) => createCniRuntime(node, join(node.runFolder, conflist))));
+  const pods = await Promise.all(runtimes.map((runtime, at) => runtime.add(`pod${at + 1}`)));
+  expect(pods.map(({ address }) => address)).toEqual(['10.244.1.2', '10.244.2.2']);
+  [from = one.node, to = two.node] = pods;
   expect(await countAnswers({ from, to }, packets)).toBe(packets);
 });
 
