@@ -18,6 +18,8 @@ export interface KubernetesAccess {
   readonly server: URL;
   /** Credentials as they are now. @throws CONFIG_INVALID for files that can't be read. */
   request(): Promise<RequestAccess>;
+  /** The server refused the credentials (401): the next request reads or makes them anew. */
+  forget(): void;
 }
 
 /** Where the kubelet mounts what a pod may know ("Accessing the Kubernetes API from a Pod"). */
@@ -28,11 +30,15 @@ export async function openAccess(options: KubernetesAccessOptions): Promise<Kube
   const { apiUrl, kubeconfigFile, environment } = options;
   if (kubeconfigFile !== '') {
     const { readKubeconfig } = await import('./kubeconfig.ts');
-    const { server, request } = await readKubeconfig(kubeconfigFile);
-    return { server: parseServer(apiUrl || server, apiUrl ? '--kube-api-url' : kubeconfigFile), request };
+    const { server, request, forget } = await readKubeconfig(kubeconfigFile);
+    return { server: parseServer(apiUrl || server, apiUrl ? '--kube-api-url' : kubeconfigFile), request, forget };
   }
   if (apiUrl !== '')
-    return { server: parseServer(apiUrl, '--kube-api-url'), request: async () => ({ headers: {}, tls: {} }) };
+    return {
+      server: parseServer(apiUrl, '--kube-api-url'),
+      request: async () => ({ headers: {}, tls: {} }),
+      forget() {},
+    };
   return accessInPod(environment);
 }
 
@@ -62,25 +68,42 @@ function accessInPod(environment: KubernetesAccessOptions['environment']): Kuber
   return {
     server,
     async request() {
-      return { headers: { authorization: `Bearer ${token().trim()}` }, tls: { ca: ca() } };
+      return { headers: { authorization: `Bearer ${token.read().trim()}` }, tls: { ca: ca.read() } };
+    },
+    forget() {
+      token.forget();
+      ca.forget();
     },
   };
 }
 
+interface FileText {
+  read(): string;
+  forget(): void;
+}
+
 /** The file's text, read again when it has been replaced. */
-function fileText(path: string): () => string {
+function fileText(path: string): FileText {
   let known: { readonly text: string; readonly mtimeMs: number } | undefined;
-  return () => {
-    try {
-      const { mtimeMs } = statSync(path);
-      if (known?.mtimeMs !== mtimeMs) known = { text: readFileSync(path, 'utf8'), mtimeMs };
-      return known.text;
-    } catch (error) {
-      if (known) return known.text;
-      throw new FlannelVpcError('CONFIG_INVALID', `can't read ${path}: ${errorMessage(error)}`, {
-        hint: 'The pod needs a service account whose token is mounted (automountServiceAccountToken).',
-        cause: error,
-      });
-    }
+  let stale = false;
+  return {
+    read() {
+      try {
+        const { mtimeMs } = statSync(path);
+        if (stale || known?.mtimeMs !== mtimeMs) known = { text: readFileSync(path, 'utf8'), mtimeMs };
+        stale = false;
+        return known.text;
+      } catch (error) {
+        // While the kubelet replaces it.
+        if (known) return known.text;
+        throw new FlannelVpcError('CONFIG_INVALID', `can't read ${path}: ${errorMessage(error)}`, {
+          hint: 'The pod needs a service account whose token is mounted (automountServiceAccountToken).',
+          cause: error,
+        });
+      }
+    },
+    forget() {
+      stale = true;
+    },
   };
 }

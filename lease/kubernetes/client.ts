@@ -112,9 +112,10 @@ export function createKubernetesClient(options: KubernetesClientOptions): Kubern
   }
 
   async function attempt<T>(request: KubernetesRequest<T>, signal: AbortSignal, ms: number): Promise<T> {
-    const limit = AbortSignal.any([signal, AbortSignal.timeout(Math.max(1, ms))]);
-    const answer = await send(request, limit);
-    const text = await readBody(answer);
+    const { answer, text } = await inTime(signal, ms, async (limit) => {
+      const head = await send(request, limit);
+      return { answer: head, text: await readBody(head) };
+    });
     const status = answer.statusCode ?? 0;
     if (status < 200 || status > 299) throw failureOf({ status, text, headers: answer.headers, ...request });
     let json: unknown;
@@ -135,6 +136,7 @@ export function createKubernetesClient(options: KubernetesClientOptions): Kubern
     async call(request, callerSignal) {
       const signal = AbortSignal.any([callerSignal, closing.signal]);
       const end = clock.monotonic() + deadlineMs;
+      let refused = false;
       for (let tries = 0; ; tries++) {
         signal.throwIfAborted();
         try {
@@ -142,6 +144,11 @@ export function createKubernetesClient(options: KubernetesClientOptions): Kubern
         } catch (error) {
           signal.throwIfAborted();
           const failure = isFlannelVpcError(error) ? error : unreachable(access, request.doing, error);
+          if (isUnknownToServer(failure) && !refused) {
+            refused = true;
+            access.forget();
+            continue;
+          }
           const pause = Math.max(failure.retryAfterMs ?? 0, backoffMs(tries, retryBaseMs, retryMaxMs, random));
           if (failure.code !== 'STORE_UNAVAILABLE' || clock.monotonic() + pause >= end) throw failure;
           await clock.sleep(pause, signal);
@@ -149,16 +156,23 @@ export function createKubernetesClient(options: KubernetesClientOptions): Kubern
       }
     },
     async *stream({ path, query, seconds, doing }, callerSignal) {
-      const over = AbortSignal.timeout(seconds * 1_000 + overtimeMs);
-      const signal = AbortSignal.any([callerSignal, closing.signal, over]);
+      const stop = AbortSignal.any([callerSignal, closing.signal]);
+      const ending = new AbortController();
+      // Whoever stops listening half-way keeps no process alive by it.
+      const over = setTimeout(() => ending.abort(timedOut()), seconds * 1_000 + overtimeMs).unref();
       try {
         const all = { ...query, watch: 'true', timeoutSeconds: String(seconds) };
-        const answer = await send({ method: 'GET', path, query: all }, signal);
+        // The head of the answer comes at once, events or not.
+        const late = setTimeout(() => ending.abort(timedOut()), attemptMs);
+        const signal = AbortSignal.any([stop, ending.signal]);
+        const answer = await send({ method: 'GET', path, query: all }, signal).finally(() => clearTimeout(late));
         answer.socket.setKeepAlive(true, keepAliveMs);
         const status = answer.statusCode ?? 0;
         if (status !== 200) {
           const text = await readBody(answer);
-          throw failureOf({ status, text, headers: answer.headers, method: 'GET', path, doing });
+          const failure = failureOf({ status, text, headers: answer.headers, method: 'WATCH', path, doing });
+          if (isUnknownToServer(failure)) access.forget();
+          throw failure;
         }
         let rest = '';
         for await (const part of answer.setEncoding('utf8')) {
@@ -168,9 +182,11 @@ export function createKubernetesClient(options: KubernetesClientOptions): Kubern
           yield* lines.filter((line) => line !== '');
         }
       } catch (error) {
-        if (callerSignal.aborted) throw callerSignal.reason;
-        if (closing.signal.aborted) throw closing.signal.reason;
-        throw isFlannelVpcError(error) ? error : unreachable(access, doing, error);
+        stop.throwIfAborted();
+        const cause = ending.signal.aborted ? ending.signal.reason : error;
+        throw isFlannelVpcError(cause) ? cause : unreachable(access, doing, cause);
+      } finally {
+        clearTimeout(over);
       }
     },
     close() {
@@ -178,6 +194,28 @@ export function createKubernetesClient(options: KubernetesClientOptions): Kubern
       agent.destroy();
     },
   };
+}
+
+/** Does it within so many milliseconds. @throws Error after them. */
+async function inTime<T>(signal: AbortSignal, ms: number, act: (limit: AbortSignal) => Promise<T>): Promise<T> {
+  const late = new AbortController();
+  const timer = setTimeout(() => late.abort(timedOut()), Math.max(1, ms));
+  try {
+    return await act(AbortSignal.any([signal, late.signal]));
+  } catch (error) {
+    throw late.signal.aborted ? late.signal.reason : error;
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+function timedOut(): Error {
+  return new Error('no answer in time');
+}
+
+/** True for credentials that the server does not know, which may have been replaced meanwhile. */
+function isUnknownToServer(error: FlannelVpcError): boolean {
+  return error.details['status'] === 401;
 }
 
 async function readBody(answer: IncomingMessage): Promise<string> {
@@ -192,9 +230,7 @@ async function readBody(answer: IncomingMessage): Promise<string> {
 }
 
 function unreachable({ server }: KubernetesAccess, doing: string, error: unknown): FlannelVpcError {
-  const silent = error instanceof Error && error.name === 'TimeoutError';
-  const why = silent ? 'no answer in time' : errorMessage(error);
-  return new FlannelVpcError('STORE_UNAVAILABLE', `can't ${doing} at ${server.origin}: ${why}`, {
+  return new FlannelVpcError('STORE_UNAVAILABLE', `can't ${doing} at ${server.origin}: ${errorMessage(error)}`, {
     hint: 'Check --kube-api-url or the kubeconfig, and that the API server is running.',
     cause: error,
   });

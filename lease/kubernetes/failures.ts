@@ -68,6 +68,12 @@ function meaningOf(
       `Grant it in the role: ${method} ${path.split('?')[0]}; the manifest's ClusterRole has all that is needed.`,
     ];
   }
+  if (status === 404 && path.startsWith('/apis/flannel-vpc.dev/')) {
+    return [
+      'NOT_FOUND',
+      'If the server does not know VPCRoutes at all: kubectl apply -f deploy/kubernetes/vpcroute-crd.yaml.',
+    ];
+  }
   if (status === 404) return ['NOT_FOUND'];
   if (status === 410 || reason === 'Expired') return ['NOT_FOUND'];
   if (status === 409) return ['CONFLICT'];

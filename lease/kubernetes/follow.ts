@@ -82,15 +82,16 @@ export async function* follow<T>(options: FollowOptions<T>, callerSignal: AbortS
       if (!heard) known = undefined;
     } catch (error) {
       signal.throwIfAborted();
-      if (isGone(error)) {
+      const gone = isGone(error);
+      if (gone) {
         options.logger.info(`${what}: the API server no longer has our place; listing everything again`, { known });
         known = undefined;
-        continue;
       }
       if (clock.monotonic() - startedAt > steadyMs) failures = 0;
       failures += 1;
       // A watch that breaks once is everyday life; what counts is whether it comes back.
       if (failures > 1) report.failed(error);
+      if (gone && failures === 1) continue;
       await clock.sleep(backoffMs(failures - 1, retryBaseMs, retryMaxMs, random), signal);
     }
   }

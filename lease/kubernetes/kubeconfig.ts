@@ -1,7 +1,9 @@
 /** A kubeconfig file ("Organizing Cluster Access Using kubeconfig Files"): the current context's cluster and user. */
 import { execFile } from 'node:child_process';
+import { X509Certificate } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
+import { createSecureContext } from 'node:tls';
 import { promisify } from 'node:util';
 import * as z from 'zod';
 import { errorMessage, FlannelVpcError } from '../../src/core/errors.ts';
@@ -17,6 +19,7 @@ const clusterSchema = z.object({
   server: z.string(),
   ...{ 'certificate-authority': text, 'certificate-authority-data': text, 'tls-server-name': text },
   'insecure-skip-tls-verify': z.boolean().optional(),
+  'proxy-url': text,
 });
 const execSchema = z.object({
   apiVersion: z.string(),
@@ -28,6 +31,7 @@ const userSchema = z.object({
   ...{ token: text, tokenFile: text, username: text, password: text },
   ...{ 'client-certificate': text, 'client-certificate-data': text, 'client-key': text, 'client-key-data': text },
   exec: execSchema.optional(),
+  'auth-provider': z.unknown().optional(),
 });
 const configSchema = z.object({
   'current-context': z.string().optional(),
@@ -54,10 +58,18 @@ const earlyMs = 60_000;
 const run = promisify(execFile);
 
 /** The server and what requests to it are made with. @throws CONFIG_INVALID naming the file and what is wrong with it. */
-export async function readKubeconfig(
-  file: string,
-): Promise<{ readonly server: string; readonly request: () => Promise<RequestAccess> }> {
+export async function readKubeconfig(file: string): Promise<{
+  readonly server: string;
+  readonly request: () => Promise<RequestAccess>;
+  readonly forget: () => void;
+}> {
   const { cluster, user } = await currentContext(file);
+  for (const [name, value] of [
+    ['proxy-url', cluster['proxy-url']],
+    ['auth-provider', user['auth-provider']],
+  ] as const) {
+    if (value) throw wrong(file, `${name} is not supported`);
+  }
   const base = dirname(file);
   const ca = await dataOrFile(cluster['certificate-authority-data'], cluster['certificate-authority'], base);
   const tls = {
@@ -66,25 +78,33 @@ export async function readKubeconfig(
     ...(cluster['insecure-skip-tls-verify'] ? { rejectUnauthorized: false } : {}),
   };
   const plugin = user.exec && createPlugin(user.exec, base);
-  return {
-    server: cluster.server,
-    async request() {
-      const given = plugin ? await plugin() : user;
-      const token =
-        given.token ?? (given.tokenFile ? (await readText(resolve(base, given.tokenFile))).trim() : undefined);
-      const cert = await dataOrFile(given['client-certificate-data'], given['client-certificate'], base);
-      const key = await dataOrFile(given['client-key-data'], given['client-key'], base);
-      const basic =
-        given.username === undefined
-          ? undefined
-          : Buffer.from(`${given.username}:${given.password ?? ''}`).toString('base64');
-      const authorization = token ? `Bearer ${token}` : basic ? `Basic ${basic}` : undefined;
-      return {
-        headers: authorization === undefined ? {} : { authorization },
-        tls: { ...tls, ...(cert && key ? { cert, key } : {}) },
-      };
-    },
-  };
+  async function request(): Promise<RequestAccess> {
+    const given = plugin ? await plugin.credential() : user;
+    const token =
+      given.token ?? (given.tokenFile ? (await readText(resolve(base, given.tokenFile))).trim() : undefined);
+    const cert = await dataOrFile(given['client-certificate-data'], given['client-certificate'], base);
+    const key = await dataOrFile(given['client-key-data'], given['client-key'], base);
+    const basic =
+      given.username === undefined
+        ? undefined
+        : Buffer.from(`${given.username}:${given.password ?? ''}`).toString('base64');
+    const authorization = token ? `Bearer ${token}` : basic ? `Basic ${basic}` : undefined;
+    return {
+      headers: authorization === undefined ? {} : { authorization },
+      tls: { ...tls, ...(cert && key ? { cert, key } : {}) },
+    };
+  }
+
+  // A plugin is not run before it is needed, and files may come and go; what stands there now must be certificates and keys.
+  try {
+    // OpenSSL takes no certificate at all for a set of authorities.
+    if (ca !== undefined) new X509Certificate(ca);
+    createSecureContext(plugin ? { ca } : { ca, ...(await request()).tls });
+  } catch (error) {
+    if (error instanceof FlannelVpcError) throw error;
+    throw wrong(file, `its certificates or keys can't be read: ${errorMessage(error)}`, error);
+  }
+  return { server: cluster.server, request, forget: () => plugin?.forget() };
 }
 
 async function currentContext(file: string): Promise<{ readonly cluster: Cluster; readonly user: User }> {
@@ -111,9 +131,9 @@ async function currentContext(file: string): Promise<{ readonly cluster: Cluster
 function createPlugin(
   { apiVersion, command, args, env }: z.output<typeof execSchema>,
   base: string,
-): () => Promise<User> {
+): { credential(): Promise<User>; forget(): void } {
   let known: { readonly user: User; readonly until: number } | undefined;
-  return async () => {
+  async function credential(): Promise<User> {
     if (known && Date.now() < known.until) return known.user;
     const program = command.includes('/') ? resolve(base, command) : command;
     const info = JSON.stringify({ apiVersion, kind: 'ExecCredential', spec: { interactive: false } });
@@ -145,6 +165,13 @@ function createPlugin(
     const end = Date.parse(status.expirationTimestamp ?? '');
     known = { user, until: Number.isFinite(end) ? end - earlyMs : Date.now() + earlyMs };
     return user;
+  }
+
+  return {
+    credential,
+    forget() {
+      known = undefined;
+    },
   };
 }
 
