@@ -93,13 +93,16 @@ export function writeAnnotations(
   };
   const v4 = address(4);
   const v6 = address(6);
+  // flannel's host-gw has no data, and says so in dual stack.
+  const noData = backendType === 'host-gw' && publicIps[6] ? 'null' : undefined;
+  const v6Data = backendData[6] === undefined ? noData : JSON.stringify(backendData[6]);
   return {
     [names.subnetManager]: 'true',
     [names.backendType]: backendType,
     [names.backendData]: backendData[4] === undefined ? 'null' : JSON.stringify(backendData[4]),
     ...(v4 === undefined ? {} : { [names.publicIp[4]]: v4 }),
     ...(v6 === undefined ? {} : { [names.publicIp[6]]: v6 }),
-    ...(backendData[6] === undefined ? {} : { [names.backendV6Data]: JSON.stringify(backendData[6]) }),
+    ...(v6Data === undefined ? {} : { [names.backendV6Data]: v6Data }),
     ...(node === undefined ? {} : { [names.identity]: identityText(node) }),
   };
 }

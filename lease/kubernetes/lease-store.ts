@@ -8,14 +8,14 @@ import { readFile } from 'node:fs/promises';
 import { isDeepStrictEqual } from 'node:util';
 import { errorMessage, FlannelVpcError, isFlannelVpcError } from '../../src/core/errors.ts';
 import { type Cidr, cidrContains, families, formatCidr, type PerFamily, sameCidr } from '../../src/core/ip.ts';
-import { kinship } from '../identity.ts';
+import { samePublicIp } from '../identity.ts';
 import type { Lease, LeaseAttributes, LeaseKey, SubnetRange } from '../lease.ts';
 import { leaseKey } from '../lease-key.ts';
 import type { LeaseRequest, LeaseStore, LeaseWatchEvent, OwnedLease, OwnLeaseEvent } from '../lease-store.ts';
-import { isManaged, missingFrom, readAnnotations, writeAnnotations } from './annotations.ts';
+import { type Annotations, isManaged, missingFrom, readAnnotations, writeAnnotations } from './annotations.ts';
 import { type FollowEvent, follow, listAll, listPage } from './follow.ts';
 import { annotationsOf, leaseOf, type NodeObject, podCidrsOf } from './node-object.ts';
-import { followNodes, patchAnnotations, readNode } from './nodes.ts';
+import { followNodes, nodesAfter, patchAnnotations, readNode } from './nodes.ts';
 import type { KubernetesParts } from './parts.ts';
 import { storeIdOf } from './store-id.ts';
 
@@ -94,12 +94,20 @@ export function createKubernetesLeaseStore(parts: KubernetesParts, options: Kube
     },
     watch: (signal) => watchLeases(parts, signal),
     async neighbours(after, limit, signal) {
-      const { objects } = await listPage(followNodes(parts), undefined, limit + 1, signal);
+      signal.throwIfAborted();
+      if (limit < 1) return [];
+      const following = await nodesAfter(parts, nodeName, limit + 1, signal);
       const own = leaseKey(after);
-      return objects
-        .flatMap((node) => leaseOf(node, names, 'managed') ?? [])
-        .filter((lease) => leaseKey(lease.subnets) !== own)
-        .slice(0, limit);
+      const leases = new Map<LeaseKey, Lease>();
+      const note = (nodes: readonly NodeObject[]): void => {
+        for (const node of nodes) {
+          const lease = node.metadata.name === nodeName ? undefined : leaseOf(node, names, 'managed');
+          if (lease && leaseKey(lease.subnets) !== own) leases.set(leaseKey(lease.subnets), lease);
+        }
+      };
+      note(following);
+      if (leases.size < limit) note((await listPage(followNodes(parts), undefined, limit + 1, signal)).objects);
+      return [...leases.values()].slice(0, limit);
     },
     async release() {
       throw byKubernetes('a lease ends with its Node object: kubectl delete node NAME');
@@ -117,10 +125,19 @@ export function createKubernetesLeaseStore(parts: KubernetesParts, options: Kube
     if (leaseKey(lease.subnets) !== leaseKey(mine.subnets)) return { kind: 'gone' };
     const said = readAnnotations(annotationsOf(node), names);
     const annotated = said.publicIps[4] !== undefined || said.publicIps[6] !== undefined;
-    if (annotated && kinship(mine.attributes, said) === 'other') return { kind: 'taken', by: lease };
+    if (annotated && isOthers(said, annotationsOf(node), mine)) return { kind: 'taken', by: lease };
     // Taken away by hand: peers would no longer find this node.
     if (!isManaged(annotationsOf(node), names)) return { kind: 'gone' };
     return { kind: 'held', lease: { ...lease, expiresAt: undefined, how: mine.how } };
+  }
+
+  /** True when these annotations are another machine's: an operator who overwrites our address is none. */
+  function isOthers(said: LeaseAttributes, standing: Annotations, { attributes }: OwnedLease): boolean {
+    const me = wanted ?? attributes;
+    const ids = [me.node?.instanceId, said.node?.instanceId];
+    if (ids[0] !== undefined && ids[1] !== undefined) return ids[0] !== ids[1];
+    const overwritten = readAnnotations(writeAnnotations(me, standing, names), names);
+    return ![attributes, me, overwritten].some((each) => samePublicIp(each, said));
   }
 }
 

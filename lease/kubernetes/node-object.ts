@@ -24,7 +24,7 @@ export const nodeSchema = z.object({
     .object({
       podCIDR: z.string().optional(),
       podCIDRs: z.array(z.string()).max(4).nullish(),
-      providerID: z.string().max(512).optional(),
+      providerID: z.string().max(512).optional().catch(undefined),
     })
     .default({}),
   status: z

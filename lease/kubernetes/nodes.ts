@@ -1,6 +1,7 @@
 /** Reading and patching Node objects. */
 import * as z from 'zod';
-import type { FollowOptions } from './follow.ts';
+import { isFlannelVpcError } from '../../src/core/errors.ts';
+import { type FollowOptions, listPage } from './follow.ts';
 import { type NodeObject, nodeSchema } from './node-object.ts';
 import type { KubernetesParts } from './parts.ts';
 
@@ -72,4 +73,26 @@ export function followNodes(parts: KubernetesParts, name?: string): FollowOption
     what: name === undefined ? 'watch of all nodes' : `watch of node ${name}`,
     ...{ schema: nodeSchema, pageSize: nodesPerPage, relistMs },
   };
+}
+
+/**
+ * Up to `limit` nodes whose names follow that one's. The API has no such question, but a list is continued from a name, and the server
+ * reads a continuation that it never gave (apiserver's `storage.DecodeContinue`; rv -1: as things are now). Were that refused one day,
+ * it is none: everybody's neighbours are then the first nodes.
+ */
+export async function nodesAfter(
+  parts: KubernetesParts,
+  name: string,
+  limit: number,
+  signal: AbortSignal,
+): Promise<readonly NodeObject[]> {
+  if (name === '') return [];
+  const place = JSON.stringify({ v: 'meta.k8s.io/v1', rv: -1, start: `${name}\0` });
+  const next = Buffer.from(place).toString('base64url');
+  try {
+    return (await listPage(followNodes(parts), next, limit, signal)).objects;
+  } catch (error) {
+    if (isFlannelVpcError(error, 'INVALID') || isFlannelVpcError(error, 'NOT_FOUND')) return [];
+    throw error;
+  }
 }
