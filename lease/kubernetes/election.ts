@@ -3,7 +3,7 @@
  * another one takes it when it has not changed for a term *by its own clock*, so that clocks need not agree.
  */
 import * as z from 'zod';
-import { backoffMs, jitter } from '../../src/core/clock.ts';
+import { backoffMs, jitter, type Random } from '../../src/core/clock.ts';
 import { isFlannelVpcError } from '../../src/core/errors.ts';
 import type { ElectionOptions, LeaderElection, LeaderInfo, Leadership } from '../election.ts';
 import { keepLeadership, type Moment, momentOf } from '../leadership.ts';
@@ -16,7 +16,7 @@ export interface LeaseObjectPlace {
 }
 
 const leaseSchema = z.object({
-  metadata: z.object({ name: z.string(), resourceVersion: z.string(), uid: z.string().default('') }),
+  metadata: z.object({ name: z.string(), resourceVersion: z.string(), uid: z.string() }),
   spec: z
     .object({
       holderIdentity: z.string().nullish(),
@@ -47,30 +47,23 @@ export function createKubernetesElection(
   const path = `${folder}/${place.name}`;
   const termSeconds = Math.max(1, Math.ceil(options.termMs / 1_000));
 
-  async function read(signal: AbortSignal): Promise<LeaseObject | undefined> {
-    const request = {
-      method: 'GET',
-      path,
-      schema: leaseSchema,
-      doing: `read who leads (Lease ${place.namespace}/${place.name})`,
-    } as const;
-    return await client.call(request, signal).catch((error: unknown) => {
-      if (isFlannelVpcError(error, 'NOT_FOUND')) return undefined;
-      throw error;
-    });
+  const read = (signal: AbortSignal): Promise<LeaseObject | undefined> => readLease(parts, place, signal);
+
+  /** With its uid, since the server makes a Lease that is gone anew for who puts one, whatever version that names. */
+  function metadataFor(standing: LeaseObject | undefined, resourceVersion: string | undefined): object {
+    const { name, namespace } = place;
+    return standing ? { name, namespace, uid: standing.metadata.uid, resourceVersion } : { name, namespace };
   }
 
   /** Puts our name where nobody, or the given state, stands. Undefined when somebody was faster. */
   async function take(standing: LeaseObject | undefined, signal: AbortSignal): Promise<LeaseObject | undefined> {
-    const now = microTime(clock.now());
+    const now = microTime(clock.now(), random);
     const transitions = standing?.spec.leaseTransitions ?? 0;
     const spec = {
       ...{ holderIdentity: options.holder, leaseDurationSeconds: termSeconds, acquireTime: now, renewTime: now },
       leaseTransitions: standing ? transitions + 1 : transitions,
     };
-    const metadata = standing
-      ? { name: place.name, namespace: place.namespace, resourceVersion: standing.metadata.resourceVersion }
-      : { name: place.name, namespace: place.namespace };
+    const metadata = metadataFor(standing, standing?.metadata.resourceVersion);
     const body = { apiVersion: 'coordination.k8s.io/v1', kind: 'Lease', metadata, spec };
     try {
       return await client.call(
@@ -80,9 +73,12 @@ export function createKubernetesElection(
         signal,
       );
     } catch (error) {
-      if (isFlannelVpcError(error, 'CONFLICT')) return undefined;
-      throw error;
+      if (!isFlannelVpcError(error, 'CONFLICT')) throw error;
     }
+    // Where the answer was lost, what stands in our way is our own.
+    const found = await read(signal);
+    const isOurs = found?.spec.holderIdentity === options.holder && found.spec.acquireTime === now;
+    return isOurs && !held.has(tokenOf(found)) ? found : undefined;
   }
 
   async function campaign(signal: AbortSignal): Promise<Leadership> {
@@ -115,28 +111,27 @@ export function createKubernetesElection(
 
   function lead(won: LeaseObject, aliveAt: Moment): Leadership {
     let version = won.metadata.resourceVersion;
-    const token = `${won.metadata.uid}/${won.spec.leaseTransitions ?? 0}`;
-    const isOurs = ({ spec }: LeaseObject): boolean =>
-      spec.holderIdentity === options.holder && spec.leaseTransitions === won.spec.leaseTransitions;
+    const token = tokenOf(won);
 
     async function renew(holderIdentity: string, signal: AbortSignal): Promise<boolean> {
-      const body = {
-        ...{ apiVersion: 'coordination.k8s.io/v1', kind: 'Lease' },
-        metadata: { name: place.name, namespace: place.namespace, resourceVersion: version },
-        spec: { ...won.spec, holderIdentity, renewTime: microTime(clock.now()) },
-      };
-      try {
-        version = (
-          await client.call({ method: 'PUT', path, body, schema: leaseSchema, doing: 'keep the lead' }, signal)
-        ).metadata.resourceVersion;
-        return true;
-      } catch (error) {
-        if (!isFlannelVpcError(error, 'CONFLICT') && !isFlannelVpcError(error, 'NOT_FOUND')) throw error;
-        // An answer that was lost leaves our own renewal behind, under another version.
+      for (;;) {
+        const body = {
+          ...{ apiVersion: 'coordination.k8s.io/v1', kind: 'Lease' },
+          metadata: metadataFor(won, version),
+          spec: { ...won.spec, holderIdentity, renewTime: microTime(clock.now(), random) },
+        };
+        try {
+          const request = { method: 'PUT', path, body, schema: leaseSchema, doing: 'keep the lead' } as const;
+          version = (await client.call(request, signal)).metadata.resourceVersion;
+          return true;
+        } catch (error) {
+          if (!isFlannelVpcError(error, 'CONFLICT') && !isFlannelVpcError(error, 'NOT_FOUND')) throw error;
+        }
+        // An answer that was lost leaves our own renewal behind, under another version; and from that one others count the term, not from
+        // now: only a renewal of this call will do.
         const standing = await read(signal);
-        if (!standing || !isOurs(standing)) return false;
+        if (!standing || tokenOf(standing) !== token || standing.spec.holderIdentity !== options.holder) return false;
         version = standing.metadata.resourceVersion;
-        return true;
       }
     }
 
@@ -164,7 +159,41 @@ export function createKubernetesElection(
   };
 }
 
-/** Kubernetes' MicroTime. */
-function microTime(ms: number): string {
-  return new Date(ms).toISOString().replace('Z', '000Z');
+async function readLease(
+  { client }: Pick<KubernetesParts, 'client'>,
+  { namespace, name }: LeaseObjectPlace,
+  signal: AbortSignal,
+): Promise<LeaseObject | undefined> {
+  const path = `/apis/coordination.k8s.io/v1/namespaces/${namespace}/leases/${name}`;
+  const request = {
+    method: 'GET',
+    path,
+    schema: leaseSchema,
+    doing: `read who leads (Lease ${namespace}/${name})`,
+  } as const;
+  return await client.call(request, signal).catch((error: unknown) => {
+    if (isFlannelVpcError(error, 'NOT_FOUND')) return undefined;
+    throw error;
+  });
+}
+
+/** The token of who leads now (`Leadership.token`); undefined when nobody does. */
+export async function leadingToken(
+  parts: Pick<KubernetesParts, 'client'>,
+  place: LeaseObjectPlace,
+  signal: AbortSignal,
+): Promise<string | undefined> {
+  const standing = await readLease(parts, place, signal);
+  return standing?.spec.holderIdentity ? tokenOf(standing) : undefined;
+}
+
+/** Each change of the holder counts one on, and a Lease that is made anew has another uid. */
+function tokenOf({ metadata, spec }: LeaseObject): string {
+  return `${metadata.uid}/${spec.leaseTransitions ?? 0}`;
+}
+
+/** Kubernetes' MicroTime. Its last digits are random, so that two who take the lead in one millisecond tell their words apart. */
+function microTime(ms: number, random: Random): string {
+  const digits = String(Math.floor(random() * 1_000)).padStart(3, '0');
+  return new Date(ms).toISOString().replace('Z', `${digits}Z`);
 }

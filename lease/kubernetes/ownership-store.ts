@@ -10,7 +10,7 @@ import { leadershipLost } from '../failures.ts';
 import type { Lease } from '../lease.ts';
 import { leaseKey, subnetsOf } from '../lease-key.ts';
 import type { ClaimResult, OwnershipRecord, OwnershipStore, StoredOwnershipRecord } from '../ownership-store.ts';
-import type { HeldLeaderships } from './election.ts';
+import { type HeldLeaderships, type LeaseObjectPlace, leadingToken } from './election.ts';
 import { listAll } from './follow.ts';
 import { leaseOf } from './node-object.ts';
 import { followNodes } from './nodes.ts';
@@ -38,46 +38,69 @@ type RecordObject = z.output<typeof recordSchema>;
 const maxTries = 8;
 /** Records that are written side by side. */
 const writers = 8;
+/** More records than this are read by one list. */
+const readOneByOne = 8;
 /** How long a list of nodes serves for several removals, milliseconds. */
 const listMs = 2_000;
 
-export function createKubernetesOwnershipStore(parts: KubernetesParts, held: HeldLeaderships): OwnershipStore {
-  return new KubernetesOwnershipStore(parts, held, undefined);
+/** @param place of the Lease that the fence looks at. */
+export function createKubernetesOwnershipStore(
+  parts: KubernetesParts,
+  place: LeaseObjectPlace,
+  held: HeldLeaderships,
+): OwnershipStore {
+  return new KubernetesOwnershipStore(parts, place, held, undefined);
 }
 
 class KubernetesOwnershipStore implements OwnershipStore {
   readonly #parts: KubernetesParts;
+  readonly #place: LeaseObjectPlace;
   readonly #held: HeldLeaderships;
   readonly #token: string | undefined;
   #listed: { readonly at: number; readonly leases: Promise<readonly Lease[]> } | undefined;
 
-  constructor(parts: KubernetesParts, held: HeldLeaderships, token: string | undefined) {
+  constructor(parts: KubernetesParts, place: LeaseObjectPlace, held: HeldLeaderships, token: string | undefined) {
     this.#parts = parts;
+    this.#place = place;
     this.#held = held;
     this.#token = token;
   }
 
   fenced({ token }: { readonly token: string }): OwnershipStore {
-    return new KubernetesOwnershipStore(this.#parts, this.#held, token);
+    return new KubernetesOwnershipStore(this.#parts, this.#place, this.#held, token);
   }
 
+  /**
+   * Kubernetes has no transaction over several objects: all are looked at first, and written one by one. A record that stands without
+   * its route does no harm, since it is the route's next claim.
+   */
   async claim(records: readonly OwnershipRecord[], signal: AbortSignal): Promise<ClaimResult> {
-    const previous: StoredOwnershipRecord[] = [];
-    let until = 0;
-    const waiting = records.values();
-    await Promise.all(
-      Array.from({ length: writers }, async () => {
-        for (const record of waiting) {
-          const result = await this.#claimOne(record, signal);
-          if (result.kind === 'removing') until = Math.max(until, result.until);
-          else previous.push(...result.previous);
-        }
-      }),
+    await this.#assertLeadsInStore(signal);
+    const standing = await this.#standing(records, signal);
+    const now = this.#parts.clock.now();
+    const until = Math.max(0, ...records.map((record) => removingUntil(standing.get(recordName(record)))));
+    if (until > now) return { kind: 'removing', until };
+    const differing = records.filter((record) => {
+      const found = standing.get(recordName(record));
+      const stored = found && toRecord(found);
+      return !stored || !equal(stored, record);
+    });
+    const results = await sideBySide(differing, (record) =>
+      this.#claimOne(record, standing.get(recordName(record)), signal),
     );
-    return until > 0 ? { kind: 'removing', until } : { kind: 'claimed', previous };
+    const latest = Math.max(0, ...results.map((result) => (result.kind === 'removing' ? result.until : 0)));
+    if (latest > 0) return { kind: 'removing', until: latest };
+    return {
+      kind: 'claimed',
+      previous: results.flatMap((result) => (result.kind === 'claimed' ? result.previous : [])),
+    };
   }
 
   async list(signal: AbortSignal): Promise<readonly StoredOwnershipRecord[]> {
+    return (await this.#objects(signal)).flatMap((object) => toRecord(object) ?? []);
+  }
+
+  async #objects(signal: AbortSignal): Promise<readonly RecordObject[]> {
     const { client } = this.#parts;
     const request = {
       client,
@@ -87,8 +110,7 @@ class KubernetesOwnershipStore implements OwnershipStore {
       schema: recordSchema,
       pageSize: 2_000,
     };
-    const { objects } = await listAll(request, signal);
-    return objects.flatMap((object) => toRecord(object) ?? []);
+    return (await listAll(request, signal)).objects;
   }
 
   /** Kubernetes has no transaction over several objects: that no node has the subnet is looked up just before. */
@@ -98,6 +120,7 @@ class KubernetesOwnershipStore implements OwnershipStore {
     signal: AbortSignal,
     ended?: Lease,
   ): Promise<StoredOwnershipRecord | undefined> {
+    await this.#assertLeadsInStore(signal);
     const holder = (await this.#leases(signal)).find((lease) =>
       subnetsOf(lease.subnets).some((subnet) => sameCidr(subnet, record.destination)),
     );
@@ -115,7 +138,7 @@ class KubernetesOwnershipStore implements OwnershipStore {
   }
 
   async finishRemoval(record: StoredOwnershipRecord, signal: AbortSignal): Promise<void> {
-    this.#assertLeads();
+    await this.#assertLeadsInStore(signal);
     const request = {
       ...{ method: 'DELETE' as const, path: `${folder}/${recordName(record)}`, schema: z.unknown() },
       body: { apiVersion: 'v1', kind: 'DeleteOptions', preconditions: { resourceVersion: record.revision } },
@@ -129,32 +152,43 @@ class KubernetesOwnershipStore implements OwnershipStore {
     }
   }
 
-  async #claimOne(record: OwnershipRecord, signal: AbortSignal): Promise<ClaimResult> {
+  /** What stands under the names of these records. */
+  async #standing(
+    records: readonly OwnershipRecord[],
+    signal: AbortSignal,
+  ): Promise<ReadonlyMap<string, RecordObject>> {
+    const objects =
+      records.length > readOneByOne
+        ? await this.#objects(signal)
+        : (await sideBySide(records, (record) => this.#read(record, signal))).filter((found) => found !== undefined);
+    return new Map(objects.map((object) => [object.metadata.name, object]));
+  }
+
+  /** @param seen what stood there a moment ago. */
+  async #claimOne(record: OwnershipRecord, seen: RecordObject | undefined, signal: AbortSignal): Promise<ClaimResult> {
     const { client, clock, random } = this.#parts;
+    let found = seen;
     for (let tries = 0; tries < maxTries; tries++) {
-      if (tries > 1) await clock.sleep(backoffMs(tries - 2, 20, 1_000, random), signal);
+      if (tries > 0) {
+        if (tries > 1) await clock.sleep(backoffMs(tries - 2, 20, 1_000, random), signal);
+        found = await this.#read(record, signal);
+      }
+      const standing = found && toRecord(found);
+      if (standing && equal(standing, record)) return { kind: 'claimed', previous: [] };
+      const until = removingUntil(found);
+      if (until > clock.now()) return { kind: 'removing', until };
       this.#assertLeads();
       try {
-        const doing = `record the route of ${formatCidr(record.destination)}`;
-        await client.call(
-          { method: 'POST', path: folder, body: toObject(record), schema: recordSchema, doing },
-          signal,
-        );
-        return { kind: 'claimed', previous: [] };
-      } catch (error) {
-        if (!isFlannelVpcError(error, 'CONFLICT')) throw error;
-      }
-      const found = await this.#read(record, signal);
-      if (!found) continue;
-      const standing = toRecord(found);
-      if (standing && equal(standing, record)) return { kind: 'claimed', previous: [] };
-      const until = Date.parse(standing?.removingUntil ?? '') || 0;
-      if (until > clock.now()) return { kind: 'removing', until };
-      try {
-        await this.#replace(record, found.metadata.resourceVersion, signal);
+        if (found) {
+          await this.#replace(record, found.metadata.resourceVersion, signal);
+        } else {
+          const doing = `record the route of ${formatCidr(record.destination)}`;
+          const body = toObject(record);
+          await client.call({ method: 'POST', path: folder, body, schema: recordSchema, doing }, signal);
+        }
         return { kind: 'claimed', previous: standing ? [standing] : [] };
       } catch (error) {
-        if (!isFlannelVpcError(error, 'CONFLICT') && !isFlannelVpcError(error, 'NOT_FOUND')) throw error;
+        if (!isFlannelVpcError(error, 'CONFLICT') && !isGoneRecord(error, found)) throw error;
       }
     }
     throw new FlannelVpcError('CONFLICT', 'the records of our routes change all the time');
@@ -191,20 +225,31 @@ class KubernetesOwnershipStore implements OwnershipStore {
       );
       this.#listed = { at: clock.monotonic(), leases };
     }
-    const { leases } = this.#listed;
+    const listed = this.#listed;
     try {
-      return await leases;
+      return await listed.leases;
     } catch (error) {
-      this.#listed = undefined;
+      if (this.#listed === listed) this.#listed = undefined;
       throw error;
     }
   }
 
+  /** By the clock, right before a write. One that is not of this process has no clock here. */
   #assertLeads(): void {
+    if (this.#token !== undefined) this.#held.get(this.#token)?.assertHeld();
+  }
+
+  /**
+   * By the store as well, once for each call: Kubernetes knows no write on the condition of another object, so that this and the clock
+   * are what there is, and each write's own resourceVersion.
+   */
+  async #assertLeadsInStore(signal: AbortSignal): Promise<void> {
     if (this.#token === undefined) return;
-    const leadership = this.#held.get(this.#token);
-    if (!leadership) throw leadershipLost('it was given up');
-    leadership.assertHeld();
+    this.#assertLeads();
+    const leading = await leadingToken(this.#parts, this.#place, signal);
+    if (leading === undefined) throw leadershipLost('nobody leads');
+    if (leading !== this.#token) throw leadershipLost('another controller leads');
+    this.#assertLeads();
   }
 }
 
@@ -235,4 +280,25 @@ function toRecord({ metadata, spec }: RecordObject): StoredOwnershipRecord | und
 
 function equal(standing: StoredOwnershipRecord, wanted: OwnershipRecord): boolean {
   return standing.target === wanted.target && standing.holder === wanted.holder && standing.removingUntil === undefined;
+}
+
+/** Wall clock, milliseconds; 0 where nobody removes it. */
+function removingUntil(object: RecordObject | undefined): number {
+  return Date.parse(object?.spec.removingUntil ?? '') || 0;
+}
+
+/** True for a record that was to be replaced and is gone. A new one is not found for other reasons: there is no such kind of object. */
+function isGoneRecord(error: unknown, found: RecordObject | undefined): boolean {
+  return found !== undefined && isFlannelVpcError(error, 'NOT_FOUND');
+}
+
+async function sideBySide<T, R>(items: readonly T[], act: (item: T) => Promise<R>): Promise<readonly R[]> {
+  const waiting = items.values();
+  const results: R[] = [];
+  await Promise.all(
+    Array.from({ length: Math.min(writers, items.length) }, async () => {
+      for (const item of waiting) results.push(await act(item));
+    }),
+  );
+  return results;
 }

@@ -5,7 +5,7 @@ import type { LeaderElection } from '../election.ts';
 import type { Stores } from '../stores.ts';
 import { type KubernetesAccess, type KubernetesAccessOptions, openAccess } from './access.ts';
 import { annotationNames } from './annotations.ts';
-import { createKubernetesClient } from './client.ts';
+import { createKubernetesClient, type KubernetesClient } from './client.ts';
 import { createKubernetesElection, type HeldLeaderships } from './election.ts';
 import { createKubernetesLeaseAdmin } from './lease-admin.ts';
 import { createKubernetesLeaseStore, readOwnNode } from './lease-store.ts';
@@ -57,6 +57,20 @@ export async function createKubernetesStores(
   return await storesOver(await openAccess(options), options, signal);
 }
 
+/** As `ownNodeName`; whoever gets no answer leaves no connection behind. */
+async function ownNodeNameOver(
+  client: KubernetesClient,
+  { environment }: KubernetesStoreOptions,
+  signal: AbortSignal,
+): Promise<string> {
+  try {
+    return await ownNodeName(environment, client, signal);
+  } catch (error) {
+    client.close();
+    throw error;
+  }
+}
+
 /** The stores over a way to the API server that is known. */
 export async function storesOver(
   access: KubernetesAccess,
@@ -66,14 +80,14 @@ export async function storesOver(
   const { logger = silentLogger, clock = systemClock, random = Math.random, deadlineMs } = options;
   const names = annotationNames(options.annotationPrefix);
   const client = createKubernetesClient({ access, clock, random, ...(deadlineMs === undefined ? {} : { deadlineMs }) });
-  const nodeName = options.isNode ? await ownNodeName(options.environment, client, signal) : '';
+  const nodeName = options.isNode ? await ownNodeNameOver(client, options, signal) : '';
   const parts = { client, names, selection: options.selection, clock, random, logger };
   const held: HeldLeaderships = new Map();
   const leases = createKubernetesLeaseStore(parts, { ...options, nodeName });
   const place = { namespace: options.namespace, name: leaderLeaseName };
   return {
     leases,
-    ownership: createKubernetesOwnershipStore(parts, held),
+    ownership: createKubernetesOwnershipStore(parts, place, held),
     reports: createKubernetesNodeReports(parts, { ...options, nodeName }),
     admin: createKubernetesLeaseAdmin(),
     notices: createKubernetesNodeNotices(parts),
