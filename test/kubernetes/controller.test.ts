@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { type LocalStack, startLocalStack } from '../clouds/aws/localstack.ts';
 import type { AwsInstance } from '../clouds/aws/world.ts';
 import type { Controller } from '../fabric/controller.ts';
-import { reported } from '../integration/controller/lab.ts';
+import { elected, reported, retryMs, termMs } from '../integration/controller/lab.ts';
 import { until } from '../support/until.ts';
 import { createKubeLab, type KubeLab } from './controller-lab.ts';
 
@@ -162,4 +162,66 @@ describe('a node whose route stands against somebody else’s', () => {
     );
     expect(said.map(({ metadata }: { metadata: { name: string } }) => metadata.name)).toEqual(['blocked']);
   });
+});
+
+describe('an API server that dies while a controller leads', () => {
+  it('costs no route, and what happened meanwhile is made up for when it is back', async () => {
+    const stays = await lab.node('stays', '10.0.1.60', '10.244.60.0/24');
+    const controller = lab.start({ name: 'outlives', args: ['--resync=60s'] });
+    try {
+      await lab.leads('10.244.60.0/24', stays.nicId);
+      lab.world.proxy.resetLog();
+      await lab.server.kill();
+      await controller.logged(/watch of all nodes.*(ECONNREFUSED|no answer)/, 30_000);
+      await lab.server.restart();
+      const joins = await lab.node('joins', '10.0.1.61', '10.244.61.0/24');
+      await lab.leads('10.244.61.0/24', joins.nicId, 60_000);
+      expect(await lab.targets('10.244.60.0/24')).toEqual([stays.nicId, stays.nicId]);
+      expect(lab.writes().filter((write) => write.startsWith('DeleteRoute'))).toEqual([]);
+    } finally {
+      await controller.kill();
+    }
+  }, 180_000);
+});
+
+describe('a route that somebody changes by hand', () => {
+  it('is put right at the next resync', async () => {
+    const node = await lab.node('drifts', '10.0.1.62', '10.244.62.0/24');
+    const controller = lab.start({ name: 'repairs' });
+    try {
+      await lab.leads('10.244.62.0/24', node.nicId);
+      await lab.world.removeRoute(lab.world.mainTableId, '10.244.62.0/24');
+      await lab.leads('10.244.62.0/24', node.nicId);
+    } finally {
+      await controller.kill();
+    }
+  }, 60_000);
+});
+
+describe('two controllers', () => {
+  it('elect one by the Lease object; when it is killed, the other one writes within the term', async () => {
+    const [first, second] = [lab.start({ name: 'first', args: elected }), lab.start({ name: 'second', args: elected })];
+    try {
+      const leads = async (each: Controller): Promise<boolean> =>
+        (await each.report().catch(() => undefined))?.controller?.role === 'leader';
+      await until('one leads', async () => (await leads(first)) || (await leads(second)), 30_000);
+      const [leader, standby] = (await leads(first)) ? [first, second] : [second, first];
+      await standby.logged(/standing by/);
+      const spec = JSON.parse(
+        await lab.server.kubectl('get', 'lease', '-n', 'kube-flannel', 'flannel-vpc-controller', '-o', 'json'),
+      ).spec;
+      expect(spec).toMatchObject({ leaseDurationSeconds: termMs / 1_000 });
+
+      lab.world.proxy.resetLog();
+      await leader.kill('SIGKILL');
+      const node = await lab.node('late', '10.0.1.63', '10.244.63.0/24');
+      await lab.leads('10.244.63.0/24', node.nicId, termMs + retryMs + 10_000);
+      expect(await leads(standby)).toBe(true);
+      const callers = new Set(lab.world.proxy.log.map(({ caller }) => caller.replace('controller/', '')));
+      expect(callers).toEqual(new Set([standby.name]));
+    } finally {
+      await first.kill('SIGKILL');
+      await second.kill('SIGKILL');
+    }
+  }, 120_000);
 });
