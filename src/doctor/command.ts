@@ -1,7 +1,6 @@
 /** `flannel-vpc doctor`: wires the checks to the real store, kernel, cloud and clock, and shows what they found. */
 import { createPrograms } from '../../host/exec.ts';
 import { createLinuxHost } from '../../host/linux-host.ts';
-import { createEtcdStores, type EtcdStores } from '../../lease/etcd/stores.ts';
 import { commandUsage } from '../cli/command-usage.ts';
 import { openCloud } from '../cloud.ts';
 import { isAbortError } from '../core/errors.ts';
@@ -9,12 +8,13 @@ import { silentLogger } from '../core/log.ts';
 import { createConsole } from '../operator/console.ts';
 import { printListing } from '../operator/listing.ts';
 import { type Session, withSession } from '../operator/session.ts';
+import { type OpenStores, openStores } from '../stores.ts';
 import { examine } from './doctor.ts';
 import { type DoctorCommand, parseDoctorOptions } from './options.ts';
 import { isHealthy, reportDocument, reportLines } from './render.ts';
 
-/** Longest time for one call to etcd, milliseconds. */
-const etcdDeadlineMs = 4_000;
+/** Longest time for one call to the store, milliseconds. */
+const storeDeadlineMs = 4_000;
 
 /** Runs the command and gives its exit code: 1 where something failed. @throws USAGE or CONFIG_INVALID for flags. */
 export async function doctorCommand(
@@ -45,14 +45,16 @@ async function runDoctor({ options }: Extract<DoctorCommand, { kind: 'run' }>, s
   const base = { logger: silentLogger, clock, random };
   const etcd = { ...options.etcd, password: options.etcd.password.reveal() };
   const programs = createPrograms(environment);
-  let stores: EtcdStores | undefined;
+  let stores: OpenStores | undefined;
   try {
     const report = await examine(
       {
         ...{ options, programs, clock, logger: base.logger },
         etcd: { ...base, ...etcd },
-        openStores() {
-          stores = createEtcdStores({ ...base, ...etcd, deadlineMs: etcdDeadlineMs });
+        kubernetes: options.kubernetes && { ...base, ...options.kubernetes, environment, deadlineMs: storeDeadlineMs },
+        async openStores() {
+          const about = { ...base, environment, deadlineMs: storeDeadlineMs };
+          stores = await openStores(options, about, { isNode: false }, signal);
           return stores;
         },
         openCloud: (netConf) => openCloud(netConf, { ...base, environment }),

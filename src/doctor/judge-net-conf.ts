@@ -7,9 +7,13 @@ import { type Finding, failed, ok, warning } from './findings.ts';
 const store = 'Store it: etcdctl put PREFIX/config < net-conf.json; "flannel-vpc netconf check FILE" checks it first.';
 
 /** Every problem and every warning, or what is in force. */
-export function judgeNetConf(document: NetConfDocument | undefined, storeDescription: string): readonly Finding[] {
+export function judgeNetConf(
+  document: NetConfDocument | undefined,
+  storeDescription: string,
+  { anyLength }: { readonly anyLength: boolean } = { anyLength: false },
+): readonly Finding[] {
   if (!document) return [failed('net-conf', `there is none at ${storeDescription}, key "config"`, store)];
-  const parsed = parseNetConf(document.text);
+  const parsed = parseNetConf(document.text, { anyLength });
   const warnings = parsed.warnings.map((text) => warning('net-conf', text, 'Correct or remove the member.'));
   if (parsed.ok)
     return [ok('net-conf', describe(parsed.netConf)), ok('backend', describeBackend(parsed.netConf)), ...warnings];
@@ -22,7 +26,9 @@ export function judgeNetConf(document: NetConfDocument | undefined, storeDescrip
 function describe(netConf: NetConf): string {
   const ranges = families.flatMap((family) => {
     const range = netConf.ranges[family];
-    return range ? [`${formatCidr(range.network)} in subnets of /${range.subnetLength}`] : [];
+    if (!range) return [];
+    const how = range.anyLength ? "in nodes' pod CIDRs" : `in subnets of /${range.subnetLength}`;
+    return [`${formatCidr(range.network)} ${how}`];
   });
   return `${ranges.join(' and ')}, rules by ${netConf.enableNFTables ? 'nftables' : 'iptables'}`;
 }

@@ -3,6 +3,7 @@ import { examineEndpoints, tryReading, tryWriting } from '../../lease/etcd/exami
 import { leaseKey, subnetsOf } from '../../lease/lease-key.ts';
 import { previousSubnets } from '../agent/node-state.ts';
 import { ok } from './findings.ts';
+import { judgeRouteControllers, judgeServer } from './judge-cluster.ts';
 import { judgeNetConf } from './judge-net-conf.ts';
 import { judgeLeader, judgeReport } from './judge-report.ts';
 import { judgeEndpoints, judgeLease } from './judge-store.ts';
@@ -11,30 +12,10 @@ import type { Subject } from './subject.ts';
 
 /** In the order they are shown. */
 export function storeChecks(subject: Subject): readonly Check[] {
-  const { etcd, options } = subject.parts;
+  const { options, kubernetes } = subject.parts;
   const store = { group: 'store', unless: 'failed' } as const;
   return [
-    {
-      ...store,
-      name: 'endpoints',
-      run: async (signal) => judgeEndpoints(await examineEndpoints(etcd, signal)),
-    },
-    {
-      ...store,
-      name: 'store readable',
-      async run(signal) {
-        await tryReading(etcd, signal);
-        return [ok('store readable', `everything below ${etcd.prefix}`)];
-      },
-    },
-    {
-      ...store,
-      name: 'store writable',
-      async run(signal) {
-        await tryWriting(etcd, signal);
-        return [ok('store writable', `below ${etcd.prefix}, by a transaction that changes nothing`)];
-      },
-    },
+    ...(kubernetes ? clusterChecks(subject) : etcdChecks(subject)),
     {
       ...store,
       name: 'lease',
@@ -67,11 +48,52 @@ export function storeChecks(subject: Subject): readonly Check[] {
   ];
 }
 
+function etcdChecks({ parts: { etcd } }: Subject): readonly Check[] {
+  const store = { group: 'store', unless: 'failed' } as const;
+  return [
+    {
+      ...store,
+      name: 'endpoints',
+      run: async (signal) => judgeEndpoints(await examineEndpoints(etcd, signal)),
+    },
+    {
+      ...store,
+      name: 'store readable',
+      async run(signal) {
+        await tryReading(etcd, signal);
+        return [ok('store readable', `everything below ${etcd.prefix}`)];
+      },
+    },
+    {
+      ...store,
+      name: 'store writable',
+      async run(signal) {
+        await tryWriting(etcd, signal);
+        return [ok('store writable', `below ${etcd.prefix}, by a transaction that changes nothing`)];
+      },
+    },
+  ];
+}
+
+function clusterChecks({ cluster }: Subject): readonly Check[] {
+  return [
+    { ...{ group: 'store', unless: 'failed', name: 'API server' }, run: async () => judgeServer(await cluster.read()) },
+    {
+      ...{ group: 'store', unless: 'warning', name: 'route controller of Kubernetes' },
+      run: async () => judgeRouteControllers(await cluster.need()),
+    },
+  ];
+}
+
 export function netConfChecks(subject: Subject): readonly Check[] {
   return [
     {
       ...{ group: 'net-conf', name: 'net-conf', unless: 'failed' },
-      run: async () => judgeNetConf(await subject.document.read(), subject.parts.etcd.prefix),
+      async run() {
+        const { etcd, kubernetes, options } = subject.parts;
+        const place = kubernetes ? (options.kubernetes?.netConfFile ?? '') : etcd.prefix;
+        return judgeNetConf(await subject.document.read(), place, { anyLength: kubernetes !== undefined });
+      },
     },
   ];
 }

@@ -5,6 +5,7 @@ import { type IpLink, type IpRoute, readLinks, readRoutes } from '../../host/ip-
 import type { LeaderInfo } from '../../lease/election.ts';
 import type { ExamineOptions } from '../../lease/etcd/examine.ts';
 import { type Kinship, kinship } from '../../lease/identity.ts';
+import type { ClusterExam, ExamineKubernetesOptions } from '../../lease/kubernetes/examine.ts';
 import type { Lease, LeaseKey, LeaseList } from '../../lease/lease.ts';
 import { subnetsOf } from '../../lease/lease-key.ts';
 import type { NetConfDocument } from '../../lease/lease-store.ts';
@@ -35,14 +36,18 @@ import { createFacts, type Fact, NotKnown } from './facts.ts';
 export interface DoctorParts {
   readonly options: AgentOptions;
   readonly etcd: ExamineOptions;
+  /** Undefined: leases are in etcd. */
+  readonly kubernetes?: ExamineKubernetesOptions | undefined;
   /** @throws CONFIG_INVALID for certificate files that can't be used. */
-  readonly openStores: () => Pick<Stores, 'leases' | 'ownership' | 'reports' | 'election'>;
+  readonly openStores: () => Promise<DoctorStores>;
   readonly openCloud: (netConf: NetConf) => Promise<OpenCloud | undefined>;
   readonly host: Pick<Host, 'findExternalInterface' | 'readSubnetFile'>;
   readonly programs: Pick<Programs, 'run'>;
   readonly logger: Logger;
   readonly clock: Clock;
 }
+
+export type DoctorStores = Pick<Stores, 'leases' | 'ownership' | 'reports' | 'election'>;
 
 /** The leases that are this node's, among all. */
 export interface OwnLease {
@@ -63,6 +68,8 @@ export interface Way {
 
 export interface Subject {
   readonly parts: DoctorParts;
+  /** Of the Kubernetes API server that leases are in. */
+  readonly cluster: Fact<ClusterExam>;
   readonly document: Fact<NetConfDocument | undefined>;
   readonly netConf: Fact<NetConf>;
   /** subnet.env; undefined while there is none. */
@@ -104,16 +111,21 @@ const onlyLooking = { holder: 'doctor', termMs: 0, retryMs: 0 };
 export function createSubject(parts: DoctorParts, signal: AbortSignal): Subject {
   const { options, host, programs } = parts;
   const fact = createFacts({ clock: parts.clock, deadlineMs: factMs, signal });
-  let stores: ReturnType<DoctorParts['openStores']> | undefined;
+  let stores: Promise<DoctorStores> | undefined;
   let opened: OpenCloud | undefined;
 
-  const theStores = (): ReturnType<DoctorParts['openStores']> => {
+  const theStores = (): Promise<DoctorStores> => {
     stores ??= parts.openStores();
     return stores;
   };
-  const document = fact('net-conf', (own) => theStores().leases.readNetConf(own));
+  const cluster = fact('the API server', async (own) => {
+    if (!parts.kubernetes) throw new NotKnown('a Kubernetes cluster');
+    const { examineKubernetes } = await import('../../lease/kubernetes/examine.ts');
+    return await examineKubernetes(parts.kubernetes, own);
+  });
+  const document = fact('net-conf', async (own) => (await theStores()).leases.readNetConf(own));
   const netConf = fact('net-conf', async () => {
-    const parsed = parseNetConf((await document.need())?.text ?? '');
+    const parsed = parseNetConf((await document.need())?.text ?? '', { anyLength: parts.kubernetes !== undefined });
     if (parsed.ok) return parsed.netConf;
     throw new NotKnown('net-conf');
   });
@@ -166,7 +178,7 @@ export function createSubject(parts: DoctorParts, signal: AbortSignal): Subject 
     await document.need();
     const { publicIps } = await external.need();
     const [list, identity] = await Promise.all([
-      theStores().leases.list(own),
+      theStores().then(({ leases }) => leases.list(own)),
       machine.need().then(
         (known) => known.identity,
         () => undefined,
@@ -201,6 +213,7 @@ export function createSubject(parts: DoctorParts, signal: AbortSignal): Subject 
   return {
     ...{
       parts,
+      cluster,
       document,
       netConf,
       file,
@@ -216,9 +229,9 @@ export function createSubject(parts: DoctorParts, signal: AbortSignal): Subject 
       kernel,
       ways,
     },
-    records: (own) => theStores().ownership.list(own),
-    reports: (own) => theStores().reports.list(own),
-    leader: (own) => theStores().election(onlyLooking).leader(own),
+    records: async (own) => await (await theStores()).ownership.list(own),
+    reports: async (own) => await (await theStores()).reports.list(own),
+    leader: async (own) => await (await theStores()).election(onlyLooking).leader(own),
     async close() {
       await opened?.provider.close();
     },

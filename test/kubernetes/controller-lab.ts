@@ -38,6 +38,8 @@ export interface KubeLab {
   deleteNode(name: string): Promise<void>;
   /** What a kubelet says every now and then: nothing new. */
   heartbeat(name: string): Promise<void>;
+  /** Sets a condition of the Node, as whoever has that one does. */
+  condition(name: string, said: object): Promise<void>;
   /** With `--resync=1s` and without an election, unless `args` say otherwise. Ends with the lab. */
   start(request?: Partial<ControllerRequest>): Controller;
   /** An operator's command on this store and cloud. */
@@ -92,6 +94,10 @@ export async function createKubeLab({ localstack }: { readonly localstack: Local
     if (answer.status !== 200) throw new Error(`status of ${name}: ${answer.body}`);
   }
 
+  async function condition(name: string, said: object): Promise<void> {
+    await patchStatus(name, { conditions: [{ ...said, lastHeartbeatTime: new Date().toISOString() }] });
+  }
+
   async function targets(destination: string): Promise<readonly (string | undefined)[]> {
     return await Promise.all(tableIds.map(async (id) => (await world.staticRoutes(id))[destination]));
   }
@@ -105,11 +111,9 @@ export async function createKubeLab({ localstack }: { readonly localstack: Local
       return instance;
     },
     deleteNode: async (name) => void (await server.kubectl('delete', 'node', name)),
-    async heartbeat(name) {
-      const lastHeartbeatTime = new Date().toISOString();
-      const ready = { type: 'Ready', status: 'True', reason: 'KubeletReady', message: 'kubelet is ready' };
-      await patchStatus(name, { conditions: [{ ...ready, lastHeartbeatTime }] });
-    },
+    condition,
+    heartbeat: (name) =>
+      condition(name, { type: 'Ready', status: 'True', reason: 'KubeletReady', message: 'kubelet is ready' }),
     start({ name = 'one', args = [], ...request } = {}) {
       const usual = ['--resync=1s', '--leader-elect=false', ...storeArgs];
       const controller = startController({ world }, { name, args: [...usual, ...args], ...request });
@@ -117,6 +121,7 @@ export async function createKubeLab({ localstack }: { readonly localstack: Local
       return controller;
     },
     async command(...args) {
+      world.proxy.roles.setRole('controller', undefined);
       const env = {
         ...world.environment(world.proxy.roles.issue('controller', 'operator')),
         AWS_ENDPOINT_URL_EC2: `http://127.0.0.1:${world.proxy.port}`,

@@ -74,11 +74,44 @@ it('apply and purge are refused while a controller leads', async () => {
   expect(await controller.kill()).toBe(0);
 });
 
-it('purge takes all routes of ours out although the nodes are still there, and their records', async () => {
-  const ran = await lab.command('routes', 'purge', `--network=${podNetwork}`, '--yes');
-  expect([ran.code, ran.stderr.replace(/waiting \d+ seconds.*\n/, '')]).toEqual([0, '']);
-  expect(await lab.targets('10.244.1.0/24')).toEqual([undefined, undefined]);
-  expect(await lab.targets('10.244.2.0/25')).toEqual([undefined, undefined]);
-  expect(await lab.records()).toEqual([]);
-  expect(await lab.server.kubectl('get', 'nodes', '-o', 'name')).toBe('node/one\nnode/two\n');
-}, 60_000);
+it('doctor knows the API server, and a route controller of Kubernetes beside ours', async () => {
+  interface Found {
+    readonly check: string;
+    readonly status: string;
+    readonly found: string;
+    readonly remedy?: string;
+  }
+  async function store(): Promise<readonly Found[]> {
+    const ran = await lab.command('doctor', '-o', 'json');
+    const { groups }: { groups: { group: string; findings: Found[] }[] } = JSON.parse(ran.stdout);
+    return groups.flatMap(({ findings }) => findings);
+  }
+  const uid = await lab.server.kubectl('get', 'namespace', 'kube-system', '-o', 'jsonpath={.metadata.uid}');
+  const alone = await store();
+  expect(alone.find(({ check }) => check.startsWith('API server'))).toMatchObject({
+    ...{ check: `API server ${lab.server.url}`, found: expect.stringContaining(`2 nodes, cluster ${uid}`) },
+  });
+  expect(alone.find(({ check }) => check === 'net-conf')).toMatchObject({ status: 'ok' });
+  expect(alone.find(({ check }) => check === 'route controller of Kubernetes')).toMatchObject({
+    ...{ status: 'ok', found: 'none shows' },
+  });
+
+  // As the cloud controller manager does both.
+  await lab.server.apply({
+    ...{ apiVersion: 'coordination.k8s.io/v1', kind: 'Lease' },
+    metadata: { name: 'cloud-controller-manager', namespace: 'kube-system' },
+    spec: { holderIdentity: 'ip-10-0-0-4_1', leaseDurationSeconds: 15 },
+  });
+  const manager = (await store()).find(({ check }) => check === 'route controller of Kubernetes');
+  expect(manager).toMatchObject({ status: 'ok', found: expect.stringContaining('led by ip-10-0-0-4_1') });
+  await lab.condition('two', {
+    ...{ type: 'NetworkUnavailable', status: 'False', reason: 'RouteCreated' },
+    message: 'RouteController created a route',
+  });
+  const both = (await store()).find(({ check }) => check === 'route controller of Kubernetes');
+  expect(both).toMatchObject({
+    status: 'warning',
+    found: expect.stringMatching(/1 nodes .*: two; here runs cloud-con/),
+  });
+  expect(both?.remedy).toContain('--configure-cloud-routes=false');
+}, 120_000);

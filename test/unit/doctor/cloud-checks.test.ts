@@ -80,7 +80,7 @@ async function findings(): Promise<readonly Finding[]> {
     {
       options: command.options,
       etcd: { endpoints: ['http://127.0.0.1:1'], prefix: '/coreos.com/network' },
-      openStores: () => createMemoryStores(world),
+      openStores: async () => createMemoryStores(world),
       openCloud: async ({ backend }) => (backend.type === 'alloc' ? undefined : { provider, tableIds }),
       host: {
         findExternalInterface: async () => ({
