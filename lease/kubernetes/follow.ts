@@ -50,6 +50,8 @@ const retryMaxMs = 30_000;
 const longestWatch = 300;
 /** A watch that stood this long was no failure at its start. */
 const steadyMs = 5_000;
+/** One that ended sooner ended for no good reason: without a pause, it and the next ones would be a flood of requests. */
+const briefMs = 900;
 
 /** Yields until the signal fires or the client is closed, which ends it by an abort error. Never throws anything else. */
 export async function* follow<T>(options: FollowOptions<T>, callerSignal: AbortSignal): AsyncGenerator<FollowEvent<T>> {
@@ -77,9 +79,11 @@ export async function* follow<T>(options: FollowOptions<T>, callerSignal: AbortS
         known = event.revision;
         if (event.kind !== 'bookmark') yield event;
       }
-      failures = 0;
+      const brief = clock.monotonic() - startedAt < briefMs;
+      failures = brief ? failures + 1 : 0;
       // A store that was restored from a backup is behind our place: a watch from there hears nothing, and no error either.
       if (!heard) known = undefined;
+      if (brief) await clock.sleep(backoffMs(failures - 1, retryBaseMs, retryMaxMs, random), signal);
     } catch (error) {
       signal.throwIfAborted();
       const gone = isGone(error);

@@ -422,7 +422,7 @@ describe('watch', () => {
     );
   }, 60_000);
 
-  it('lists anew after a watch that heard nothing: the etcd behind may have been restored', async () => {
+  it('finds out by itself that the etcd behind was restored, of which a watch hears nothing', async () => {
     await world.addNode('a', ['10.244.1.0/24']);
     const backup = await world.etcd.backup();
     for (let n = 2; n < 6; n++) await world.addNode(`n${n}`, [`10.244.${n}.0/24`]);
@@ -444,6 +444,34 @@ describe('watch', () => {
     expect(found).toEqual(['a']);
     client.close();
   }, 120_000);
+});
+
+describe('a watch that hears nothing', () => {
+  it('is followed by a list, however healthy it looked', async () => {
+    const events = reader((await world.open()).leases.watch(never));
+    world.gateway.interfere(({ path }) => (path.includes('watch=true') ? { status: 200, body: '' } : undefined));
+    expect(await events.next()).toMatchObject({ kind: 'snapshot', list: { leases: [] } });
+    await world.addNode('a', ['10.244.1.0/24']);
+    expect(await events.next()).toMatchObject({ kind: 'snapshot', list: { leases: [{ reserved: true }] } });
+  });
+
+  it('and ends at once is no flood of requests', async () => {
+    const events = reader((await world.open('a')).leases.watch(never));
+    world.gateway.interfere(({ path }) => (path.includes('watch=true') ? { status: 200, body: '' } : undefined));
+    for (const until = performance.now() + 3_000; performance.now() < until; ) await events.next();
+    // Some hundreds without a pause.
+    expect(world.gateway.requests.length).toBeLessThan(30);
+  });
+
+  it('and is told each time that its place is gone is none either', async () => {
+    const gone = JSON.stringify({ type: 'ERROR', object: { kind: 'Status', code: 410, reason: 'Expired' } });
+    const events = reader((await world.open('a')).leases.watch(never));
+    world.gateway.interfere(({ path }) =>
+      path.includes('watch=true') ? { status: 200, body: `${gone}\n` } : undefined,
+    );
+    for (const until = performance.now() + 3_000; performance.now() < until; ) await events.next();
+    expect(world.gateway.requests.length).toBeLessThan(30);
+  });
 });
 
 describe('watchOwn', () => {
