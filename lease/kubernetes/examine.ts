@@ -40,8 +40,10 @@ export interface Manager {
   readonly holder: string;
 }
 
-/** By k8s.io/cloud-provider's route controller, which sets them with every route that it made, or could not make. */
+/** By k8s.io/cloud-provider's route controller, with every route that it made or could not make. */
 const foreignReasons = new Set(['RouteCreated', 'NoRouteCreated']);
+/** The node controller's first word on a new node of GCE, whether there is a route controller or not. */
+const newNode = 'Node created without a route';
 /** Names that cloud controller managers lead by; kube-controller-manager runs everywhere and says nothing. */
 const managerName = /cloud-controller-manager$/;
 
@@ -68,7 +70,10 @@ export async function examineKubernetes(options: ExamineKubernetesOptions, signa
     const latencyMs = clock.monotonic() - sent;
     const [{ objects }, managers] = await Promise.all([listAll(followNodes(parts), signal), leading(client, signal)]);
     const routedByOthers = objects
-      .filter((node) => foreignReasons.has(conditionOf(node, 'NetworkUnavailable')?.reason ?? ''))
+      .filter((node) => {
+        const { reason = '', message } = conditionOf(node, 'NetworkUnavailable') ?? {};
+        return foreignReasons.has(reason) && message !== newNode;
+      })
       .map(({ metadata }) => metadata.name);
     const { description: server } = client;
     return { server, latencyMs, storeId, nodes: objects.length, mayPatchNodes, routedByOthers, managers };

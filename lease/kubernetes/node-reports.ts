@@ -13,6 +13,7 @@ import type { KubernetesParts } from './parts.ts';
 const type = 'NetworkUnavailable';
 /** flannel's words, which others look for. */
 const up = { reason: 'FlannelIsUp', message: 'Flannel is running on this node' };
+const down = { reason: 'PodsNotReachable' };
 /** Longest message the condition gets. */
 const messageLength = 1_000;
 
@@ -30,7 +31,7 @@ export function createKubernetesNodeReports(parts: KubernetesParts, options: Nod
       const standing = conditionOf(await readNode(parts, nodeName, signal), type);
       const status = report.ready ? 'False' : 'True';
       const message = (report.ready ? report.reason || up.message : report.reason).slice(0, messageLength);
-      const reason = report.ready ? up.reason : 'PodsNotReachable';
+      const reason = report.ready ? up.reason : down.reason;
       if (standing?.status === status && standing.reason === reason && standing.message === message) return;
       const changed = standing?.status === status ? {} : { lastTransitionTime: report.since };
       await patchCondition(
@@ -46,7 +47,9 @@ export function createKubernetesNodeReports(parts: KubernetesParts, options: Nod
       for (const node of objects) {
         const subnets = podCidrsOf(node);
         const condition = conditionOf(node, type);
-        if (!subnets || !condition) continue;
+        // A cloud's node controller and route controller set it too, and say nothing of what an agent found.
+        const isOurs = condition?.reason === up.reason || condition?.reason === down.reason;
+        if (!subnets || !condition || !isOurs) continue;
         const ready = condition.status === 'False';
         const said = condition.message ?? '';
         const reason = ready && said === up.message ? '' : said;

@@ -114,4 +114,15 @@ it('doctor knows the API server, and a route controller of Kubernetes beside our
     found: expect.stringMatching(/1 nodes .*: two; here runs cloud-con/),
   });
   expect(both?.remedy).toContain('--configure-cloud-routes=false');
+
+  // The first word of GCE's node controller on any new node.
+  await lab.condition('two', {
+    ...{ type: 'NetworkUnavailable', status: 'True', reason: 'NoRouteCreated' },
+    message: 'Node created without a route',
+  });
+  expect((await store()).find(({ check }) => check === 'route controller of Kubernetes')).toMatchObject({
+    status: 'ok',
+  });
+  const { leases } = JSON.parse((await lab.command('leases', '-o', 'json')).stdout);
+  expect(leases.find(({ nodeName }: { nodeName: string }) => nodeName === 'two')).not.toHaveProperty('report');
 }, 120_000);
