@@ -23,9 +23,13 @@ export interface ReportKeeperOptions {
  * changes nothing is none.
  */
 const settleMs = 3_000;
+/** The same for a node that was not ready yet since its start, where pods are kept away meanwhile: what an earlier run said may still hold. */
+const startMs = 15_000;
 /** Least time between two reports that differ in their reason alone. */
 const reasonMs = 60_000;
 const retryMs = 30_000;
+/** The same while pods are kept away until it is told. */
+const awaitedRetryMs = 10_000;
 
 /** Reports until the signal fires. */
 export async function keepReport(options: ReportKeeperOptions, signal: AbortSignal): Promise<never> {
@@ -46,7 +50,7 @@ export async function keepReport(options: ReportKeeperOptions, signal: AbortSign
     const wordsOnly = told !== undefined && told.ready === seen.ready && told.lease === revision;
     const wait = wordsOnly && told ? Math.max(settleMs, told.at + reasonMs - clock.monotonic()) : settleMs;
     if (!awaited || wasReady) await clock.sleep(wait, signal);
-    else await sleepOrReady(options, wait, signal);
+    else await sleepOrReady(options, told ? wait : startMs, signal);
     const report = reportOf(readiness);
     // It went back meanwhile, or to and fro: what is told must have stood for the whole time.
     if (report.ready !== seen.ready && !(awaited && !wasReady && report.ready)) continue;
@@ -59,7 +63,7 @@ export async function keepReport(options: ReportKeeperOptions, signal: AbortSign
     } catch (error) {
       signal.throwIfAborted();
       gate.failed('warn', 'cannot store what this node reports', error);
-      await clock.sleep(jitter(retryMs, 0.2, random), signal);
+      await clock.sleep(jitter(awaited && !wasReady ? awaitedRetryMs : retryMs, 0.2, random), signal);
     }
   }
 }

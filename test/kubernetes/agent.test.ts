@@ -68,10 +68,14 @@ async function start(on: Machine, { node, netConf, args = [] }: Start): Promise<
 }
 
 async function hasCondition(node: string, condition: object): Promise<void> {
-  await until(`${node} has the condition ${JSON.stringify(condition)}`, async () => {
-    const is = (await nodes.read(node)).condition ?? {};
-    return Object.entries(condition).every(([name, value]) => is[name] === value);
-  });
+  await until(
+    `${node} has the condition ${JSON.stringify(condition)}`,
+    async () => {
+      const is = (await nodes.read(node)).condition ?? {};
+      return Object.entries(condition).every(([name, value]) => is[name] === value);
+    },
+    45_000,
+  );
 }
 
 async function hasRoutes(on: Machine, routes: readonly string[]): Promise<void> {
