@@ -320,6 +320,10 @@ describe('a Node object that others change', () => {
     await nodes.add('l', '10.244.15.0/24');
     expect(await agent.process.ended).toBe(1);
     expect(agent.process.log()).toContain('is 10.244.15.0/24 now and was 10.244.14.0/24');
+
+    const again = await start(on, { node: 'l', netConf: alloc });
+    await again.ready();
+    expect(await on.subnetEnv()).toContain('FLANNEL_SUBNET=10.244.15.1/24\n');
   });
 
   it('goes to the second of two machines that claim it, the first is told, and they do not fight', async () => {
