@@ -29,6 +29,7 @@ const recordSchema = z.object({
     target: z.string().min(1).max(512),
     holder: z.string().min(1).max(512),
     writtenAt: time.default(''),
+    replaces: z.string().max(512).optional(),
     removingUntil: time.optional(),
   }),
 });
@@ -203,6 +204,16 @@ class KubernetesOwnershipStore implements OwnershipStore {
     });
   }
 
+  async cancelRemoval({ removingUntil: _, ...record }: StoredOwnershipRecord, signal: AbortSignal): Promise<void> {
+    await this.#assertLeadsInStore(signal);
+    try {
+      await this.#replace(record, record.revision, signal);
+    } catch (error) {
+      // Somebody was faster, or it is gone.
+      if (!isFlannelVpcError(error, 'CONFLICT') && !isFlannelVpcError(error, 'NOT_FOUND')) throw error;
+    }
+  }
+
   async #replace(
     record: OwnershipRecord & { readonly removingUntil?: string | undefined },
     revision: string,
@@ -257,12 +268,13 @@ function toObject(
   record: OwnershipRecord & { readonly removingUntil?: string | undefined },
   resourceVersion?: string,
 ): object {
-  const { tableId, destination, target, holder, writtenAt, removingUntil } = record;
+  const { tableId, destination, target, holder, writtenAt, replaces, removingUntil } = record;
   return {
     ...{ apiVersion: group, kind: 'VPCRoute' },
     metadata: { name: recordName(record), ...(resourceVersion === undefined ? {} : { resourceVersion }) },
     spec: {
       ...{ table: tableId, destination: formatCidr(destination), target, holder, writtenAt },
+      ...(replaces === undefined ? {} : { replaces }),
       ...(removingUntil === undefined ? {} : { removingUntil }),
     },
   };
@@ -271,8 +283,9 @@ function toObject(
 function toRecord({ metadata, spec }: RecordObject): StoredOwnershipRecord | undefined {
   const destination = parseCidr(spec.destination);
   if (!destination) return undefined;
-  const { table, target, holder, writtenAt, removingUntil } = spec;
-  const record = { tableId: table, destination, target, holder, writtenAt };
+  const { table, target, holder, writtenAt, replaces, removingUntil } = spec;
+  const more = replaces === undefined ? {} : { replaces };
+  const record = { tableId: table, destination, target, holder, writtenAt, ...more };
   // One that stands under another's name is nobody's.
   if (recordName(record) !== metadata.name) return undefined;
   return { ...record, revision: metadata.resourceVersion, ...(removingUntil === undefined ? {} : { removingUntil }) };
