@@ -22,5 +22,10 @@ function tier(name, setUp) {
 const inRig = ['<rootDir>/test/fabric/rig-setup.ts'];
 
 export default {
-  projects: [tier('unit', []), tier('integration', inRig), tier('e2e', inRig), tier('kubernetes', inRig)],
+  projects: [
+    tier('unit', ['<rootDir>/test/support/unit-setup.ts']),
+    tier('integration', inRig),
+    tier('e2e', inRig),
+    tier('kubernetes', inRig),
+  ],
 };
