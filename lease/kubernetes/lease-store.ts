@@ -13,9 +13,9 @@ import type { Lease, LeaseAttributes, LeaseKey, SubnetRange } from '../lease.ts'
 import { leaseKey } from '../lease-key.ts';
 import type { LeaseRequest, LeaseStore, LeaseWatchEvent, OwnedLease, OwnLeaseEvent } from '../lease-store.ts';
 import { type Annotations, isManaged, missingFrom, readAnnotations, writeAnnotations } from './annotations.ts';
-import { type FollowEvent, follow, listAll, listPage } from './follow.ts';
+import { type FollowEvent, follow, listPage } from './follow.ts';
 import { annotationsOf, leaseOf, type NodeObject, podCidrsOf } from './node-object.ts';
-import { followNodes, nodesAfter, patchAnnotations, readNode } from './nodes.ts';
+import { followNodes, listNodes, nodesAfter, patchAnnotations, readNode } from './nodes.ts';
 import type { KubernetesParts } from './parts.ts';
 import { storeIdOf } from './store-id.ts';
 
@@ -86,10 +86,7 @@ export function createKubernetesLeaseStore(parts: KubernetesParts, options: Kube
       }
     },
     async list(signal) {
-      const [{ objects, revision }, storeId] = await Promise.all([
-        listAll(followNodes(parts), signal),
-        storeIdOf(parts, signal),
-      ]);
+      const [{ objects, revision }, storeId] = await Promise.all([listNodes(parts, signal), storeIdOf(parts, signal)]);
       return { leases: objects.flatMap((node) => leaseOf(node, names, parts.selection) ?? []), revision, storeId };
     },
     watch: (signal) => watchLeases(parts, signal),

@@ -6,9 +6,8 @@ import { randomBytes } from 'node:crypto';
 import * as z from 'zod';
 import { type FlannelVpcError, isFlannelVpcError } from '../../src/core/errors.ts';
 import type { NodeNotice, NodeNotices } from '../node-notices.ts';
-import { listAll } from './follow.ts';
 import { conditionOf, type NodeObject } from './node-object.ts';
-import { followNodes, patchCondition } from './nodes.ts';
+import { listNodes, patchCondition } from './nodes.ts';
 import type { KubernetesParts } from './parts.ts';
 
 /** False: a route of the node can't be written. It is made when there is something to say, and True when that is over. */
@@ -108,7 +107,7 @@ export function createKubernetesNodeNotices(parts: KubernetesParts): NodeNotices
       if (told?.text === text && clock.monotonic() - told.at < againMs) return;
       told = undefined;
       const byName = new Map(trouble.map((notice) => [notice.nodeName, notice]));
-      const { objects } = await listAll(followNodes(parts), signal);
+      const { objects } = await listNodes(parts, signal);
       const changes = objects.flatMap((node) =>
         undecided.has(node.metadata.name) ? [] : (changeOf(node, byName.get(node.metadata.name)) ?? []),
       );

@@ -5,9 +5,8 @@
 import type { LeaseKey } from '../lease.ts';
 import { leaseKey } from '../lease-key.ts';
 import type { NodeReport, NodeReportStore } from '../node-reports.ts';
-import { listAll } from './follow.ts';
 import { conditionOf, podCidrsOf } from './node-object.ts';
-import { followNodes, patchCondition, readNode } from './nodes.ts';
+import { listNodes, patchCondition, readNode } from './nodes.ts';
 import type { KubernetesParts } from './parts.ts';
 
 const type = 'NetworkUnavailable';
@@ -42,7 +41,7 @@ export function createKubernetesNodeReports(parts: KubernetesParts, options: Nod
       );
     },
     async list(signal) {
-      const { objects } = await listAll(followNodes(parts), signal);
+      const { objects } = await listNodes(parts, signal);
       const reports = new Map<LeaseKey, NodeReport>();
       for (const node of objects) {
         const subnets = podCidrsOf(node);

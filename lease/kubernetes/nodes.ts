@@ -1,7 +1,7 @@
 /** Reading and patching Node objects. */
 import * as z from 'zod';
 import { isFlannelVpcError } from '../../src/core/errors.ts';
-import { type FollowOptions, listPage } from './follow.ts';
+import { type FollowOptions, listAll, listPage } from './follow.ts';
 import { type NodeObject, nodeSchema } from './node-object.ts';
 import type { KubernetesParts } from './parts.ts';
 
@@ -95,4 +95,22 @@ export async function nodesAfter(
     if (isFlannelVpcError(error, 'INVALID') || isFlannelVpcError(error, 'NOT_FOUND')) return [];
     throw error;
   }
+}
+
+interface NodeList {
+  readonly objects: readonly NodeObject[];
+  readonly revision: string;
+}
+
+const asked = new WeakMap<object, { readonly signal: AbortSignal; readonly list: Promise<NodeList> }>();
+
+/** All nodes now. Leases and reports that are asked for in one breath are one list: it is a controller's largest read. */
+export async function listNodes(parts: KubernetesParts, signal: AbortSignal): Promise<NodeList> {
+  const { client } = parts;
+  const found = asked.get(client);
+  if (found?.signal === signal) return await found.list;
+  const list = listAll(followNodes(parts), signal);
+  asked.set(client, { signal, list });
+  queueMicrotask(() => asked.delete(client));
+  return await list;
 }
