@@ -17,10 +17,10 @@ import type { Logger } from '../core/log.ts';
 import type { NetConf } from '../netconf/net-conf.ts';
 import { desiredRoutes, nextHopClaim, type RejectedSubnet } from '../routing/desired.ts';
 import { type Memory, weighLeases } from '../routing/knowledge.ts';
-import { type CidrKey, cidrKey } from '../routing/networks.ts';
 import { planRoutes } from '../routing/plan.ts';
 import { isCandidate, leftovers } from '../routing/plan-removals.ts';
 import type { DeletionPolicy, PlanInput, RoutePlan, RouteStep } from '../routing/route-plan.ts';
+import { Deletions } from './deletions.ts';
 import { suspects, terminatedAmong } from './instance-watch.ts';
 import { ResolutionBook } from './resolution-book.ts';
 import { type RouteLimit, RouteLimits } from './route-limits.ts';
@@ -105,7 +105,9 @@ export function createObserver(options: ObserverOptions): Observer {
   // While another one led, nobody looked here. The store's position stays: a store restored from a backup ends leaderships too.
   memory.absences = new Map();
   const missed = new Map<string, number>();
-  const deleted = new Set<CidrKey>();
+  const deletions = new Deletions(clock, options.policy);
+  /** At the last look. */
+  let leaseCount = 0;
   const limits = new RouteLimits({
     configured: options.routeLimit,
     byDefault: provider.capabilities.defaultRouteLimit,
@@ -202,6 +204,7 @@ export function createObserver(options: ObserverOptions): Observer {
     ]);
     const concerned = (lease: Lease): boolean =>
       options.backendTypes === 'all' || isOwnBackend(lease, netConf.backend.type);
+    leaseCount = list.leases.length;
     const eligible = list.leases.filter(concerned);
     const read = await readCloud(eligible, records, { signal, tolerate });
     const monotonic = clock.monotonic();
@@ -227,7 +230,7 @@ export function createObserver(options: ObserverOptions): Observer {
     );
     const input: PlanInput = {
       ...{ networks: netConf.ranges, scope, tables, desired: routes, records },
-      leases: weighLeases(memory, { list, candidates, resync, ended, deleted }),
+      leases: weighLeases(memory, { list, candidates, resync, ended, deleted: deletions.keys }),
       ...{ terminatedInstances: terminated, policy: options.policy },
       ...{ capabilities: provider.capabilities, now: clock.now() },
     };
@@ -265,9 +268,7 @@ export function createObserver(options: ObserverOptions): Observer {
       const prepares = seen.prepares.filter(({ nicId }) => closedNics.has(nicId));
       return { ...seen, tables, input, plan: planRoutes(input), prepares, limits: limitsOf(tables, monotonic) };
     },
-    deleted({ subnets }) {
-      for (const subnet of subnetsOf(subnets)) deleted.add(cidrKey(subnet));
-    },
+    deleted: (lease) => deletions.note(lease, leaseCount),
     prepared: (nextHop) => book.prepared(nextHop),
     doubt: (nextHop) => book.doubt(nextHop),
     limits,

@@ -1,6 +1,7 @@
 /** A lease that the store saw being ended on purpose, as Kubernetes sees it with a Node object: no look need miss it twice. */
 import { beforeEach, expect, it } from '@jest/globals';
 import type { Lease } from '../../../lease/lease.ts';
+import { defaultDeletionPolicy } from '../../../src/routing/route-plan.ts';
 import { createLab, type Lab, type Writer } from './lab.ts';
 
 let lab: Lab;
@@ -48,11 +49,36 @@ it('keeps them when it is there again at the look, and from then on counts as an
   expect(stands(1)).toBe(false);
 });
 
-it('waits for a person with many others at once, however sure the store is of each', async () => {
+it('is not believed at once with many others, which wait for a person like any that are missing', async () => {
   remove(1, 2, 3, 4, 5, 6);
-  const { look } = await writer.pass();
+  await writer.pass();
+  expect([1, 2, 3, 4, 5, 6].every(stands)).toBe(true);
+  const { look } = await writer.resyncs(2);
   expect(new Set(look.plan.held.map(({ code }) => code))).toEqual(new Set(['mass-delete']));
-  expect(stands(1)).toBe(true);
+  expect([1, 2, 3, 4, 5, 6].every(stands)).toBe(true);
+});
+
+it('is not believed either when they go one by one, until ten minutes have passed', async () => {
+  for (let third = 1; third <= 5; third++) {
+    remove(third);
+    await writer.pass();
+    expect(stands(third)).toBe(false);
+  }
+  remove(6);
+  await writer.pass();
+  expect(stands(6)).toBe(true);
+  await lab.clock.advance(600_000);
+  remove(7);
+  await writer.pass();
+  expect([stands(6), stands(7)]).toEqual([true, false]);
+});
+
+it('is believed with any number of others where that is allowed', async () => {
+  writer = lab.writer({ policy: { ...defaultDeletionPolicy, allowMassDelete: true } });
+  await writer.pass();
+  remove(1, 2, 3, 4, 5, 6, 7);
+  await writer.pass();
+  expect([1, 2, 3, 4, 5, 6, 7].some(stands)).toBe(false);
 });
 
 it('keeps them while the store lists no lease at all, and afterwards for two resyncs', async () => {
