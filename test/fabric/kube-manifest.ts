@@ -65,6 +65,8 @@ const podTemplate = z.object({
 export interface ManifestRole {
   readonly kind: 'Role' | 'ClusterRole';
   readonly name: string;
+  /** Empty for a ClusterRole. */
+  readonly namespace: string;
   readonly rules: readonly ManifestRule[];
 }
 
@@ -112,8 +114,9 @@ export function manifestOf(text: string): Manifest {
         .map((each) => binding.parse(each))
         .filter(({ subjects }) => subjects.some(({ name }) => name === serviceAccount))
         .map(({ roleRef: { kind, name } }) => {
-          const { rules } = z.object({ rules: z.array(rule) }).parse(find(kind, name));
-          return { kind, name, rules };
+          const role = find(kind, name);
+          const { rules } = z.object({ rules: z.array(rule) }).parse(role);
+          return { kind, name, namespace: role.metadata.namespace ?? '', rules };
         });
     },
     get netConf() {

@@ -55,7 +55,7 @@ describe('the agent of a node', () => {
     expect(refused.status).toBe(403);
     expect(refused.body).toContain('the agent of node node-a may not change node node-b');
 
-    await server.kubectl('delete', 'validatingadmissionpolicybinding', agent);
+    await server.kubectl('delete', 'validatingadmissionpolicybinding', 'flannel-vpc-nodes');
     await until('without it the role holds', async () => (await annotate('node-b', ours)).status === 200);
     await server.kubectl('apply', '-f', manifestFile);
     await until('the policy holds again', async () => (await annotate('node-b', ours)).status === 403);
@@ -81,6 +81,17 @@ it('a token of that service account without a node changes none', async () => {
   const unbound = { token: await server.token(agent, manifestNamespace) };
   const refused = await annotate('node-a', unbound);
   expect(refused).toMatchObject({ status: 403, body: expect.stringContaining('belongs to no pod') });
+});
+
+it('the controller says something of any node, and changes neither labels nor addresses', async () => {
+  const controller = { token: await server.token('flannel-vpc-controller', manifestNamespace) };
+  const condition = { type: 'FlannelVPCRoute', status: 'False', reason: 'RouteConflict', message: 'tried' };
+  expect((await patch('node-b', { status: { conditions: [condition] } }, controller)).status).toBe(200);
+  const labelled = await patch('node-b', { metadata: { labels: { secrets: 'all' } } }, controller);
+  expect(labelled).toMatchObject({ status: 403, body: expect.stringContaining('may not change labels') });
+  const addresses = [{ type: 'InternalIP', address: '10.0.1.99' }];
+  const moved = await patch('node-b', { status: { addresses } }, controller);
+  expect(moved).toMatchObject({ status: 403, body: expect.stringContaining('may not change addresses') });
 });
 
 it('others are not held by it', async () => {

@@ -4,6 +4,7 @@
  */
 import { readdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { CreateRouteCommand } from '@aws-sdk/client-ec2';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import * as z from 'zod';
 import { type Cluster, type ClusterNode, createCluster } from '../fabric/cluster.ts';
@@ -53,12 +54,7 @@ beforeAll(async () => {
       ...{ apiVersion: 'v1', kind: 'Node', metadata: { name } },
       spec: { podCIDR: subnets[name], podCIDRs: [subnets[name]], providerID: `aws:///${place.zone}/${id}` },
     });
-    const addresses = [{ type: 'InternalIP', address }];
-    const patched = await server.request({
-      ...{ method: 'PATCH', path: `/api/v1/nodes/${name}/status`, body: { status: { addresses } } },
-      contentType: 'application/strategic-merge-patch+json',
-    });
-    expect(patched.status).toBe(200);
+    await putAddress(name, address);
     const where = { node: node.node, nodeName: name, server, manifest, image };
     // EC2 is not where the SDK would look for it.
     const env = { AWS_ENDPOINT_URL_EC2: `http://${rigAddress}:${cluster.world.proxy.port}` };
@@ -86,6 +82,16 @@ afterAll(async () => {
   await audit?.remove();
   await image?.remove();
 });
+
+/** As a kubelet does. */
+async function putAddress(name: string, address: string): Promise<void> {
+  const addresses = [{ type: 'InternalIP', address }];
+  const answer = await server.request({
+    ...{ method: 'PATCH', path: `/api/v1/nodes/${name}/status`, body: { status: { addresses } } },
+    contentType: 'application/strategic-merge-patch+json',
+  });
+  expect(answer).toMatchObject({ status: 200 });
+}
 
 function on(name: string): { readonly node: ClusterNode; readonly agent: KubePod; readonly controller: KubePod } {
   const found = nodes.get(name);
@@ -189,6 +195,56 @@ describe('pods as the manifest makes them', () => {
   });
 });
 
+describe('a node whose route another one stands in for', () => {
+  const destination = '10.244.3.0/24';
+  let wakers = 0;
+
+  /** Controllers look when a node comes. This one is nobody's machine. */
+  async function wake(): Promise<void> {
+    wakers += 1;
+    const podCIDR = `10.244.${100 + wakers}.0/24`;
+    const metadata = { name: `waker-${wakers}` };
+    await server.apply({ apiVersion: 'v1', kind: 'Node', metadata, spec: { podCIDR, podCIDRs: [podCIDR] } });
+  }
+
+  async function putForeignRoute(): Promise<void> {
+    const { admin, mainTableId, internetGatewayId } = cluster.world;
+    const route = { RouteTableId: mainTableId, DestinationCidrBlock: destination, GatewayId: internetGatewayId };
+    await admin.send(new CreateRouteCommand(route));
+  }
+
+  async function conditionIs(status: string): Promise<boolean> {
+    const jsonpath = '{.status.conditions[?(@.type=="FlannelVPCRoute")].status}';
+    return (await server.kubectl('get', 'node', 'node-c', '-o', `jsonpath=${jsonpath}`)) === status;
+  }
+
+  it('is told by a condition and an Event, again when it happens again', async () => {
+    const { world } = cluster;
+    await putForeignRoute();
+    const instance = await world.runInstance(world.mainSubnet, '10.0.2.13');
+    await server.apply({
+      ...{ apiVersion: 'v1', kind: 'Node', metadata: { name: 'node-c' } },
+      spec: {
+        ...{ podCIDR: destination, podCIDRs: [destination] },
+        providerID: `aws:///${instance.subnet.zone}/${instance.id}`,
+      },
+    });
+    await putAddress('node-c', instance.address);
+    await until('it is said', () => conditionIs('False'), 60_000);
+    await world.removeRoute(world.mainTableId, destination);
+    await wake();
+    await until('it is taken back', () => conditionIs('True'), 60_000);
+    await world.removeRoute(world.mainTableId, destination);
+    await putForeignRoute();
+    await wake();
+    await until('it is said again', () => conditionIs('False'), 60_000);
+    await until('the Event counts', async () => {
+      const jsonpath = '{.items[?(@.involvedObject.name=="node-c")].count}';
+      return (await server.kubectl('get', 'events', '-n', 'default', '-o', `jsonpath=${jsonpath}`)).includes('2');
+    });
+  });
+});
+
 describe.each([names.agent, names.controller])('the roles of %s', (serviceAccount) => {
   const user = `system:serviceaccount:${manifestNamespace}:${serviceAccount}`;
 
@@ -241,7 +297,7 @@ function rights(serviceAccount: string): readonly Right[] {
         rule.resources.flatMap((resource) =>
           (rule.resourceNames.length > 0 ? rule.resourceNames : [undefined]).flatMap((name) =>
             rule.verbs.map((verb) => {
-              const namespace = role.kind === 'Role' ? manifestNamespace : '';
+              const { namespace } = role;
               const text = `${verb} ${[resource, group].filter(Boolean).join('.')} ${name ?? ''}`.trim();
               return { role, rule, group, resource, name, namespace, verb, text };
             }),
@@ -284,7 +340,7 @@ async function putRules(role: ManifestRole, rules: readonly ManifestRule[]): Pro
   const { apiVersion, kind, metadata } = manifest.find(role.kind, role.name);
   const folder =
     role.kind === 'Role'
-      ? `/apis/${apiVersion}/namespaces/${manifestNamespace}/roles`
+      ? `/apis/${apiVersion}/namespaces/${role.namespace}/roles`
       : `/apis/${apiVersion}/clusterroles`;
   const body = { apiVersion, kind, metadata, rules };
   const answer = await server.request({ method: 'PUT', path: `${folder}/${role.name}`, body });
