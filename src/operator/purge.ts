@@ -43,7 +43,8 @@ export async function purgeRoutes(session: StoreSession): Promise<number> {
     await refuseLeader(election, 'End all controllers first: they would write the routes again.', signal);
     const records = await stores.ownership.list(signal);
     const tables = await readTables(provider, records, signal);
-    const { leases } = await stores.leases.list(signal);
+    // Where leases are nodes none is ended: their routes go because a person says so.
+    const leases = stores.leases.allocates ? (await stores.leases.list(signal)).leases : [];
     const plan = planPurge({ networks: netConf.ranges, records, tables, leases, now: session.clock.now() });
     console.print(renderPurge(plan, console).join('\n'));
     if (plan.steps.length === 0) return plan.left.length > 0 ? 1 : 0;
@@ -122,11 +123,16 @@ async function takeOut(purge: Purge, session: StoreSession, signal: AbortSignal)
   }
   if (plan.leases.length > 0) await clock.sleep(restoreMs, signal);
   const list = await stores.leases.list(signal);
-  const steps = plan.steps.filter((step) => !list.leases.some((lease) => overlaps(lease, step)));
+  const live = stores.leases.allocates ? list.leases : [];
+  const wanted = plan.steps.map((step) => {
+    const ended = list.leases.find((lease) => !live.includes(lease) && overlaps(lease, step));
+    return ended ? { ...step, ended } : step;
+  });
+  const steps = wanted.filter((step) => !live.some((lease) => overlaps(lease, step)));
   const input: PlanInput = {
     ...{ networks: netConf.ranges, scope: { kind: 'all' }, tables, desired: [], records },
     leases: {
-      ...{ kind: 'known', live: list.leases.flatMap(({ subnets }) => subnetsOf(subnets)), absences: new Map() },
+      ...{ kind: 'known', live: live.flatMap(({ subnets }) => subnetsOf(subnets)), absences: new Map() },
       ...{ store: { storeId: list.storeId, revision: list.revision }, remembered: undefined },
     },
     ...{ terminatedInstances: new Set(), policy: defaultDeletionPolicy, now: clock.now() },
@@ -137,8 +143,8 @@ async function takeOut(purge: Purge, session: StoreSession, signal: AbortSignal)
   const { done, failures } = await executePlan(executor, { steps, kept: [] }, input, signal);
   console.print(...done.map((step) => doneLine(step, console.paint)));
   const failed = new Set(failures.map(({ step }) => step));
-  const back = plan.steps.filter((step) => !done.includes(step) && !failed.has(step));
-  const holders = (await stores.leases.list(signal)).leases;
+  const back = wanted.filter((step) => !done.includes(step) && !failed.has(step));
+  const holders = stores.leases.allocates ? (await stores.leases.list(signal)).leases : [];
   console.say(
     ...failureLines(withoutRepetition(failures), console.paint),
     ...back.map((step) => stillThere(step, holders, console.paint.bad('left'))),

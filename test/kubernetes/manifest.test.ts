@@ -121,7 +121,15 @@ it('gives no container more than it needs', () => {
 async function revisions(): Promise<readonly string[]> {
   return await Promise.all(
     manifest.objects.map(async ({ kind, metadata }) => {
-      const json = await server.kubectl('get', kind, metadata.name, '-n', metadata.namespace ?? manifestNamespace, '-o', 'json');
+      const json = await server.kubectl(
+        'get',
+        kind,
+        metadata.name,
+        '-n',
+        metadata.namespace ?? manifestNamespace,
+        '-o',
+        'json',
+      );
       const { uid, generation } = z
         .object({ metadata: z.object({ uid: z.string(), generation: z.number().default(0) }) })
         .parse(JSON.parse(json)).metadata;

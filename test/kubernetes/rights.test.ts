@@ -2,7 +2,7 @@
  * Both programs as the manifest starts them, on nodes of a VPC: with its arguments, its service accounts, its capabilities and a
  * read-only root. What they then asked the API server is held against what their roles grant: no verb too few, and none too many.
  */
-import { readdir, readFile } from 'node:fs/promises';
+import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { CreateRouteCommand } from '@aws-sdk/client-ec2';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
@@ -20,7 +20,7 @@ import {
 } from '../fabric/kube-manifest.ts';
 import { createKubePod, type Image, type KubePod, unpackImage } from '../fabric/kube-pod.ts';
 import { rigAddress } from '../fabric/management.ts';
-import type { Process } from '../fabric/process.ts';
+import { type Process, run } from '../fabric/process.ts';
 import { until } from '../support/until.ts';
 
 const names = { agent: 'flannel-vpc-agent', controller: 'flannel-vpc-controller' };
@@ -273,6 +273,29 @@ describe.each([names.agent, names.controller])('the roles of %s', (serviceAccoun
       await putRules(role, role.rules);
       await until(`"${text}" is granted again`, async () => await allows(user, right));
     }
+  });
+});
+
+describe('the end', () => {
+  it('leaves the routes, and a purge by the administrator takes them out, and no record stays', async () => {
+    const { world } = cluster;
+    for (const each of running) await each.kill('SIGTERM');
+    const { nicId } = on('node-a').node.instance;
+    expect((await world.staticRoutes(world.mainTableId))[subnets['node-a']]).toBe(nicId);
+    const netConfFile = join(on('node-a').node.node.runFolder, 'purge-net-conf.json');
+    await writeFile(netConfFile, manifest.netConf);
+    const args = ['--kube-subnet-mgr', `--kubeconfig-file=${server.kubeconfig}`, `--net-config-path=${netConfFile}`];
+    const argv = [image.program, 'routes', 'purge', ...args, '--network=10.244.0.0/16', '--yes'];
+    const env = {
+      ...world.environment(world.proxy.roles.issue('node', 'administrator')),
+      AWS_ENDPOINT_URL_EC2: `http://127.0.0.1:${world.proxy.port}`,
+      AWS_EC2_METADATA_DISABLED: 'true',
+    };
+    const said = await run(argv, { env, timeoutMs: 120_000 });
+    expect(said).toContain(subnets['node-a']);
+    for (const tableId of [world.mainTableId, world.explicitTableId])
+      expect(Object.keys(await world.staticRoutes(tableId))).not.toContain(subnets['node-a']);
+    expect(await server.kubectl('get', 'vpcroutes', '-o', 'name')).toBe('');
   });
 });
 
