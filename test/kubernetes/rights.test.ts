@@ -280,6 +280,8 @@ describe('the end', () => {
   it('leaves the routes, and a purge by the administrator takes them out, and no record stays', async () => {
     const { world } = cluster;
     for (const each of running) await each.kill('SIGTERM');
+    // Somebody else's, in the place of node-c's: it would stay, and the purge say so.
+    await world.removeRoute(world.mainTableId, '10.244.3.0/24');
     const { nicId } = on('node-a').node.instance;
     expect((await world.staticRoutes(world.mainTableId))[subnets['node-a']]).toBe(nicId);
     const netConfFile = join(on('node-a').node.node.runFolder, 'purge-net-conf.json');
