@@ -218,7 +218,8 @@ class Leader {
     else if (outcome?.again) pauses.push(0);
     if (hoped.size > 0) pauses.push(backoffMs(this.#hopes - 1, hopefulMs, 2 * this.#options.resyncMs, random));
     const quiet = this.#quietUntil - clock.monotonic();
-    const waits = look.plan.steps.length > 0 || look.ended.length > 0;
+    // What is in the way is told only by a look that may write all of it.
+    const waits = look.plan.steps.length > 0 || look.ended.length > 0 || this.teller !== undefined;
     if (quiet > 0 && waits && outcome) pauses.push(quiet);
     return Math.min(...pauses);
   }
