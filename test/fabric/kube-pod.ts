@@ -80,7 +80,7 @@ for path in / /etc /etc/kube-flannel /run /run/secrets/kubernetes.io/serviceacco
 mount --bind /proc/sys /proc/sys
 mount -o remount,bind,ro /proc/sys
 # A rig that another user than root made knows no other user.
-if [ "$user" != 0 ] && [ "$(awk '{ n += $3 } END { print n }' /proc/self/uid_map)" -gt "$user" ]; then
+if [ "$user" != 0 ] && awk -v user="$user" '{ users += $3 } END { exit !(users > user) }' /proc/self/uid_map; then
   exec setpriv --reuid="$user" --regid="$user" --clear-groups --bounding-set=-all --inh-caps=-all --no-new-privs -- "$@"
 fi
 exec setpriv --bounding-set="-all$capabilities" --inh-caps="-all$capabilities" --no-new-privs -- "$@"
@@ -97,6 +97,8 @@ export async function createKubePod(place: PodPlace, request: PodRequest): Promi
     ...{ apiVersion: 'v1', kind: 'Pod', metadata: { name: podName, namespace: manifestNamespace } },
     spec: { serviceAccountName, nodeName, containers: [{ name: 'one', image: 'none' }] },
   });
+  // As a machine's own /run: others than root read there as well.
+  await chmod(node.runFolder, 0o755);
   const volumes = await mkdtemp(join(node.runFolder, `${name}-`));
   await chmod(volumes, 0o755);
   for (const each of ['net-conf', 'cni']) await mkdir(join(volumes, each));
