@@ -74,6 +74,15 @@ it('apply and purge are refused while a controller leads', async () => {
   expect(await controller.kill()).toBe(0);
 });
 
+it('purge takes all routes of ours out although the nodes are still there, and their records', async () => {
+  const ran = await lab.command('routes', 'purge', `--network=${podNetwork}`, '--yes');
+  expect([ran.code, ran.stderr.replace(/waiting \d+ seconds.*\n/, '')]).toEqual([0, '']);
+  expect(await lab.targets('10.244.1.0/24')).toEqual([undefined, undefined]);
+  expect(await lab.targets('10.244.2.0/25')).toEqual([undefined, undefined]);
+  expect(await lab.records()).toEqual([]);
+  expect(await lab.server.kubectl('get', 'nodes', '-o', 'name')).toBe('node/one\nnode/two\n');
+}, 60_000);
+
 it('doctor knows the API server, and a route controller of Kubernetes beside ours', async () => {
   interface Found {
     readonly check: string;
