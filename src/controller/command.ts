@@ -45,6 +45,11 @@ export async function controllerCommand(argv: readonly string[], environment: No
   }
   logger.info('flannel-vpc controller', { version });
   for (const problem of options.environmentProblems) logger.error(problem);
+  if (options.kubernetes && options.controller.reapTerminated) {
+    logger.warn('--reap-terminated has no effect: a lease in Kubernetes ends with its Node object', {
+      hint: 'The cloud’s node lifecycle controller deletes the Node of a terminated instance.',
+    });
+  }
   try {
     await serve(options, logger, environment, ending.signal);
   } catch (error) {

@@ -120,3 +120,50 @@ it('an API server that dies costs no packet, and nothing is written when it is b
   for (const node of [one, two]) await becomes(node, 'is open to pods', isOpen);
   expect(await Promise.all(['one', 'two'].map((name) => nodes.read(name)))).toEqual(before);
 });
+
+async function leadsTo(subnet: string, nicId: string | undefined): Promise<boolean> {
+  const { world } = cluster;
+  const tables = await Promise.all([world.explicitTableId, world.mainTableId].map((id) => world.staticRoutes(id)));
+  return tables.every((routes) => routes[subnet] === nicId);
+}
+
+it('a leader that dies costs no packet, and a node that joins meanwhile gets its routes from the next one', async () => {
+  await controller.kill();
+  await server.kubectl('create', 'namespace', 'kube-flannel');
+  const election = ['--leader-elect-lease-duration=12s', '--leader-elect-retry-period=1s', '--resync=1s'];
+  const elected = ['first', 'second'].map((name) =>
+    startController({ world: cluster.world }, { name, args: [...storeArgs, ...election] }),
+  );
+  const [first, second] = elected as [Controller, Controller];
+  const leading = /leading: this controller writes/;
+  const leader = await Promise.race(elected.map(async (each) => each.logged(leading, minutesMs).then(() => each)));
+  controller = leader === first ? second : first;
+  const ping = startPing({ from, to });
+  await ping.flowing();
+
+  await leader.kill('SIGKILL');
+  const three = await cluster.addNode({ name: 'three', subnet: 'main', address: '10.0.2.13' });
+  await register(three, '10.244.3.0/24');
+  await three.agent.ready(minutesMs);
+
+  expect(controller.log().some(({ msg }) => leading.test(msg))).toBe(true);
+  expect(await leadsTo('10.244.3.0/24', three.instance.nicId)).toBe(true);
+  expect((await ping.stop()).lost).toBe(0);
+});
+
+it('a node that is deleted loses its routes, and the one that takes its place is reached by its own', async () => {
+  await two.agent.kill('SIGKILL');
+  await two.destroy();
+  await cluster.sync();
+  await server.kubectl('delete', 'node', 'two');
+  await until('its routes are gone', async () => await leadsTo('10.244.2.0/24', undefined), minutesMs);
+
+  const next = await cluster.addNode({ name: 'next', subnet: 'main', address: '10.0.2.14' });
+  await register(next, '10.244.2.0/24');
+  await next.agent.ready(minutesMs);
+  expect(await leadsTo('10.244.2.0/24', next.instance.nicId)).toBe(true);
+  const runtime = await createCniRuntime(next.node, join(next.node.runFolder, conflist));
+  runtimes = [...runtimes, runtime];
+  const pod = await runtime.add('pod');
+  expect(await countAnswers({ from, to: pod }, packets)).toBe(packets);
+});
