@@ -73,6 +73,10 @@ beforeEach(async () => {
       ].join('; '),
     );
   }
+  // A link that has just come up may drop the first neighbour solicitation, and a prober asks once here.
+  for (const to of ['10.0.1.2', 'fd01::2']) {
+    await one.sh(`for try in 1 2 3 4 5 6 7 8 9 10; do ping -n -q -c 1 -W 1 ${to} && exit 0; done; exit 1`);
+  }
 });
 
 afterEach(async () => {
