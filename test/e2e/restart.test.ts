@@ -3,7 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, expect, test } from '@jest/globals';
 import type { AgentRequest } from '../fabric/cluster.ts';
 import { startEcho, startFlows, startPing } from '../fabric/traffic.ts';
-import { kernelRules, startThreeNodes, type ThreeNodes, writesOf } from './three-nodes.ts';
+import { kernelRules, reportsSettled, startThreeNodes, type ThreeNodes, writesOf } from './three-nodes.ts';
 
 let all: ThreeNodes;
 
@@ -11,7 +11,9 @@ beforeAll(async () => {
   // Each change of the VPC stands for a while before EC2 answers: no state in between is too short to lose a packet in.
   all = await startThreeNodes({ settleMs: 200 });
   await startEcho(all.cluster.vpc.outside);
-});
+  // The first reports of all three are puts that no restart makes.
+  await reportsSettled(all);
+}, 240_000);
 
 afterAll(async () => {
   await all.cluster.stop();
