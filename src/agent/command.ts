@@ -7,15 +7,14 @@ import { type AgentOptions, parseAgentOptions } from '../cli/agent-options.ts';
 import { agentUsage } from '../cli/usage.ts';
 import { openCloud } from '../cloud.ts';
 import { backoffMs, systemClock } from '../core/clock.ts';
-import { isAbortError, isFinalError, isFlannelVpcError } from '../core/errors.ts';
+import { isFinalError, isFlannelVpcError } from '../core/errors.ts';
 import type { Logger } from '../core/log.ts';
+import { closeSoon, runDaemon } from '../daemon.ts';
 import { startHealthServer } from '../health/server.ts';
 import { createReadiness, type Readiness } from '../health/status.ts';
-import { createLogger } from '../logging.ts';
 import type { AgentMetrics } from '../metrics.ts';
 import { looks } from '../probe/looks.ts';
 import { openProbeSocket } from '../probe/socket.ts';
-import { errorFields } from '../repeats.ts';
 import { type OpenStores, openStores } from '../stores.ts';
 import { version } from '../version.ts';
 import { initialReadiness, runAgent } from './agent.ts';
@@ -23,8 +22,6 @@ import { untilItWorks } from './until-it-works.ts';
 
 /** Longest time for one call to etcd, milliseconds: two endpoints of three seconds each. Then the log says what is wrong with it. */
 const etcdDeadlineMs = 6_000;
-/** Longest time spent on closing connections at the end, milliseconds: nothing depends on it. */
-const closeMs = 1_000;
 
 /** Runs the command and gives its exit code. @throws USAGE or CONFIG_INVALID for flags, before anything is done. */
 export async function agentCommand(argv: readonly string[], environment: NodeJS.ProcessEnv): Promise<number> {
@@ -38,30 +35,14 @@ export async function agentCommand(argv: readonly string[], environment: NodeJS.
     return 0;
   }
   const { options } = command;
-  const logger = createLogger({
-    ...options.log,
-    write: (line) => void process.stderr.write(line),
-    isTerminal: process.stderr.isTTY ?? false,
-  });
-  const ending = new AbortController();
-  for (const name of ['SIGTERM', 'SIGINT'] as const) {
-    process.once(name, () => {
-      logger.info('ending; routes, rules and lease stay as they are', { signal: name });
-      ending.abort(new DOMException(`${name} received`, 'AbortError'));
-    });
-  }
-  logger.info('flannel-vpc agent', { version });
-  for (const problem of options.environmentProblems) logger.error(problem);
-  for (const warning of options.warnings) logger.warn(warning);
-  try {
-    await serve(options, logger, environment, ending.signal);
-  } catch (error) {
-    if (isAbortError(error) && ending.signal.aborted) return 0;
-    const { error: message, ...fields } = errorFields(error);
-    logger.error(String(message), fields);
-    return 1;
-  }
-  return 0;
+  return await runDaemon(
+    {
+      ...{ name: 'agent', log: options.log, environmentProblems: options.environmentProblems },
+      warnings: options.warnings.map((text) => ({ text })),
+      ending: 'ending; routes, rules and lease stay as they are',
+    },
+    (logger, signal) => serve(options, logger, environment, signal),
+  );
 }
 
 async function serve(
@@ -106,7 +87,7 @@ async function serve(
       signal,
     );
   } finally {
-    await Promise.race([stores?.close(), systemClock.sleep(closeMs, new AbortController().signal)]);
+    await closeSoon(stores?.close());
   }
 }
 

@@ -5,13 +5,10 @@ import { systemdNotify } from '../../host/systemd-notify.ts';
 import { commandUsage } from '../cli/command-usage.ts';
 import { openCloud } from '../cloud.ts';
 import { systemClock } from '../core/clock.ts';
-import { isAbortError } from '../core/errors.ts';
 import type { Logger } from '../core/log.ts';
+import { closeSoon, runDaemon } from '../daemon.ts';
 import { createReadiness } from '../health/status.ts';
-import { createLogger } from '../logging.ts';
-import { errorFields } from '../repeats.ts';
 import { openStores } from '../stores.ts';
-import { version } from '../version.ts';
 import { initialControllerReadiness, runController } from './controller.ts';
 import type { ControllerEvents } from './events.ts';
 import { startControllerServer } from './http.ts';
@@ -21,8 +18,6 @@ import type { ControllerState } from './state.ts';
 
 /** Longest time for one call to the store, milliseconds. */
 const storeDeadlineMs = 6_000;
-/** Longest time spent on closing connections at the end, milliseconds. */
-const closeMs = 1_000;
 
 /** Runs the command and gives its exit code. @throws USAGE or CONFIG_INVALID for flags, before anything is done. */
 export async function controllerCommand(argv: readonly string[], environment: NodeJS.ProcessEnv): Promise<number> {
@@ -31,35 +26,20 @@ export async function controllerCommand(argv: readonly string[], environment: No
     process.stdout.write(commandUsage('controller'));
     return 0;
   }
-  const logger = createLogger({
-    ...options.log,
-    write: (line) => void process.stderr.write(line),
-    isTerminal: process.stderr.isTTY ?? false,
-  });
-  const ending = new AbortController();
-  for (const name of ['SIGTERM', 'SIGINT'] as const) {
-    process.once(name, () => {
-      logger.info('ending; routes stay as they are', { signal: name });
-      ending.abort(new DOMException(`${name} received`, 'AbortError'));
-    });
-  }
-  logger.info('flannel-vpc controller', { version });
-  for (const problem of options.environmentProblems) logger.error(problem);
-  if (options.kubernetes && options.controller.reapTerminated) {
-    logger.warn('--reap-terminated has no effect: a lease in Kubernetes ends with its Node object', {
-      hint: 'The cloud’s node lifecycle controller deletes the Node of a terminated instance.',
-    });
-  }
-  try {
-    await serve(options, logger, environment, ending.signal);
-  } catch (error) {
-    if (isAbortError(error) && ending.signal.aborted) return 0;
-    const { error: message, ...fields } = errorFields(error);
-    logger.error(String(message), fields);
-    return 1;
-  }
-  return 0;
+  return await runDaemon(
+    {
+      ...{ name: 'controller', log: options.log, environmentProblems: options.environmentProblems },
+      warnings: options.kubernetes && options.controller.reapTerminated ? [reapsNothing] : [],
+      ending: 'ending; routes stay as they are',
+    },
+    (logger, signal) => serve(options, logger, environment, signal),
+  );
 }
+
+const reapsNothing = {
+  text: '--reap-terminated has no effect: a lease in Kubernetes ends with its Node object',
+  hint: 'The cloud’s node lifecycle controller deletes the Node of a terminated instance.',
+};
 
 async function serve(
   options: ControllerCommandOptions,
@@ -110,7 +90,7 @@ async function serve(
       signal,
     );
   } finally {
-    await Promise.race([stores.close(), systemClock.sleep(closeMs, new AbortController().signal)]);
+    await closeSoon(stores.close());
   }
 }
 
