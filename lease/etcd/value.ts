@@ -5,6 +5,7 @@
 import * as z from 'zod';
 import { formatIp, type Ip, parseIp } from '../../src/core/ip.ts';
 import type { LeaseAttributes } from '../lease.ts';
+import { nodeIdentitySchema } from '../node-identity.ts';
 
 /** The members flannel and we know; flannel reads their names in any case, as Go does. */
 const knownNames = ['PublicIP', 'PublicIPv6', 'BackendType', 'BackendData', 'BackendV6Data', 'FlannelVPC'] as const;
@@ -23,24 +24,13 @@ const address = (family: 4 | 6): z.ZodType<Ip | undefined> =>
       return z.NEVER;
     });
 
-const text = z.string().max(256).optional();
-
 const valueSchema = z.object({
   PublicIP: address(4),
   PublicIPv6: address(6),
   BackendType: z.string().nullish(),
   BackendData: z.unknown().optional(),
   BackendV6Data: z.unknown().optional(),
-  FlannelVPC: z
-    .object({
-      instanceId: text,
-      nicId: text,
-      subnetId: text,
-      zone: text,
-      nodeName: text,
-      addresses: z.array(z.string().max(64)).max(64).optional(),
-    })
-    .optional(),
+  FlannelVPC: nodeIdentitySchema.optional(),
 });
 
 /** Why a value can't be read, in words for a log line. */

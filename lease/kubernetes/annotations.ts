@@ -1,8 +1,8 @@
 /** flannel's annotations of a node, and ours beside them. Pure. */
-import * as z from 'zod';
 import { FlannelVpcError } from '../../src/core/errors.ts';
 import { families, formatIp, type Ip, type PerFamily, parseIp } from '../../src/core/ip.ts';
 import type { LeaseAttributes, NodeIdentity } from '../lease.ts';
+import { nodeIdentitySchema } from '../node-identity.ts';
 
 /** Full names of the annotations, by what they hold. */
 export interface AnnotationNames {
@@ -48,12 +48,6 @@ export function annotationNames(prefix: string): AnnotationNames {
 
 export type Annotations = Readonly<Record<string, string>>;
 
-const text = z.string().max(256).optional();
-const identitySchema = z.object({
-  ...{ instanceId: text, nicId: text, subnetId: text, zone: text, nodeName: text },
-  addresses: z.array(z.string().max(64)).max(64).optional(),
-});
-
 /** True when flannel or we look after the node. */
 export function isManaged(annotations: Annotations, names: AnnotationNames): boolean {
   return annotations[names.subnetManager] === 'true';
@@ -68,7 +62,7 @@ export function readAnnotations(annotations: Annotations, names: AnnotationNames
   }
   const v4 = parseJson(annotations[names.backendData]);
   const v6 = parseJson(annotations[names.backendV6Data]);
-  const node = identitySchema.safeParse(parseJson(annotations[names.identity])).data;
+  const node = nodeIdentitySchema.safeParse(parseJson(annotations[names.identity])).data;
   return {
     publicIps,
     backendType: annotations[names.backendType] ?? '',
