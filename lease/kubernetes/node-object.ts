@@ -37,12 +37,6 @@ export const nodeSchema = z.object({
 export type NodeObject = z.output<typeof nodeSchema>;
 export type NodeCondition = z.output<typeof conditionSchema>;
 
-export const nodeListSchema = z.object({
-  metadata: z.object({ resourceVersion: z.string(), continue: z.string().nullish() }),
-  // One node that does not parse must not hide the others.
-  items: z.array(z.unknown()).nullish(),
-});
-
 export function annotationsOf(node: NodeObject): Annotations {
   return node.metadata.annotations ?? {};
 }

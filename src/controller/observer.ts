@@ -3,7 +3,7 @@
  * show. Reads only.
  */
 import type { Lease, LeaseKey } from '../../lease/lease.ts';
-import { leaseKey, subnetsOf } from '../../lease/lease-key.ts';
+import { subnetsOf } from '../../lease/lease-key.ts';
 import type { LeaseStore } from '../../lease/lease-store.ts';
 import type { NodeReport, NodeReportStore } from '../../lease/node-reports.ts';
 import type { OwnershipStore, StoredOwnershipRecord } from '../../lease/ownership-store.ts';
@@ -12,10 +12,9 @@ import type { OpenCloud } from '../cloud.ts';
 import type { Clock } from '../core/clock.ts';
 import { withDeadline } from '../core/deadline.ts';
 import { FlannelVpcError, isFlannelVpcError } from '../core/errors.ts';
-import { formatIp } from '../core/ip.ts';
 import type { Logger } from '../core/log.ts';
 import type { NetConf } from '../netconf/net-conf.ts';
-import { desiredRoutes, nextHopClaim, type RejectedSubnet } from '../routing/desired.ts';
+import { desiredRoutes, type RejectedSubnet } from '../routing/desired.ts';
 import { type Memory, weighLeases } from '../routing/knowledge.ts';
 import { planRoutes } from '../routing/plan.ts';
 import { isCandidate, leftovers } from '../routing/plan-removals.ts';
@@ -321,10 +320,4 @@ async function networkOfThisMachine(
     });
     return undefined;
   }
-}
-
-/** The address a lease is reached by, for people. */
-export function addressOf(lease: Lease): string {
-  const claim = nextHopClaim(lease, undefined);
-  return claim ? formatIp(claim.address) : leaseKey(lease.subnets);
 }
