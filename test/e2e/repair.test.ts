@@ -3,6 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import type { ClusterNode } from '../fabric/cluster.ts';
 import { countAnswers } from '../fabric/traffic.ts';
+import { until } from '../support/until.ts';
 import { reportsSettled, startThreeNodes, type ThreeNodes, writesOf } from './three-nodes.ts';
 
 let all: ThreeNodes;
@@ -15,14 +16,6 @@ beforeAll(async () => {
 afterAll(async () => {
   await all.cluster.stop();
 });
-
-async function until(what: string, holds: () => Promise<boolean>, timeoutMs = 15_000): Promise<void> {
-  const deadline = performance.now() + timeoutMs;
-  while (!(await holds())) {
-    if (performance.now() > deadline) throw new Error(`${what}: not within ${timeoutMs} ms`);
-    await delay(100);
-  }
-}
 
 async function routeOf(subnet: string, tableId = all.cluster.world.explicitTableId): Promise<string | undefined> {
   return (await all.cluster.world.staticRoutes(tableId))[subnet];

@@ -12,12 +12,12 @@ import { leaseKey } from '../../lease/lease-key.ts';
 import type { LeaseRequest, LeaseStore, OwnedLease } from '../../lease/lease-store.ts';
 import { systemClock } from '../../src/core/clock.ts';
 import { formatCidr, formatIp } from '../../src/core/ip.ts';
-import type { CandidateLine } from '../integration/lease/election-candidate.ts';
 import { describeElection } from '../integration/lease/election-conformance.ts';
 import { cidr, never } from '../integration/lease/fixtures.ts';
 import { leaderHistory } from '../integration/lease/leader-history.ts';
 import { describeOwnershipStore } from '../integration/lease/ownership-conformance.ts';
 import { recordingLogger } from '../integration/lease/recording-logger.ts';
+import type { CandidateLine } from '../integration/lease/run-candidate.ts';
 import { until } from '../support/until.ts';
 import { type KubeWorld, namespace, startKubeWorld } from './world.ts';
 

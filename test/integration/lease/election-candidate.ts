@@ -1,47 +1,6 @@
-/**
- * A program of its own that stands for election, to be killed and frozen. Arguments: endpoint, prefix, holder, term and pause in
- * milliseconds, and `careless` for one that waits to be told, as a wrong controller would. Prints one line of JSON for the lead it won, then one for each 10 ms in which it believes to hold it; when it does no
- * longer, what the fence says to a write of its own; and then it ends.
- */
+/** A candidate on etcd, a program of its own. Arguments: endpoint, prefix, and those of `runCandidate`. */
 import { createEtcdStores } from '../../../lease/etcd/stores.ts';
-import { isFlannelVpcError } from '../../../src/core/errors.ts';
-import { cidr, never } from './fixtures.ts';
+import { runCandidate } from './run-candidate.ts';
 
-/** A line of its output. Times are wall-clock milliseconds. */
-export type CandidateLine =
-  | { readonly event: 'leads' }
-  | { readonly event: 'held'; readonly at: number }
-  | { readonly event: 'lost'; readonly at: number; readonly refused: string; readonly claim: string };
-
-const say = (line: CandidateLine): void => console.log(JSON.stringify(line));
-
-const [endpoint = '', prefix = '', holder = '', termMs, retryMs, manner] = process.argv.slice(2);
-const stores = createEtcdStores({ endpoints: [endpoint], prefix });
-const election = stores.election({ holder, termMs: Number(termMs), retryMs: Number(retryMs) });
-const leadership = await election.campaign(never);
-say({ event: 'leads' });
-const timer = setInterval(() => {
-  const at = Date.now();
-  try {
-    if (manner === 'careless') leadership.lost.throwIfAborted();
-    else leadership.assertHeld();
-    say({ event: 'held', at });
-  } catch (error) {
-    clearInterval(timer);
-    void end(at, codeOf(error));
-  }
-}, 10);
-
-async function end(at: number, refused: string): Promise<void> {
-  const record = { tableId: 'rtb-1', destination: cidr('10.5.1.0/24'), target: 'eni-1', holder, writtenAt: '' };
-  const { ownership } = stores;
-  const claim = await (manner === 'careless' ? ownership : ownership.fenced(leadership))
-    .claim([record], never)
-    .then(({ kind }) => kind, codeOf);
-  say({ event: 'lost', at, refused, claim });
-  await stores.close();
-}
-
-function codeOf(error: unknown): string {
-  return isFlannelVpcError(error) ? error.code : String(error);
-}
+const [endpoint = '', prefix = '', ...argv] = process.argv.slice(2);
+await runCandidate(createEtcdStores({ endpoints: [endpoint], prefix }), argv);

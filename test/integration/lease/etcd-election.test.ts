@@ -15,11 +15,11 @@ import { systemClock } from '../../../src/core/clock.ts';
 import { FlannelVpcError } from '../../../src/core/errors.ts';
 import { type EtcdServer, startEtcd } from '../../fabric/etcd.ts';
 import { startTcpProxy, type TcpProxy } from '../../fabric/tcp-proxy.ts';
-import type { CandidateLine } from './election-candidate.ts';
 import { describeElection } from './election-conformance.ts';
 import { cidr, never } from './fixtures.ts';
 import { type LeaderHistory, leaderHistory } from './leader-history.ts';
 import { recordingLogger } from './recording-logger.ts';
+import type { CandidateLine } from './run-candidate.ts';
 
 /** etcd grants no shorter terms than 2 s. */
 const termMs = 3_000;
