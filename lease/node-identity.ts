@@ -1,7 +1,7 @@
 /** Who a node says it is, as others may have written it: the same in every store. */
 import * as z from 'zod';
 
-const text = z.string().max(256).optional();
+const text = z.string().max(512).optional();
 
 /** A stored `NodeIdentity`, untrusted. */
 export const nodeIdentitySchema = z.object({

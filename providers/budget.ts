@@ -7,33 +7,8 @@ import { backoffMs, type Clock, type Random } from '../src/core/clock.ts';
 import { withDeadline } from '../src/core/deadline.ts';
 import { FlannelVpcError, isFlannelVpcError } from '../src/core/errors.ts';
 import type { Logger } from '../src/core/log.ts';
-import type { CloudProvider, RouteChange } from './provider.ts';
-
-export interface BucketLimits {
-  /** Calls that may be made at once. */
-  readonly capacity: number;
-  readonly refillPerSecond: number;
-}
-
-export interface BudgetLimits {
-  readonly reads: BucketLimits;
-  readonly writes: BucketLimits;
-  /** Calls under way at the same time. One that waits for its turn or for its next try is not under way. */
-  readonly inFlight: number;
-  /** Tries of one call, the first included. */
-  readonly attempts: number;
-  /** For how long a call that failed may be tried again, milliseconds. */
-  readonly deadlineMs: number;
-}
-
-/** Half of what EC2 publishes (Describe 20/s with a bucket of 100, route writes 5/s with 50), shared by nobody knows how many. */
-export const defaultBudget: BudgetLimits = {
-  reads: { capacity: 50, refillPerSecond: 10 },
-  writes: { capacity: 25, refillPerSecond: 2.5 },
-  inFlight: 8,
-  attempts: 8,
-  deadlineMs: 120_000,
-};
+import { type BucketLimits, type BudgetLimits, defaultBudget } from './budget-limits.ts';
+import type { ChangeResult, CloudProvider, RouteChange } from './provider.ts';
 
 export interface BudgetOptions {
   readonly clock: Clock;
@@ -57,7 +32,7 @@ const tellEveryMs = 5 * 60_000;
 
 /** The provider, with every call inside the budget. `identify` asks the metadata server, which no bucket is for. */
 export function withBudget(provider: CloudProvider, options: BudgetOptions): CloudProvider {
-  const limits = { ...defaultBudget, ...options.limits };
+  const limits = { ...defaultBudget, ...provider.capabilities.budget, ...options.limits };
   const slots = createSlots(limits.inFlight);
   const buckets = new Map<Action, Bucket>();
   let toldAt = Number.NEGATIVE_INFINITY;
@@ -100,16 +75,14 @@ export function withBudget(provider: CloudProvider, options: BudgetOptions): Clo
     );
   }
 
-  async function write(
-    action: Action,
-    signal: AbortSignal,
-    call: (signal: AbortSignal) => Promise<void>,
-  ): Promise<void> {
-    await within(action, signal, async (inner) => {
+  async function write<T>(action: Action, signal: AbortSignal, call: (signal: AbortSignal) => Promise<T>): Promise<T> {
+    return await within(action, signal, async (inner) => {
       options.beforeWrite?.();
-      await call(inner);
+      return await call(inner);
     });
   }
+
+  const { applyBatch } = provider;
 
   return {
     type: provider.type,
@@ -125,6 +98,10 @@ export function withBudget(provider: CloudProvider, options: BudgetOptions): Clo
     tables: (selector, signal) => within('tables', signal, (inner) => provider.tables(selector, inner)),
     prepare: (nextHop, signal) => write('prepare', signal, (inner) => provider.prepare(nextHop, inner)),
     apply: (change, signal) => write(change.action, signal, (inner) => provider.apply(change, inner)),
+    ...(applyBatch && {
+      applyBatch: (tableId: string, changes: readonly RouteChange[], signal: AbortSignal) =>
+        write<readonly ChangeResult[]>('batch', signal, (inner) => applyBatch.call(provider, tableId, changes, inner)),
+    }),
     // Its dozen requests, one after the other, count as one: a person waits for them.
     diagnose: (subject, signal) => within('diagnose', signal, (inner) => provider.diagnose(subject, inner)),
     close: () => provider.close(),
@@ -132,7 +109,7 @@ export function withBudget(provider: CloudProvider, options: BudgetOptions): Clo
 }
 
 /** What a bucket is for: the seam's calls, changes apart by what they do. */
-type Action = 'resolve' | 'instances' | 'tables' | 'diagnose' | 'prepare' | RouteChange['action'];
+type Action = 'resolve' | 'instances' | 'tables' | 'diagnose' | 'prepare' | 'batch' | RouteChange['action'];
 
 function isRead(action: Action): boolean {
   return action === 'resolve' || action === 'instances' || action === 'tables' || action === 'diagnose';

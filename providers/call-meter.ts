@@ -4,7 +4,7 @@ import type { CloudProvider, RouteChange } from './provider.ts';
 
 export interface CloudCall {
   /** The provider's method; for a change of a route, which one. */
-  readonly action: 'resolve' | 'instances' | 'tables' | 'diagnose' | 'prepare' | RouteChange['action'];
+  readonly action: 'resolve' | 'instances' | 'tables' | 'diagnose' | 'prepare' | 'batch' | RouteChange['action'];
   /** `aborted`: we gave up waiting. */
   readonly result: 'ok' | 'aborted' | ErrorCode;
   /** Whether the cloud asked for fewer calls. */
@@ -27,6 +27,7 @@ export function withCallMeter(provider: CloudProvider, onCall: OnCloudCall): Clo
     }
   }
 
+  const { applyBatch } = provider;
   return {
     type: provider.type,
     capabilities: provider.capabilities,
@@ -36,6 +37,10 @@ export function withCallMeter(provider: CloudProvider, onCall: OnCloudCall): Clo
     tables: (selector, signal) => metered('tables', provider.tables(selector, signal)),
     prepare: (nextHop, signal) => metered('prepare', provider.prepare(nextHop, signal)),
     apply: (change, signal) => metered(change.action, provider.apply(change, signal)),
+    ...(applyBatch && {
+      applyBatch: (tableId: string, changes: readonly RouteChange[], signal: AbortSignal) =>
+        metered('batch', applyBatch.call(provider, tableId, changes, signal)),
+    }),
     diagnose: (subject, signal) => metered('diagnose', provider.diagnose(subject, signal)),
     close: () => provider.close(),
   };

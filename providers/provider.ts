@@ -7,8 +7,10 @@
  * INVALID, METADATA_UNAVAILABLE; or an AbortError.
  */
 import type { Clock, Random } from '../src/core/clock.ts';
-import type { Cidr, Family, Ip } from '../src/core/ip.ts';
+import type { FlannelVpcError } from '../src/core/errors.ts';
+import type { Cidr, Family, Ip, PerFamily } from '../src/core/ip.ts';
 import type { Logger } from '../src/core/log.ts';
+import type { BudgetLimits } from './budget-limits.ts';
 import type { Finding } from './diagnosis.ts';
 
 /** What a cloud can do. The core asks these flags, never the provider's name. */
@@ -16,14 +18,19 @@ export interface ProviderCapabilities {
   readonly families: readonly Family[];
   /** A route's next hop can be changed in one call without a gap. */
   readonly replacesInPlace: boolean;
-  /** Several routes of one destination with different next hops can stand in one table, so that a move adds before it deletes. */
+  /**
+   * Several routes of one destination with different next hops can stand in one table, so that a move adds before it deletes: packets
+   * follow the former one until it goes, or the new one from the start, and never none.
+   */
   readonly coexistingRoutes?: boolean | undefined;
-  /** Changes of one table that one call can carry. */
+  /** Routes of a table's limit that new destinations leave free, so that a move that adds before it deletes finds room. Default 0. */
+  readonly spareRoutes?: number | undefined;
+  /** Changes of one table that one `applyBatch` can carry; 1 where the cloud has no such call. */
   readonly batchSize: number;
   /** The cloud stores a mark of ours on the route itself. */
   readonly marksRoutes: boolean;
-  /** Writes to one table must be sent one after the other. */
-  readonly serialPerTable: boolean;
+  /** Writes that may be under way at the same time: any number, one for each table, or one in all (one VPC is one queue). */
+  readonly writesAtOnce: 'any' | 'one-per-table' | 'one';
   /** Routes per table when the API does not tell, from the cloud's public documentation. */
   readonly defaultRouteLimit: number;
   /**
@@ -31,6 +38,22 @@ export interface ProviderCapabilities {
    * the wire may still take effect. A controller's term must be longer.
    */
   readonly writeTimeoutMs: number;
+  /** The setting of a next hop that lets it forward what is not its own. */
+  readonly forwarding: ForwardingSetting;
+  /** Most nodes that can reasonably write their own routes to one table; without end when absent. */
+  readonly mostNodeWriters?: number | undefined;
+  /** What this cloud publishes where it differs from `defaultBudget`. */
+  readonly budget?: Partial<BudgetLimits> | undefined;
+}
+
+/** How a cloud calls what `NextHop.forwards` is about, for messages such as "the source/dest check of eni-1 is on". */
+export interface ForwardingSetting {
+  /** The setting's own name, such as `source/dest check`. */
+  readonly name: string;
+  /** What it must be. */
+  readonly wanted: 'on' | 'off';
+  /** Whether `prepare` can set it. Else a person must, and `prepare` is never called. */
+  readonly settable: boolean;
 }
 
 /** This machine, as its metadata server describes it. */
@@ -70,6 +93,10 @@ export interface NextHop {
   readonly networkId: string | undefined;
   /** Whether the cloud lets it forward packets that are not its own (AWS: source/dest check off). */
   readonly forwards: boolean;
+  /** Its addresses in the VPC, both families, where the cloud's routes may lead to an address. */
+  readonly addresses?: readonly Ip[] | undefined;
+  /** What a route of ours to it shows as its target, by family; absent means the NIC. */
+  readonly target?: PerFamily<RouteTarget> | undefined;
 }
 
 export type Resolution =
@@ -120,11 +147,15 @@ export interface RouteEntry {
   readonly origin: 'static' | 'propagated' | 'local';
   /** The cloud's own mark says that this network's flannel-vpc wrote it. */
   readonly marked?: boolean | undefined;
+  /** The cloud's own name of the route, where table and destination alone do not name it. */
+  readonly handle?: string | undefined;
+  /** Which of several routes of one destination packets follow: the smallest number (GCE: priority). */
+  readonly preference?: number | undefined;
 }
 
-/** Where a route leads. Only `instance` and `nic` are kinds we ever write or replace. */
+/** Where a route leads. Only `instance`, `nic` and `address` (a machine's, by its text) are kinds we ever write or replace. */
 export interface RouteTarget {
-  readonly kind: 'nic' | 'instance' | 'local' | 'gateway' | 'nat' | 'peering' | 'endpoint' | 'other';
+  readonly kind: 'nic' | 'instance' | 'address' | 'local' | 'gateway' | 'nat' | 'peering' | 'endpoint' | 'other';
   /** The id the cloud shows, such as `eni-0ab…`. */
   readonly id: string;
   readonly instanceId?: string | undefined;
@@ -132,20 +163,37 @@ export interface RouteTarget {
 
 /** One change of one table. `expected` is what the caller last saw there, for clouds that can make it a condition. */
 export type RouteChange =
-  | { readonly action: 'create'; readonly tableId: string; readonly destination: Cidr; readonly nextHop: NextHop }
+  | {
+      readonly action: 'create';
+      readonly tableId: string;
+      readonly destination: Cidr;
+      readonly nextHop: NextHop;
+      /** Routes of the same destination that stand and are to go once this one stands: the first half of a move. */
+      readonly beside?: readonly StandingRoute[] | undefined;
+    }
   | {
       readonly action: 'replace';
       readonly tableId: string;
       readonly destination: Cidr;
       readonly nextHop: NextHop;
       readonly expected: RouteTarget;
+      /** As in the `RouteEntry` it was seen in. */
+      readonly handle?: string | undefined;
     }
   | {
       readonly action: 'delete';
       readonly tableId: string;
       readonly destination: Cidr;
       readonly expected: RouteTarget;
+      /** As in the `RouteEntry` it was seen in. */
+      readonly handle?: string | undefined;
     };
+
+/** The parts of a `RouteEntry` that a change beside it depends on. */
+export type StandingRoute = Pick<RouteEntry, 'target' | 'handle' | 'preference'>;
+
+/** What became of one change of a batch: undefined when it was made, else why not. */
+export type ChangeResult = FlannelVpcError | undefined;
 
 /** What a diagnosis is about. Everything may be missing: then what rests on it is not checked, and that is a finding. */
 export interface DiagnosisSubject {
@@ -193,6 +241,13 @@ export interface CloudProvider {
    * there (replace): the caller reads again.
    */
   apply(change: RouteChange, signal: AbortSignal): Promise<void>;
+
+  /**
+   * Makes several changes of one table, of different destinations, at most `capabilities.batchSize`; there where that is above 1.
+   * Needs more rights than `apply` in some clouds: only who writes for all nodes uses it.
+   * The result is aligned with the input. @throws what struck them all.
+   */
+  applyBatch?(tableId: string, changes: readonly RouteChange[], signal: AbortSignal): Promise<readonly ChangeResult[]>;
 
   /**
    * What stands in the way of the subject, as far as the cloud tells, without changing anything: rights, forwarding, ranges that

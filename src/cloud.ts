@@ -4,6 +4,7 @@ import { withBudget } from '../providers/budget.ts';
 import { type OnCloudCall, withCallMeter } from '../providers/call-meter.ts';
 import { backendTypeNamed } from '../providers/catalog.ts';
 import type { CloudProvider, TableTag } from '../providers/provider.ts';
+import { withWriteQueue } from '../providers/write-queue.ts';
 import type { Clock, Random } from './core/clock.ts';
 import { FlannelVpcError } from './core/errors.ts';
 import type { Logger } from './core/log.ts';
@@ -22,6 +23,8 @@ export interface OpenCloudOptions {
   readonly clock: Clock;
   readonly random: Random;
   readonly environment: Readonly<Record<string, string | undefined>>;
+  /** Whether changes may go in batches, which takes more rights in some clouds: for who writes for all nodes. Default false. */
+  readonly batches?: boolean | undefined;
   /** As in `BudgetOptions`. */
   readonly beforeWrite?: (() => void) | undefined;
   /** Told of each call when it has ended, each try by itself. */
@@ -36,6 +39,7 @@ export async function openCloud(netConf: NetConf, options: OpenCloudOptions): Pr
     throw new FlannelVpcError('INTERNAL', `backend ${name} passed net-conf's checks and is not in the catalog`);
   if (!type.load) return undefined;
   const loaded = await type.load({ ...options, config });
-  const provider = withBudget(options.onCall ? withCallMeter(loaded, options.onCall) : loaded, options);
+  const budgeted = withBudget(options.onCall ? withCallMeter(loaded, options.onCall) : loaded, options);
+  const provider = withWriteQueue(budgeted, { clock: options.clock, batches: options.batches ?? false });
   return { provider, tableIds: type.routeTableIds?.(config) ?? [], tag: type.routeTableTag?.(config) };
 }

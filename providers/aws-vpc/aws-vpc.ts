@@ -29,7 +29,8 @@ const capabilities: ProviderCapabilities = {
   replacesInPlace: true,
   batchSize: 1,
   marksRoutes: false,
-  serialPerTable: false,
+  writesAtOnce: 'any',
+  forwarding: { name: 'source/dest check', wanted: 'off', settable: true },
   // "Amazon VPC quotas": since June 2025, 50 before. Accounts can have more; the EC2 API tells none of it.
   defaultRouteLimit: 500,
   writeTimeoutMs,

@@ -77,7 +77,8 @@ const awsLike: ProviderCapabilities = {
   replacesInPlace: true,
   batchSize: 1,
   marksRoutes: false,
-  serialPerTable: false,
+  writesAtOnce: 'any',
+  forwarding: { name: 'source/dest check', wanted: 'off', settable: true },
   defaultRouteLimit: 500,
   writeTimeoutMs: 10_000,
 };

@@ -81,7 +81,7 @@ async function serve(
         readiness,
         events: counting(metrics),
         openCloud: (netConf, beforeWrite) =>
-          openCloud(netConf, { ...base, environment, beforeWrite, onCall: metrics.onCloudCall }),
+          openCloud(netConf, { ...base, environment, beforeWrite, batches: true, onCall: metrics.onCloudCall }),
         onState(next) {
           state = next;
           void systemdNotify('READY=1', { logger, env: environment, signal });

@@ -29,7 +29,7 @@ export async function withCluster<T>(
 ): Promise<T> {
   const { stores, get } = session;
   const { leases, ownership, reports } = stores;
-  const cloud = await openCloud(netConf, { ...session, beforeWrite: options.beforeWrite });
+  const cloud = await openCloud(netConf, { ...session, beforeWrite: options.beforeWrite, batches: true });
   if (!cloud) return await run(undefined);
   const limit = get.number('route-limit');
   const observer = createObserver({

@@ -32,7 +32,7 @@ export async function purgeRoutes(session: StoreSession): Promise<number> {
     if (!leadership) throw new FlannelVpcError('INTERNAL', 'nothing is written before the lead is won');
     leadership.assertHeld();
   };
-  const cloud = await openCloud(netConf, { ...session, beforeWrite });
+  const cloud = await openCloud(netConf, { ...session, beforeWrite, batches: true });
   if (!cloud) {
     console.say(`the backend ${netConf.backend.type} has no route tables, so there is nothing to take out`);
     return 0;

@@ -12,7 +12,7 @@ import { formatCidr } from '../core/ip.ts';
 import type { Logger } from '../core/log.ts';
 import { createStepCheck, type StepCheck, writeKey } from './check-step.ts';
 import { cidrKey } from './networks.ts';
-import { isRecorded } from './plan-writes.ts';
+import { isRecorded, targetIdOf } from './plan-writes.ts';
 import type { PlanInput, RemovalStep, RoutePlan, RouteStep, WriteStep } from './route-plan.ts';
 import { indexRecords, type RecordIndex } from './table-index.ts';
 
@@ -121,7 +121,7 @@ class Run {
   /** Makes sure that routes which stand already are recorded as ours, once per process. */
   async adopt(kept: RoutePlan['kept']): Promise<void> {
     const records = kept.map(({ tableId, route }) =>
-      this.#record(tableId, route.destination, route.nextHop.nicId, route.holder),
+      this.#record(tableId, route.destination, targetIdOf(route.nextHop, route.destination.family), route.holder),
     );
     const missing = records.filter((record) => !this.#executor.claimed.has(claimKey(record)));
     if (missing.length === 0) return;
@@ -134,7 +134,7 @@ class Run {
     const objection = steps.map((step) => this.#objection(step)).find((text) => text !== undefined);
     if (objection !== undefined) return void this.#refuse(first, objection);
     const records = steps.map((step) => ({
-      ...this.#record(step.tableId, step.destination, step.nextHop.nicId, step.holder),
+      ...this.#record(step.tableId, step.destination, targetIdOf(step.nextHop, step.destination.family), step.holder),
       ...this.#replaces(step),
     }));
     const unclaimed = await this.#attempt(first, () => this.#claim(records));
@@ -187,13 +187,13 @@ class Run {
   }
 
   async #delete(
-    { tableId, destination, expected }: Extract<RemovalStep, { action: 'delete' }>,
+    { tableId, destination, expected, handle }: Extract<RemovalStep, { action: 'delete' }>,
     marked: StoredOwnershipRecord,
     signal: AbortSignal,
   ): Promise<void> {
     const { ownership, provider } = this.#executor;
     try {
-      await provider.apply({ action: 'delete', tableId, destination, expected }, signal);
+      await provider.apply({ action: 'delete', tableId, destination, expected, handle }, signal);
     } catch (error) {
       // Nothing is on its way. Else the mark would hide the reason from whoever looks next, and keep a new lease from its route.
       if (isFlannelVpcError(error, 'PERMISSION_DENIED')) await ownership.cancelRemoval(marked, signal).catch(() => {});
@@ -270,9 +270,10 @@ class Run {
 
 function toChange(step: WriteStep): Parameters<CloudProvider['apply']>[0] {
   const { tableId, destination, nextHop } = step;
-  if (step.action === 'create') return { action: 'create', tableId, destination, nextHop };
-  if (step.action === 'replace') return { action: 'replace', tableId, destination, nextHop, expected: step.expected };
-  return { action: 'delete', tableId, destination, expected: step.expected };
+  if (step.action === 'create') return { action: 'create', tableId, destination, nextHop, beside: step.beside };
+  const { expected, handle } = step;
+  if (step.action === 'replace') return { action: 'replace', tableId, destination, nextHop, expected, handle };
+  return { action: 'delete', tableId, destination, expected, handle };
 }
 
 function tooSlow({ destination, tableId }: RemovalStep): FlannelVpcError {

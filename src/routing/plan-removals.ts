@@ -5,7 +5,7 @@ import type { RouteEntry, RouteTable } from '../../providers/provider.ts';
 import { type Cidr, formatCidr } from '../core/ip.ts';
 import { type CidrSet, createCidrSet } from './cidr-set.ts';
 import { type CidrKey, cidrKey, insideNetworks } from './networks.ts';
-import { isBeingRemoved, isMachine, isRecorded, targetName } from './plan-writes.ts';
+import { handleOf, isBeingRemoved, isMachine, isRecorded, targetName } from './plan-writes.ts';
 import type { HeldRoute, HoldCode, OthersRoute, PlanInput, RemovalStep } from './route-plan.ts';
 import { indexTable, type RecordIndex, type TableIndex } from './table-index.ts';
 
@@ -100,6 +100,7 @@ export function planRemovals(
       action: 'delete',
       record,
       expected: target,
+      ...handleOf(entry),
       reason,
       ...(lease && { ended: lease }),
     };

@@ -2,7 +2,7 @@
 
 import type { OwnershipRecord, StoredOwnershipRecord } from '../../lease/ownership-store.ts';
 import type { NextHop, ProviderCapabilities, RouteEntry, RouteTable, RouteTarget } from '../../providers/provider.ts';
-import { formatCidr } from '../core/ip.ts';
+import { type Family, formatCidr, formatIp } from '../core/ip.ts';
 import type { DesiredRoute } from './desired.ts';
 import type { HeldRoute, KeptRoute, OthersRoute, WriteStep } from './route-plan.ts';
 
@@ -21,7 +21,7 @@ export interface TableQuestion {
   readonly record: StoredOwnershipRecord | undefined;
   /** Routes that may still be added; Infinity where the cloud does not tell. */
   readonly room: number;
-  readonly capabilities: Pick<ProviderCapabilities, 'replacesInPlace' | 'coexistingRoutes'>;
+  readonly capabilities: Pick<ProviderCapabilities, 'replacesInPlace' | 'coexistingRoutes' | 'spareRoutes'>;
   readonly now: number;
 }
 
@@ -54,8 +54,10 @@ export function planWrite(question: TableQuestion): TableVerdict {
   }
   const write = { ...base, nextHop: route.nextHop, holder: route.holder };
   if (right.length === 0 && wrong.length === 0) {
-    if (question.room <= 0) {
-      return hold(question, 'quota', `the table is full: ${table.routeLimit} routes`);
+    const { spareRoutes = 0 } = question.capabilities;
+    if (question.room <= spareRoutes) {
+      const spare = spareRoutes > 0 ? `, ${spareRoutes} of them kept free for moves` : '';
+      return hold(question, 'quota', `the table is full: ${table.routeLimit} routes${spare}`);
     }
     return {
       ...nothing,
@@ -76,12 +78,18 @@ function moveSteps(
   const from = wrong.map((entry) => `${targetName(entry.target)} (${entry.state})`).join(', ');
   const reason = `it leads to ${from}, and the lease is held by ${route.holder}: ${route.nextHop.nicId}`;
   if (capabilities.replacesInPlace && first && !rightStands && wrong.length === 1) {
-    return [{ ...write, action: 'replace', expected: first.target, reason }];
+    return [{ ...write, action: 'replace', expected: first.target, ...handleOf(first), reason }];
   }
-  const withdrawals = wrong.map((entry) => ({ ...write, action: 'withdraw' as const, expected: entry.target, reason }));
+  const withdrawals = wrong.map((entry) => ({
+    ...{ ...write, action: 'withdraw' as const, expected: entry.target, reason },
+    ...handleOf(entry),
+  }));
   if (rightStands) return withdrawals;
   const creation = { ...write, action: 'create' as const, reason };
-  if (capabilities.coexistingRoutes && room > 0) return [creation, ...withdrawals];
+  if (capabilities.coexistingRoutes && room > 0) {
+    const beside = wrong.map(({ target, handle, preference }) => ({ target, handle, preference }));
+    return [{ ...creation, beside }, ...withdrawals];
+  }
   const why = capabilities.coexistingRoutes ? 'the table is full' : 'this cloud can’t replace a route';
   const withGap = { reason: `${reason}; for a moment no route stands, since ${why}` };
   return [...withdrawals, creation].map((step) => ({ ...step, ...withGap }));
@@ -101,13 +109,24 @@ export function isBeingRemoved({ removingUntil }: StoredOwnershipRecord, now: nu
 }
 
 /** True for the kinds of target this program writes, and so may replace. */
-export function isMachine(target: RouteTarget): boolean {
-  return target.kind === 'nic' || target.kind === 'instance';
+export function isMachine({ kind }: RouteTarget): boolean {
+  return kind === 'nic' || kind === 'instance' || kind === 'address';
+}
+
+/** What a route of ours to the next hop shows as its target, and so what records of ours say. */
+export function targetIdOf(nextHop: NextHop, family: Family): string {
+  return nextHop.target?.[family]?.id ?? nextHop.nicId;
+}
+
+/** What a change of the entry must name besides its target. */
+export function handleOf({ handle }: Pick<RouteEntry, 'handle'>): { readonly handle?: string } {
+  return handle === undefined ? {} : { handle };
 }
 
 /** True when a route with this target leads to the next hop. */
 export function leadsTo(target: RouteTarget, nextHop: NextHop): boolean {
   if (target.kind === 'nic') return target.id === nextHop.nicId;
+  if (target.kind === 'address') return nextHop.addresses?.some((address) => formatIp(address) === target.id) ?? false;
   return target.kind === 'instance' && nextHop.instanceId !== undefined && target.id === nextHop.instanceId;
 }
 

@@ -2,7 +2,13 @@
 
 import type { Lease } from '../../lease/lease.ts';
 import type { StoredOwnershipRecord } from '../../lease/ownership-store.ts';
-import type { NextHop, ProviderCapabilities, RouteTable, RouteTarget } from '../../providers/provider.ts';
+import type {
+  NextHop,
+  ProviderCapabilities,
+  RouteTable,
+  RouteTarget,
+  StandingRoute,
+} from '../../providers/provider.ts';
 import type { Cidr, Family } from '../core/ip.ts';
 import type { DesiredRoute } from './desired.ts';
 import type { CidrKey, RouteNetworks } from './networks.ts';
@@ -77,7 +83,7 @@ export interface PlanInput {
   /** Instances the cloud itself says are terminated, or are being so. Stopped ones don't belong here. */
   readonly terminatedInstances: ReadonlySet<string>;
   readonly policy: DeletionPolicy;
-  readonly capabilities: Pick<ProviderCapabilities, 'replacesInPlace' | 'coexistingRoutes'>;
+  readonly capabilities: Pick<ProviderCapabilities, 'replacesInPlace' | 'coexistingRoutes' | 'spareRoutes'>;
   /** Wall clock, milliseconds: whether somebody's attempt to remove a route is over. */
   readonly now: number;
 }
@@ -90,11 +96,15 @@ interface StepBase {
 }
 
 /** A change for a live lease. The executor claims the ownership record first. */
-export type WriteStep = StepBase & { readonly nextHop: NextHop; readonly holder: string } & (
-    | { readonly action: 'create' }
-    | { readonly action: 'replace'; readonly expected: RouteTarget }
+export type WriteStep = StepBase & {
+  readonly nextHop: NextHop;
+  readonly holder: string;
+} & /** `beside`: routes that stand and go once this one does. */
+  (
+    | { readonly action: 'create'; readonly beside?: readonly StandingRoute[] | undefined }
+    | { readonly action: 'replace'; readonly expected: RouteTarget; readonly handle?: string | undefined }
     /** The other half of a move where the cloud can't replace in place: takes out the former next hop. */
-    | { readonly action: 'withdraw'; readonly expected: RouteTarget }
+    | { readonly action: 'withdraw'; readonly expected: RouteTarget; readonly handle?: string | undefined }
   );
 
 /** A change for a lease that is gone. The executor goes through the record's removal, which looks for the lease again. */
@@ -103,7 +113,7 @@ export type RemovalStep = StepBase & {
   /** The lease that does not count, since its machine is terminated; the removal holds only while it is this very one. */
   readonly ended?: Lease | undefined;
 } & (
-    | { readonly action: 'delete'; readonly expected: RouteTarget }
+    | { readonly action: 'delete'; readonly expected: RouteTarget; readonly handle?: string | undefined }
     /** The route is gone already; only its record is left. */
     | { readonly action: 'forget' }
   );

@@ -1,6 +1,7 @@
 /** The budget around a provider, on a memory cloud and by a clock turned by hand. */
 import { beforeEach, describe, expect, it } from '@jest/globals';
-import { type BudgetLimits, defaultBudget, withBudget } from '../../../providers/budget.ts';
+import { withBudget } from '../../../providers/budget.ts';
+import { type BudgetLimits, defaultBudget } from '../../../providers/budget-limits.ts';
 import { createMemoryCloud, type MemoryCloud } from '../../../providers/memory/memory-cloud.ts';
 import type { CloudProvider, RouteChange } from '../../../providers/provider.ts';
 import { FlannelVpcError } from '../../../src/core/errors.ts';
