@@ -96,12 +96,12 @@ interface StepBase {
 }
 
 /** A change for a live lease. The executor claims the ownership record first. */
-export type WriteStep = StepBase & {
-  readonly nextHop: NextHop;
-  readonly holder: string;
-} & /** `beside`: routes that stand and go once this one does. */
-  (
-    | { readonly action: 'create'; readonly beside?: readonly StandingRoute[] | undefined }
+export type WriteStep = StepBase & { readonly nextHop: NextHop; readonly holder: string } & (
+    | {
+        readonly action: 'create';
+        /** Routes that stand and go once this one does. */
+        readonly beside?: readonly StandingRoute[] | undefined;
+      }
     | { readonly action: 'replace'; readonly expected: RouteTarget; readonly handle?: string | undefined }
     /** The other half of a move where the cloud can't replace in place: takes out the former next hop. */
     | { readonly action: 'withdraw'; readonly expected: RouteTarget; readonly handle?: string | undefined }
