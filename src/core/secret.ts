@@ -1,7 +1,8 @@
 /** A value that must not reach a log, a message or an inspector by accident. */
 import { inspect } from 'node:util';
 
-const hidden = '[secret]';
+/** What is shown in place of a secret. */
+export const hiddenText = '[secret]';
 
 export class Secret {
   readonly #value: string;
@@ -20,14 +21,14 @@ export class Secret {
   }
 
   toString(): string {
-    return hidden;
+    return hiddenText;
   }
 
   toJSON(): string {
-    return hidden;
+    return hiddenText;
   }
 
   [inspect.custom](): string {
-    return hidden;
+    return hiddenText;
   }
 }

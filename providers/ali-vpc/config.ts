@@ -1,0 +1,84 @@
+/** The ali-vpc part of net-conf's `Backend`. */
+import * as z from 'zod';
+import { hiddenText, Secret } from '../../src/core/secret.ts';
+
+/** By which of a region's endpoints the APIs are asked: `vpc` is for machines without a way to the internet. */
+export type EndpointType = 'public' | 'vpc';
+
+/** An access key of a RAM user. Neither half reaches a log. */
+export interface AccessKey {
+  readonly id: Secret;
+  readonly secret: Secret;
+}
+
+/** Options of the ali-vpc backend. */
+export interface AliVpcConfig {
+  /** Route tables to write to; empty means: those that serve this node's vSwitch, found by asking the VPC API. */
+  readonly routeTableIds: readonly string[];
+  /** Region of the tables; the environment's or the metadata server's when absent. */
+  readonly regionId?: string | undefined;
+  readonly endpointType?: EndpointType | undefined;
+  /** flannel's static key; the environment's or a role's credentials when absent. */
+  readonly accessKey?: AccessKey | undefined;
+}
+
+/** Members whose values no message may show. */
+export const aliVpcSecretMembers: readonly string[] = ['AccessKeyID', 'AccessKeySecret'];
+
+const tableText = 'a route table id such as "vtb-bp145q7glnuzdvzu2abcd", or a list of them';
+const regionText = 'a region id such as "cn-hangzhou"';
+const keyText =
+  'the key as RAM shows it, without spaces ("netconf get" hides it: what it prints must be completed before "netconf set")';
+
+const tableId = z.string().regex(/^vtb-[0-9a-z]{4,40}$/, { error: tableText });
+
+const regionId = z.string({ error: regionText }).regex(/^([a-z]{2,16}(-[a-z0-9]{1,16}){1,4})?$/, { error: regionText });
+
+/** A value that is kept out of sight from here on. */
+const hiddenValue = z
+  .string({ error: keyText })
+  .regex(/^[\x21-\x7e]{0,256}$/, { error: keyText })
+  .refine((text) => text !== hiddenText, { error: keyText })
+  .transform((text) => new Secret(text));
+
+/**
+ * flannel's `AccessKeyID` and `AccessKeySecret`: both or neither. Ours: `RouteTableID`, found by itself when absent or empty,
+ * `RegionID` and `EndpointType`. Issue messages say what is allowed.
+ *
+ * The members are named as in net-conf; the caller has already matched them without regard to case.
+ */
+export const aliVpcSchema = z
+  .object({
+    RouteTableID: z
+      .union([z.literal('').transform(() => []), tableId.transform((id) => [id]), z.array(tableId).max(10)], {
+        error: tableText,
+      })
+      .nullish(),
+    RegionID: regionId.nullish(),
+    EndpointType: z.enum(['public', 'vpc'], { error: '"public" or "vpc"' }).nullish(),
+    AccessKeyID: hiddenValue.nullish(),
+    AccessKeySecret: hiddenValue.nullish(),
+  })
+  .refine(({ AccessKeyID: id, AccessKeySecret: secret }) => isGiven(id) === isGiven(secret), {
+    path: ['AccessKeySecret'],
+    error: 'both AccessKeyID and AccessKeySecret, or neither: then a role or the environment gives them',
+  })
+  .transform(
+    ({
+      RouteTableID,
+      RegionID,
+      EndpointType: endpointType,
+      AccessKeyID: id,
+      AccessKeySecret: secret,
+    }): AliVpcConfig => ({
+      routeTableIds: [...new Set(RouteTableID ?? [])],
+      ...(RegionID ? { regionId: RegionID } : {}),
+      ...(endpointType ? { endpointType } : {}),
+      ...(isGiven(id) && isGiven(secret) ? { accessKey: { id, secret } } : {}),
+    }),
+  );
+
+/** flannel takes an empty text for none. */
+function isGiven(value: Secret | null | undefined): value is Secret {
+  return value !== null && value !== undefined && !value.isEmpty;
+}
