@@ -3,6 +3,7 @@ import * as z from 'zod';
 import { type Cidr, formatIp, type Ip, type PerFamily, parseCidr, parseIp } from '../../src/core/ip.ts';
 import type { Lease, LeaseAttributes, NodeIdentity } from '../lease.ts';
 import { type AnnotationNames, type Annotations, isManaged, readAnnotations } from './annotations.ts';
+import { instanceIdOfProviderId } from './provider-id.ts';
 
 const conditionSchema = z.object({
   type: z.string(),
@@ -90,10 +91,8 @@ function internalIps({ status }: NodeObject): PerFamily<Ip> {
   return found;
 }
 
-/** `aws:///eu-west-1a/i-0ab`, `gce://project/zone/name`: the last part names the instance. */
 function identityByKubelet({ metadata, spec, status }: NodeObject): NodeIdentity {
-  const parts = spec.providerID?.split('/') ?? [];
-  const instanceId = spec.providerID?.startsWith('aws:') ? parts.at(-1) : undefined;
+  const instanceId = instanceIdOfProviderId(spec.providerID ?? '');
   const addresses = (status?.addresses ?? []).flatMap(({ type, address }) => {
     const ip = type === 'InternalIP' ? parseIp(address) : undefined;
     return ip ? formatIp(ip) : [];

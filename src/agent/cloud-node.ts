@@ -4,6 +4,7 @@ import type { ExternalInterface } from '../../host/host.ts';
 import type { Lease } from '../../lease/lease.ts';
 import type { LeaseStore } from '../../lease/lease-store.ts';
 import type { OwnershipStore } from '../../lease/ownership-store.ts';
+import { notForwarding, switchedForwarding } from '../../providers/forwarding.ts';
 import type {
   CloudProvider,
   MachineIdentity,
@@ -14,10 +15,11 @@ import type {
 } from '../../providers/provider.ts';
 import type { Clock, Random } from '../core/clock.ts';
 import { FlannelVpcError, isFlannelVpcError } from '../core/errors.ts';
-import { formatIp, type Ip } from '../core/ip.ts';
+import { families, formatIp, type Ip } from '../core/ip.ts';
 import type { Logger } from '../core/log.ts';
 import { holderName, ownRoutes } from '../routing/desired.ts';
 import type { RouteNetworks } from '../routing/networks.ts';
+import { targetIdOf } from '../routing/plan-writes.ts';
 import { createRouteReconciler, type PassResult, type RouteReconciler } from '../routing/reconciler.ts';
 import type { Machine } from './machine.ts';
 
@@ -110,7 +112,13 @@ export function createCloudNode(
   /** One reconciler for the process: it remembers what it wrote. Another NIC is another writer. */
   function reconcilerFor(nextHop: NextHop): RouteReconciler {
     if (reconciler?.nicId === nextHop.nicId) return reconciler.routes;
-    const targets = [...new Set([identity.instanceId, nextHop.nicId, ...identity.nics.map(({ nicId }) => nicId)])];
+    const targets = [
+      ...new Set([
+        ...[identity.instanceId, nextHop.nicId, ...identity.nics.map(({ nicId }) => nicId)],
+        ...families.map((family) => targetIdOf(nextHop, family)),
+        ...(nextHop.addresses ?? []).map(formatIp),
+      ]),
+    ];
     const holder = holderName(nextHop, external.publicIps);
     const routes = createRouteReconciler({ ...options, scope: { kind: 'node', identity: { holder, targets } } });
     reconciler = { nicId: nextHop.nicId, routes };
@@ -138,9 +146,20 @@ async function prepare(
   nextHop: NextHop,
   signal: AbortSignal,
 ): Promise<FlannelVpcError | undefined> {
+  const { forwarding } = provider.capabilities;
+  if (!forwarding.settable) {
+    return new FlannelVpcError(
+      'INVALID',
+      `${notForwarding(forwarding, nextHop.nicId)}, so the cloud drops what pods send`,
+      {
+        hint: `Only a person can switch it ${forwarding.wanted}: see "flannel-vpc doctor" on this node.`,
+        details: { nicId: nextHop.nicId },
+      },
+    );
+  }
   try {
     await provider.prepare(nextHop, signal);
-    logger.info('source/dest check switched off', { nic: nextHop.nicId });
+    logger.info(switchedForwarding(forwarding), { nic: nextHop.nicId });
     return undefined;
   } catch (error) {
     signal.throwIfAborted();

@@ -6,14 +6,17 @@ import type { Look } from './observer.ts';
 
 /** Lines for the log and their fields. */
 export function dryRunLines(
-  { plan, prepares, ended }: Pick<Look, 'plan' | 'prepares' | 'ended'>,
+  { plan, prepares, forwarding, ended }: Pick<Look, 'plan' | 'prepares' | 'forwarding' | 'ended'>,
   { reapTerminated }: { readonly reapTerminated: boolean },
 ): ReadonlyMap<string, LogFields> {
   const reaped = reapTerminated ? ended.filter(({ reserved }) => !reserved) : [];
   return new Map<string, LogFields>([
-    ...prepares.map(
+    ...(forwarding.settable ? prepares : []).map(
       ({ nicId, instanceId }) =>
-        [`dry run: would switch off the source/dest check of ${nicId}`, { instance: instanceId }] as const,
+        [
+          `dry run: would switch ${forwarding.wanted} the ${forwarding.name} of ${nicId}`,
+          { instance: instanceId },
+        ] as const,
     ),
     ...plan.steps.map((step) => {
       const what = step.action === 'forget' ? 'the record of' : 'the route';

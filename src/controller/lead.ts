@@ -243,7 +243,8 @@ class Leader {
         );
     const look = outcome?.look ?? seen;
     const tookMs = clock.monotonic() - started;
-    state.passed({ tookMs, done: outcome?.done ?? [], prepared: outcome?.prepared ?? [] });
+    const { forwarding } = look;
+    state.passed({ tookMs, done: outcome?.done ?? [], prepared: outcome?.prepared ?? [], forwarding });
     this.#gate.recovered('the cluster can be looked at again');
     if (dryRun) this.#tellDryRun(seen);
     this.#report(look, outcome?.failures ?? [], outcome?.again === true || createsOnly);

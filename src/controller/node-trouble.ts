@@ -2,6 +2,7 @@
 import type { LeaseKey } from '../../lease/lease.ts';
 import { leaseKey } from '../../lease/lease-key.ts';
 import type { NodeNotice } from '../../lease/node-notices.ts';
+import { notForwarding } from '../../providers/forwarding.ts';
 import type { ErrorCode, FlannelVpcError } from '../core/errors.ts';
 import { formatCidr } from '../core/ip.ts';
 import type { ClusterReport, NodeRow } from '../report/cluster-report.ts';
@@ -86,10 +87,14 @@ function refusal(tableId: string, destination: string, failures: readonly Flanne
 }
 
 function checkTrouble(
-  { prepares }: Look,
+  { prepares, forwarding }: Look,
   { nicId }: NodeRow,
   denied: FlannelVpcError | undefined,
 ): Trouble | undefined {
-  if (!denied || !prepares.some((nextHop) => nextHop.nicId === nicId)) return undefined;
-  return { reason: 'SourceDestCheckOn', message: `the source/dest check of ${nicId} is on: ${denied.message}` };
+  if (nicId === undefined || !prepares.some((nextHop) => nextHop.nicId === nicId)) return undefined;
+  const problem = notForwarding(forwarding, nicId);
+  // The word of the Kubernetes event stays what it was for AWS, whose check it is.
+  const reason = forwarding.wanted === 'off' ? 'SourceDestCheckOn' : 'ForwardingOff';
+  if (!forwarding.settable) return { reason, message: `${problem}, and only a person can change that` };
+  return denied && { reason, message: `${problem}: ${denied.message}` };
 }

@@ -7,7 +7,14 @@ import { subnetsOf } from '../../lease/lease-key.ts';
 import type { LeaseStore } from '../../lease/lease-store.ts';
 import type { NodeReport, NodeReportStore } from '../../lease/node-reports.ts';
 import type { OwnershipStore, StoredOwnershipRecord } from '../../lease/ownership-store.ts';
-import type { CloudProvider, InstanceState, NextHop, RouteTable, TableSelector } from '../../providers/provider.ts';
+import type {
+  CloudProvider,
+  ForwardingSetting,
+  InstanceState,
+  NextHop,
+  RouteTable,
+  TableSelector,
+} from '../../providers/provider.ts';
 import type { OpenCloud } from '../cloud.ts';
 import type { Clock } from '../core/clock.ts';
 import { withDeadline } from '../core/deadline.ts';
@@ -58,8 +65,10 @@ export interface Look {
   readonly others: readonly Lease[];
   /** Leases whose machine is terminated. */
   readonly ended: readonly Lease[];
-  /** Next hops whose source/dest check is on. */
+  /** Next hops that the cloud does not let forward. */
   readonly prepares: readonly NextHop[];
+  /** The cloud's setting that lets them. */
+  readonly forwarding: ForwardingSetting;
   /** For each table, the limit and where it comes from. */
   readonly limits: ReadonlyMap<string, RouteLimit>;
   readonly reports: ReadonlyMap<LeaseKey, NodeReport>;
@@ -246,6 +255,7 @@ export function createObserver(options: ObserverOptions): Observer {
       others: list.leases.filter((lease) => !concerned(lease)),
       ended,
       prepares: [...hops.values()].filter(({ forwards }) => !forwards),
+      forwarding: provider.capabilities.forwarding,
       limits: limitsOf(read.tables, monotonic),
       reports,
       problems,

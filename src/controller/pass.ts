@@ -1,6 +1,7 @@
 /** Carries out what a look planned: NICs that must forward, then routes, then leases of terminated machines; and looks again. */
 import type { LeaseAdmin } from '../../lease/lease-admin.ts';
 import { leaseKey } from '../../lease/lease-key.ts';
+import { switchedForwarding } from '../../providers/forwarding.ts';
 import type { NextHop, RouteTable, RouteTarget } from '../../providers/provider.ts';
 import { type FlannelVpcError, isFlannelVpcError } from '../core/errors.ts';
 import type { Cidr } from '../core/ip.ts';
@@ -54,7 +55,10 @@ export async function runPass(
   noteRecords(executor, look.input.records ?? []);
   const { ripe, ripeInMs } = withoutUnripe(look.plan.steps, recent, clock.monotonic());
   const { steps, left } = chooseSteps(ripe, choice);
-  const prepares = choosePrepares(look.prepares, steps, choice.mostWrites);
+  const { forwarding } = look;
+  // What only a person can set is reported, and not tried.
+  const closed = forwarding.settable ? look.prepares : [];
+  const prepares = choosePrepares(closed, steps, choice.mostWrites);
   const [preparation, execution] = await Promise.all([
     prepareAll(executor, observer, prepares, signal),
     executePlan(executor, { steps, kept: look.plan.kept }, look.input, signal, look.readAt),
@@ -82,7 +86,7 @@ export async function runPass(
     ...{ done, prepared, reaped: reaping.reaped, failures, ripeInMs },
     conflict: execution.conflict || (execution.stale && !progress),
     // Only after progress, so that what can't be done is not tried without end.
-    again: progress && (left || prepares.length < look.prepares.length || now.plan.steps.length > 0),
+    again: progress && (left || prepares.length < closed.length || now.plan.steps.length > 0),
   };
 }
 
@@ -130,7 +134,10 @@ async function prepareAll(
           await provider.prepare(nextHop, signal);
           observer.prepared(nextHop);
           prepared.push(nextHop);
-          logger.info('source/dest check switched off', { nic: nextHop.nicId, instance: nextHop.instanceId });
+          logger.info(switchedForwarding(provider.capabilities.forwarding), {
+            nic: nextHop.nicId,
+            instance: nextHop.instanceId,
+          });
         } catch (error) {
           signal.throwIfAborted();
           if (!isFlannelVpcError(error) || error.code === 'LEADERSHIP_LOST') throw error;

@@ -1,6 +1,6 @@
 /** What the controller shows of itself: to its status page, to metrics, and to nobody else. */
 import type { LeaderInfo } from '../../lease/election.ts';
-import type { NextHop } from '../../providers/provider.ts';
+import type { ForwardingSetting, NextHop } from '../../providers/provider.ts';
 import { formatCidr } from '../core/ip.ts';
 import type { ChangeRow, ClusterReport, ControllerRow } from '../report/cluster-report.ts';
 import type { RouteStep } from '../routing/route-plan.ts';
@@ -65,6 +65,7 @@ export class ControllerState {
     readonly tookMs: number;
     readonly done: readonly RouteStep[];
     readonly prepared: readonly NextHop[];
+    readonly forwarding: ForwardingSetting;
   }): void {
     this.#passes += 1;
     this.#lastPassMs = pass.tookMs;
@@ -75,7 +76,7 @@ export class ControllerState {
       })),
       ...pass.prepared.map(({ nicId, instanceId }) => ({
         ...{ at, action: 'prepare', tableId: '', destination: nicId },
-        reason: `source/dest check of ${instanceId ?? nicId} switched off`,
+        reason: `${pass.forwarding.name} of ${instanceId ?? nicId} switched ${pass.forwarding.wanted}`,
       })),
     ];
     this.#changes.unshift(...rows.reverse());

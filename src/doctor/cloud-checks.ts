@@ -81,10 +81,17 @@ async function networkInterface(subject: Subject): Promise<readonly Finding[]> {
   const { backend } = await subject.netConf.need();
   // Where this machine needs rights, the provider's own diagnosis tells it, with the right that is needed.
   if (nextHop.forwards || backend.writer === 'node') return [found];
-  const remedy = 'The controller switches it off, if it may: see its log.';
+  const { forwarding } = (await needCloud(subject.cloud)).provider.capabilities;
+  const remedy = forwarding.settable
+    ? `The controller switches it ${forwarding.wanted}, if it may: see its log.`
+    : `Nothing but a person can switch it ${forwarding.wanted}: see the cloud’s page in docs/.`;
   return [
     found,
-    failed('source/dest check', `is on for ${nextHop.nicId}: the cloud drops what pods send and get`, remedy),
+    failed(
+      forwarding.name,
+      `is ${forwarding.wanted === 'off' ? 'on' : 'off'} for ${nextHop.nicId}: the cloud drops what pods send and get`,
+      remedy,
+    ),
   ];
 }
 

@@ -22,6 +22,18 @@ export function judgeReport(report: NodeReport | undefined): Finding {
   );
 }
 
+/** Nodes that write their own routes stand in line at a table that takes one change at a time. `most`: what the cloud bears. */
+export function judgeNodeWriters(nodes: number, most: number): Finding {
+  const check = 'nodes that write';
+  const found = `${nodes} nodes each write their own route, one after the other; up to ${most} can`;
+  if (nodes <= most) return ok(check, found);
+  return failed(
+    check,
+    found,
+    'Set "Writer": "controller" in net-conf and start "flannel-vpc controller": it writes many routes in one call.',
+  );
+}
+
 /** Where one controller writes for all, there must be one. */
 export function judgeLeader(writer: 'node' | 'controller', leader: LeaderInfo | undefined): Finding {
   const check = 'controller';

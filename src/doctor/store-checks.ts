@@ -5,7 +5,7 @@ import { previousSubnets } from '../agent/node-state.ts';
 import { ok } from './findings.ts';
 import { judgeRouteControllers, judgeServer } from './judge-cluster.ts';
 import { judgeNetConf } from './judge-net-conf.ts';
-import { judgeLeader, judgeReport } from './judge-report.ts';
+import { judgeLeader, judgeNodeWriters, judgeReport } from './judge-report.ts';
 import { judgeEndpoints, judgeLease } from './judge-store.ts';
 import type { Check } from './run-checks.ts';
 import type { Subject } from './subject.ts';
@@ -29,9 +29,13 @@ export function storeChecks(subject: Subject): readonly Check[] {
       ...{ group: 'store', unless: 'warning', name: 'controller' },
       async run(signal) {
         // Without a cloud there is nothing for one to write.
-        if (!(await subject.cloud.need())) return [];
+        const cloud = await subject.cloud.need();
+        if (!cloud) return [];
         const { backend } = await subject.netConf.need();
-        return [judgeLeader(backend.writer, await subject.leader(signal))];
+        const leader = judgeLeader(backend.writer, await subject.leader(signal));
+        const most = cloud.provider.capabilities.mostNodeWriters;
+        if (backend.writer === 'controller' || most === undefined) return [leader];
+        return [leader, judgeNodeWriters((await subject.ownLease.need()).list.leases.length, most)];
       },
     },
     {

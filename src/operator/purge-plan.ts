@@ -5,7 +5,7 @@ import type { StoredOwnershipRecord } from '../../lease/ownership-store.ts';
 import type { RouteTable } from '../../providers/provider.ts';
 import { cidrsOverlap, compareCidrs, formatCidr } from '../core/ip.ts';
 import { cidrKey, insideNetworks, type RouteNetworks } from '../routing/networks.ts';
-import { isBeingRemoved, isMachine, isRecorded, targetName } from '../routing/plan-writes.ts';
+import { handleOf, isBeingRemoved, isMachine, isRecorded, targetName } from '../routing/plan-writes.ts';
 import type { OthersRoute, RemovalStep } from '../routing/route-plan.ts';
 import { compareText, indexRecords, indexTable } from '../routing/table-index.ts';
 
@@ -62,6 +62,7 @@ export function planPurge({ networks, records, tables, leases, now }: PurgeInput
         ...base,
         action: 'delete',
         expected: ours.target,
+        ...handleOf(ours),
         reason: `it leads to ${targetName(ours.target)}`,
       });
     } else if (other) {

@@ -2,6 +2,7 @@
 import type { Lease } from '../../lease/lease.ts';
 import { leaseKey, subnetsOf } from '../../lease/lease-key.ts';
 import type { NodeReport } from '../../lease/node-reports.ts';
+import { notForwarding } from '../../providers/forwarding.ts';
 import type { RouteTable } from '../../providers/provider.ts';
 import type { Look } from '../controller/observer.ts';
 import type { FlannelVpcError } from '../core/errors.ts';
@@ -143,7 +144,7 @@ function nodeRows(look: Look, routes: readonly RouteRow[]): readonly NodeRow[] {
         waiting: waiting[0]
           ? `${waiting[0].tableId}: ${waiting[0].reason}`
           : wanted[0] && closed.has(wanted[0].nextHop.nicId)
-            ? `the source/dest check of ${wanted[0].nextHop.nicId} is on`
+            ? notForwarding(look.forwarding, wanted[0].nextHop.nicId)
             : undefined,
         report,
       });

@@ -1,4 +1,6 @@
 /** What a person should know about a look, the worst first. Pure. */
+
+import { notForwarding } from '../../providers/forwarding.ts';
 import type { Look } from '../controller/observer.ts';
 import type { FlannelVpcError } from '../core/errors.ts';
 import { formatCidr } from '../core/ip.ts';
@@ -130,7 +132,7 @@ function heldRows(held: readonly HeldRoute[]): readonly ProblemRow[] {
 }
 
 /** What the plan would change: after a pass nothing, unless it failed or there was too much for one. */
-function pendingRows({ plan, prepares }: Look): readonly ProblemRow[] {
+function pendingRows({ plan, prepares, forwarding }: Look): readonly ProblemRow[] {
   const writes = plan.steps.filter(({ action }) => action !== 'delete' && action !== 'forget');
   const tables = Map.groupBy(writes, ({ tableId }) => tableId);
   return [
@@ -143,7 +145,10 @@ function pendingRows({ plan, prepares }: Look): readonly ProblemRow[] {
       : [
           {
             ...{ severity: 'error' as const, code: 'forwarding' },
-            text: `the source/dest check is on for ${someOf(prepares.map(({ nicId }) => nicId))}`,
+            text: notForwarding(forwarding, someOf(prepares.map(({ nicId }) => nicId))),
+            ...(forwarding.settable
+              ? {}
+              : { hint: 'Only a person can change it: see "flannel-vpc doctor" on the node.' }),
           },
         ]),
   ];

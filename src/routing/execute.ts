@@ -1,6 +1,6 @@
 /**
  * Carries a plan out: record first, then the route. Some destinations are written side by side; the steps of one destination in one
- * table, and removals, go one after the other.
+ * table go one after the other. So do removals, but where the cloud takes several changes in one call.
  */
 
 import type { OwnershipRecord, OwnershipStore, StoredOwnershipRecord } from '../../lease/ownership-store.ts';
@@ -49,6 +49,8 @@ const outages: readonly ErrorCode[] = ['THROTTLED', 'TRANSIENT'];
 
 /** Destinations that are written side by side: enough to keep the provider busy, few enough to heed its first refusal. */
 const writers = 8;
+/** Most of them, and of removals, where the cloud takes many changes in one call: as many records are being stored at once. */
+const mostLanes = 64;
 
 /** Time a removal may take, and for how long its mark keeps others from writing the route: longer by a request's time-out. */
 const removalMs = 20_000;
@@ -84,16 +86,22 @@ export async function executePlan(
   const writes = plan.steps.filter((step) => step.action !== 'delete' && step.action !== 'forget');
   await run.adopt(plan.kept);
   const groups = Map.groupBy(writes, ({ destination }) => cidrKey(destination));
-  const waiting = groups.values();
-  await Promise.all(
-    Array.from({ length: writers }, async () => {
-      // One iterator for all: each takes the next destination that nobody has taken.
-      for (const steps of waiting) await run.write(steps);
-    }),
-  );
-  for (const step of removals) await run.remove(step);
+  const { batchSize } = executor.provider.capabilities;
+  const lanes = Math.min(batchSize, mostLanes);
+  await inLanes(Math.max(writers, lanes), groups.values(), (steps) => run.write(steps));
+  await inLanes(lanes, removals.values(), (step) => run.remove(step));
   const { done, failures, conflict, endangered, stale } = run;
   return { done, failures, conflict, endangered, stale };
+}
+
+/** Works through the items, so many at a time. */
+async function inLanes<T>(lanes: number, items: IterableIterator<T>, work: (item: T) => Promise<void>): Promise<void> {
+  await Promise.all(
+    Array.from({ length: lanes }, async () => {
+      // One iterator for all: each takes the next item that nobody has taken.
+      for (const item of items) await work(item);
+    }),
+  );
 }
 
 class Run {

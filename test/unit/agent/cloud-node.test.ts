@@ -5,7 +5,7 @@ import { createMemoryLeaseStore } from '../../../lease/memory/lease-store.ts';
 import { createMemoryOwnershipStore } from '../../../lease/memory/ownership-store.ts';
 import { createMemoryWorld } from '../../../lease/memory/world.ts';
 import { createMemoryCloud, type MemoryCloud } from '../../../providers/memory/memory-cloud.ts';
-import type { TableTag } from '../../../providers/provider.ts';
+import type { ProviderCapabilities, TableTag } from '../../../providers/provider.ts';
 import { type CloudNode, createCloudNode } from '../../../src/agent/cloud-node.ts';
 import { placeMachine } from '../../../src/agent/machine.ts';
 import { silentLogger } from '../../../src/core/log.ts';
@@ -16,9 +16,12 @@ const signal = new AbortController().signal;
 const tag: TableTag = { key: 'cluster', value: 'prod' };
 let cloud: MemoryCloud;
 
-beforeEach(() => {
+beforeEach(() => makeCloud());
+
+function makeCloud(capabilities: Partial<ProviderCapabilities> = {}): void {
   cloud = createMemoryCloud({
     clock: createTestClock(),
+    capabilities,
     networks: [
       {
         id: 'vpc-1',
@@ -47,7 +50,7 @@ beforeEach(() => {
       { id: 'i-9', nics: [{ id: 'eni-9', subnetId: 'subnet-9', addresses: ['10.0.2.12'] }] },
     ],
   });
-});
+}
 
 async function nodeWith(
   address: string,
@@ -115,6 +118,23 @@ test('an address that no machine has is refused with what to do', async () => {
     code: 'NOT_FOUND',
     hint: expect.stringContaining('--iface'),
   });
+});
+
+test('a setting that only a person can change is a problem in words, and no call is made for it', async () => {
+  makeCloud({ forwarding: { name: 'canIpForward', wanted: 'on', settable: false } });
+  const node = await nodeWith('10.0.1.11');
+
+  const { inSync, problems } = await node.ensureRoutes(
+    { subnets: { 4: cidr('10.244.7.0/24') } },
+    { resync: false },
+    signal,
+  );
+
+  expect(inSync).toBe(false);
+  expect(problems).toEqual([
+    expect.objectContaining({ code: 'INVALID', message: expect.stringContaining('the canIpForward of eni-1 is off') }),
+  ]);
+  expect([cloud.count('prepare'), cloud.count('create')]).toEqual([0, 1]);
 });
 
 test('configured tables are written, all of them, and no others', async () => {

@@ -226,7 +226,7 @@ describe('a cloud that fails', () => {
     // A few soon, then one for each resync.
     expect(lab.cloud.count('prepare')).toBeLessThan(60);
     expect(lab.cloud.count('prepare')).toBeGreaterThan(20);
-    expect(lines('source/dest check is on')).toBe(1);
+    expect(lines('the source/dest check of ')).toBe(1);
     await leader.stop();
   });
 

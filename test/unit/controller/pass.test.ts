@@ -159,6 +159,35 @@ describe('right after another leader', () => {
   });
 });
 
+describe('a setting that only a person can change', () => {
+  const forwarding = { name: 'canIpForward', wanted: 'on', settable: false } as const;
+
+  it('is reported, tried by nobody, and keeps no other node waiting', async () => {
+    lab = createLab({ capabilities: { forwarding } });
+    closed('x', 7);
+    lab.machine('a1');
+    lab.join('a1', 1);
+    const writer = lab.writer();
+
+    const { look, failures, prepared, again } = await writer.pass();
+
+    expect({ failures, prepared, again }).toEqual({ failures: [], prepared: [], again: false });
+    expect(lab.cloud.count('prepare')).toBe(0);
+    const { nodes, problems, healthy } = reportOf(lab, look);
+    expect(healthy).toBe(false);
+    expect(nodes.map(({ state, reason }) => [state, reason])).toEqual([
+      ['ok', ''],
+      ['waiting', 'the canIpForward of eni-x is off'],
+    ]);
+    expect(problems).toEqual([
+      expect.objectContaining({
+        ...{ code: 'forwarding', text: 'the canIpForward of eni-x is off' },
+        hint: expect.stringContaining('Only a person'),
+      }),
+    ]);
+  });
+});
+
 describe('the source/dest check', () => {
   it('is switched off once for each NIC, and the node waits until then', async () => {
     closed('x', 7);

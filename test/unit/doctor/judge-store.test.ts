@@ -3,7 +3,7 @@ import type { EndpointReport } from '../../../lease/etcd/examine.ts';
 import type { Lease } from '../../../lease/lease.ts';
 import { FlannelVpcError } from '../../../src/core/errors.ts';
 import { judgeNetConf } from '../../../src/doctor/judge-net-conf.ts';
-import { judgeLeader, judgeReport } from '../../../src/doctor/judge-report.ts';
+import { judgeLeader, judgeNodeWriters, judgeReport } from '../../../src/doctor/judge-report.ts';
 import { judgeEndpoints, judgeLease } from '../../../src/doctor/judge-store.ts';
 import { cidr, ip } from '../../support/addresses.ts';
 import { isHelpful, statuses } from './words.ts';
@@ -131,4 +131,9 @@ describe('what the agent and the controllers say', () => {
     expect(judgeLeader('node', undefined).status).toBe('ok');
     expect(judgeLeader('node', leader).status).toBe('warning');
   });
+});
+
+test('nodes that stand in line at one table: as many as it bears, and a controller beyond', () => {
+  expect(judgeNodeWriters(20, 20).status).toBe('ok');
+  expect(judgeNodeWriters(21, 20)).toMatchObject({ status: 'failed', remedy: expect.stringContaining('"controller"') });
 });

@@ -3,7 +3,20 @@ import { describe, expect, it } from '@jest/globals';
 import { formatCidr } from '../../../src/core/ip.ts';
 import { planRoutes } from '../../../src/routing/plan.ts';
 import type { PlanInput, RoutePlan } from '../../../src/routing/route-plan.ts';
-import { desired, entry, known, networks, nodeScope, now, planInput, record, table, target } from './fixtures.ts';
+import {
+  desired,
+  entry,
+  ip,
+  known,
+  networks,
+  nextHop,
+  nodeScope,
+  now,
+  planInput,
+  record,
+  table,
+  target,
+} from './fixtures.ts';
 
 /** `create 10.244.1.0/24 rtb-1` and so on. */
 function steps(plan: RoutePlan): readonly string[] {
@@ -93,6 +106,46 @@ describe('a desired route', () => {
 
     expect(plan.steps.map(({ action }) => action)).toEqual(['withdraw', 'create']);
     expect(plan.steps[0]?.reason).toContain('the table is full');
+  });
+
+  it('leaves the last routes of the limit to moves, where the cloud asks for that', () => {
+    const capabilities = { replacesInPlace: false, coexistingRoutes: true, spareRoutes: 1 };
+    const standing = entry(two, 'b', { handle: 'route-b', preference: 1000 });
+    const input = planInput({ tables: [table('rtb-1', [standing], 2)], capabilities });
+
+    const moved = planRoutes({ ...input, desired: [desired(one, 'a'), desired(two, 'a')] });
+
+    expect(steps(moved)).toEqual([`create ${two} rtb-1 to eni-a`, `withdraw ${two} rtb-1 from eni-b`]);
+    expect(held(moved)).toEqual([`write ${one} rtb-1 quota`]);
+    expect(moved.held[0]?.reason).toContain('1 of them kept free for moves');
+  });
+
+  it('tells a cloud what stands beside the route of a move, and by what name the former one goes', () => {
+    const capabilities = { replacesInPlace: false, coexistingRoutes: true };
+    const tables = [table('rtb-1', [entry(one, 'b', { handle: 'route-b', preference: 1000 })])];
+
+    const plan = planRoutes(planInput({ tables, desired: [desired(one, 'a')], capabilities }));
+
+    expect(plan.steps).toEqual([
+      expect.objectContaining({
+        action: 'create',
+        beside: [{ target: target('b'), handle: 'route-b', preference: 1000 }],
+      }),
+      expect.objectContaining({ action: 'withdraw', handle: 'route-b' }),
+    ]);
+  });
+
+  it('is left alone where it leads to an address of the next hop, and moved where to another one', () => {
+    const hop = nextHop('a', { addresses: [ip('10.0.1.11'), ip('fd00::11')] });
+    const to = (id: string) => entry(one, { kind: 'address', id }, { handle: `to-${id}` });
+    const tables = [table('rtb-1', [to('10.0.1.11')]), table('rtb-2', [to('10.0.1.12')])];
+
+    const plan = planRoutes(planInput({ tables, desired: [desired(one, 'a', { nextHop: hop })] }));
+
+    expect(plan.kept.map(({ tableId }) => tableId)).toEqual(['rtb-1']);
+    expect(plan.steps).toEqual([
+      expect.objectContaining({ action: 'replace', tableId: 'rtb-2', handle: 'to-10.0.1.12' }),
+    ]);
   });
 
   it.each([
