@@ -24,8 +24,20 @@ export interface CloudInstance {
   readonly address: string;
   readonly address6: string | undefined;
   readonly mac: string;
-  /** Its metadata server: a program that listens on `address:port` given as its arguments, and reads orders as JSON lines on stdin. */
-  readonly metadata: { readonly program: string; readonly addresses: readonly string[]; readonly state: object };
+  readonly metadata: CloudMetadata;
+}
+
+/**
+ * An instance's metadata server, run as `node program ADDRESS:PORT...` with one argument for each of `addresses`. Each line of its
+ * input is a JSON object, an order, the first one `state`; it is answered by a line `ok` once it is in force. It listens after the
+ * first and ends with its input. Orders after that are the cloud's own.
+ */
+export interface CloudMetadata {
+  /** Path of the program. */
+  readonly program: string;
+  /** `ADDRESS:PORT` where programs on the instance look for it. The fabric puts the addresses on the node's loopback. */
+  readonly addresses: readonly string[];
+  readonly state: object;
 }
 
 /** What one role may do. `all`, or only what the provider's README lists for it, or that without one right of the list. */

@@ -17,7 +17,7 @@ const program = fileURLToPath(new URL('../clouds/aws/imds-main.ts', import.meta.
 
 /** Starts it and waits until it listens. Stop it before the namespace is removed. */
 export async function startNodeMetadata(node: Namespace, metadata: InstanceMetadata): Promise<NodeMetadata> {
-  const [nsenter = '', ...argv] = node.command([process.execPath, program, metadataAddress, '80']);
+  const [nsenter = '', ...argv] = node.command([process.execPath, program, `${metadataAddress}:80`]);
   const child = spawn(nsenter, argv, { stdio: ['pipe', 'pipe', 'inherit'] });
   const ended = once(child, 'exit');
   const answers = createInterface({ input: child.stdout })[Symbol.asyncIterator]();

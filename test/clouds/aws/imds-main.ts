@@ -1,7 +1,7 @@
 /**
  * The metadata server as a process, to be started inside a node's namespace:
  *
- *     node imds-main.ts ADDRESS PORT
+ *     node imds-main.ts ADDRESS:PORT
  *
  * Each line of its input is a JSON object with `metadata`, `faults` or both, and is answered by a line `ok`. It listens after
  * the first, which must hold `metadata`, and ends with its input.
@@ -15,7 +15,7 @@ const orderSchema = z.object({
   faults: metadataFaultsSchema.optional(),
 });
 
-const [address, port] = process.argv.slice(2);
+const [address, port] = (process.argv[2] ?? '').split(':');
 let server: MetadataServer | undefined;
 for await (const line of createInterface({ input: process.stdin })) {
   const { metadata, faults } = orderSchema.parse(JSON.parse(line));

@@ -21,6 +21,7 @@ import {
   DescribeRouteTablesCommand,
   EC2Client,
   ModifyNetworkInterfaceAttributeCommand,
+  ReplaceRouteCommand,
   type Route,
   RunInstancesCommand,
   StartInstancesCommand,
@@ -106,6 +107,8 @@ export interface AwsWorld {
   tag(id: string, key: string, value: string): Promise<void>;
   /** Another hand's route. */
   putRoute(tableId: string, destination: string, nicId: string): Promise<void>;
+  /** Another hand leads it elsewhere in one call. */
+  replaceRoute(tableId: string, destination: string, nicId: string): Promise<void>;
   removeRoute(tableId: string, destination: string): Promise<void>;
   setSourceDestCheck(nicId: string, enabled: boolean): Promise<void>;
   sourceDestCheck(nicId: string): Promise<boolean>;
@@ -218,6 +221,10 @@ export async function createAwsWorld(options: AwsWorldOptions = {}): Promise<Aws
     async putRoute(tableId, destination, nicId) {
       const key = { RouteTableId: tableId, ...destinationField(destination) };
       await admin.send(new CreateRouteCommand({ ...key, NetworkInterfaceId: nicId }));
+    },
+    async replaceRoute(tableId, destination, nicId) {
+      const key = { RouteTableId: tableId, ...destinationField(destination) };
+      await admin.send(new ReplaceRouteCommand({ ...key, NetworkInterfaceId: nicId }));
     },
     removeRoute: async (tableId, destination) =>
       void (await admin.send(new DeleteRouteCommand({ RouteTableId: tableId, ...destinationField(destination) }))),

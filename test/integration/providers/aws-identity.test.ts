@@ -176,7 +176,7 @@ describe('a metadata server at 169.254.169.254 behind a network with a hop limit
     // What EC2 does to the token's answer.
     await inNamespace('imds', 'sysctl', '-qw', 'net.ipv4.ip_default_ttl=1');
     const main = new URL('../../clouds/aws/imds-main.ts', import.meta.url).pathname;
-    server = spawn('ip', ['netns', 'exec', 'imds', process.execPath, main, '169.254.169.254', '80'], {
+    server = spawn('ip', ['netns', 'exec', 'imds', process.execPath, main, '169.254.169.254:80'], {
       stdio: ['pipe', 'pipe', 'inherit'],
     });
     const [ready] = await order(server, { metadata: instance });
