@@ -29,8 +29,8 @@ export interface CloudInstance {
 
 /**
  * An instance's metadata server, run as `node program ADDRESS:PORT...` with one argument for each of `addresses`. Each line of its
- * input is a JSON object, an order, the first one `state`; it is answered by a line `ok` once it is in force. It listens after the
- * first and ends with its input. Orders after that are the cloud's own.
+ * input is a JSON object with `state`, `faults` or both, and is answered by a line `ok` once it is in force. It listens after the
+ * first, which must hold `state`, and ends with its input. What stands in either is the cloud's own.
  */
 export interface CloudMetadata {
   /** Path of the program. */

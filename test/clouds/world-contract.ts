@@ -98,7 +98,7 @@ export function describeCloudWorld(name: string, make: () => Promise<CloudWorld>
       const port = await freePort();
       const child = spawn(process.execPath, [program, `127.0.0.1:${port}`], { stdio: ['pipe', 'pipe', 'inherit'] });
       const ended = once(child, 'exit');
-      child.stdin.write(`${JSON.stringify(state)}\n`);
+      child.stdin.write(`${JSON.stringify({ state })}\n`);
       const { value } = await createInterface({ input: child.stdout })[Symbol.asyncIterator]().next();
       expect(value).toBe('ok');
       expect((await fetch(`http://127.0.0.1:${port}/`)).status).toBeGreaterThanOrEqual(200);

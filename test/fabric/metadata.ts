@@ -28,9 +28,9 @@ export async function startNodeMetadata(node: Namespace, metadata: InstanceMetad
     if (answer.value !== 'ok') throw new Error(`the metadata server of ${node.name} ended`);
   }
 
-  await order({ metadata });
+  await order({ state: metadata });
   return {
-    setMetadata: (changed) => order({ metadata: changed }),
+    setMetadata: (changed) => order({ state: changed }),
     setFaults: (faults) => order({ faults }),
     async stop() {
       child.kill('SIGKILL');

@@ -15,7 +15,7 @@ import { Ec2Refusal, refusals } from './ec2-error.ts';
 import type { Ec2Change } from './ec2-rules.ts';
 import type { Ec2Fault } from './ec2-traffic.ts';
 import { allowAll } from './iam-policy.ts';
-import { startMetadataServer } from './imds.ts';
+import { type InstanceMetadata, startMetadataServer } from './imds.ts';
 import { policiesOfReadme } from './readme-policies.ts';
 import { type AwsInstance, type AwsSubnet, type AwsWorld, type AwsWorldOptions, createAwsWorld } from './world.ts';
 
@@ -112,7 +112,7 @@ export async function createAwsCloudWorld(options: AwsWorldOptions = {}): Promis
     forwards: async (nicId) => !(await aws.sourceDestCheck(nicId)),
     setForwards: async (nicId, forwards) => await aws.setSourceDestCheck(nicId, !forwards),
     async startMetadata({ metadata }) {
-      const server = await startMetadataServer(metadata.state as Parameters<typeof startMetadataServer>[0]);
+      const server = await startMetadataServer({ metadata: metadata.state as InstanceMetadata });
       return {
         environment: { ...endpoint(), AWS_EC2_METADATA_SERVICE_ENDPOINT: server.url },
         stop: () => server.stop(),
@@ -166,7 +166,7 @@ function targetOf(nicId: string | undefined): VpcRoute['target'] {
 function cloudInstance({ metadata, ...instance }: AwsInstance): CloudInstance {
   return {
     ...instance,
-    metadata: { program: metadataProgram, addresses: ['169.254.169.254:80'], state: { metadata } },
+    metadata: { program: metadataProgram, addresses: ['169.254.169.254:80'], state: metadata },
   };
 }
 

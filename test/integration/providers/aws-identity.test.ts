@@ -179,7 +179,7 @@ describe('a metadata server at 169.254.169.254 behind a network with a hop limit
     server = spawn('ip', ['netns', 'exec', 'imds', process.execPath, main, '169.254.169.254:80'], {
       stdio: ['pipe', 'pipe', 'inherit'],
     });
-    const [ready] = await order(server, { metadata: instance });
+    const [ready] = await order(server, { state: instance });
     expect(ready).toBe('ok');
   });
 
