@@ -1,18 +1,19 @@
 /** What stands in the way in a memory cloud, which has no rights and no firewalls. */
 import { type Cidr, cidrsOverlap, formatCidr } from '../../src/core/ip.ts';
 import type { Finding } from '../diagnosis.ts';
-import type { DiagnosisSubject } from '../provider.ts';
+import type { DiagnosisSubject, ForwardingSetting } from '../provider.ts';
 import type { World } from './world.ts';
 
 export function diagnoseWorld(
   world: World,
   { networks, nextHop, networkId, needs }: DiagnosisSubject,
+  setting: ForwardingSetting,
 ): readonly Finding[] {
   if (needs === 'none') return [{ check: 'iam', status: 'ok', found: 'this machine needs no rights in the cloud' }];
   const network = world.networks.get(networkId ?? '');
   return [
     { check: 'iam', status: 'ok', found: 'a memory cloud allows everything' },
-    forwarding(nextHop),
+    forwarding(nextHop, setting),
     overlap(
       'overlap vpc',
       networks,
@@ -26,11 +27,12 @@ export function diagnoseWorld(
   ];
 }
 
-function forwarding(nextHop: DiagnosisSubject['nextHop']): Finding {
-  const check = 'source/dest check';
-  if (!nextHop) return notChecked(check, 'the interface of this machine is not known');
-  if (nextHop.forwards) return { check, status: 'ok', found: `off on ${nextHop.nicId}` };
-  return { check, status: 'failed', found: `on on ${nextHop.nicId}`, remedy: 'let the agent or the controller run' };
+function forwarding(nextHop: DiagnosisSubject['nextHop'], { name, wanted, settable }: ForwardingSetting): Finding {
+  if (!nextHop) return notChecked(name, 'the interface of this machine is not known');
+  const { nicId } = nextHop;
+  if (nextHop.forwards) return { check: name, status: 'ok', found: `${wanted} on ${nicId}` };
+  const remedy = settable ? 'let the agent or the controller run' : 'make the instance anew';
+  return { check: name, status: 'failed', found: `${wanted === 'on' ? 'off' : 'on'} on ${nicId}`, remedy };
 }
 
 function overlap(

@@ -5,6 +5,7 @@
 import { type Clock, systemClock } from '../../src/core/clock.ts';
 import { FlannelVpcError } from '../../src/core/errors.ts';
 import type { CloudProvider, InstanceState, ProviderCapabilities, RouteEntry } from '../provider.ts';
+import { existingNic, type TargetKind } from './change-table.ts';
 import type { MemoryChange } from './memory-change.ts';
 import { MemoryProvider } from './memory-provider.ts';
 import { routeState } from './route-state.ts';
@@ -13,6 +14,7 @@ import {
   type HeldCalls,
   type LoggedCall,
   type MemoryAction,
+  type MemoryCall,
   type ThrottleLimits,
   Traffic,
 } from './traffic.ts';
@@ -24,8 +26,10 @@ export interface MemoryCloudOptions {
   readonly instances?: readonly InstanceSpec[] | undefined;
   /** What differs from AWS's: both families, replaces in place, one change a call, no marks, 500 routes, writes of 10 s. */
   readonly capabilities?: Partial<ProviderCapabilities> | undefined;
-  /** What routes point at: the NIC (AWS, default) or the instance (GCE, Alibaba). */
-  readonly targets?: 'nic' | 'instance' | undefined;
+  /** Default: the NIC. */
+  readonly targets?: TargetKind | undefined;
+  /** Whether a change is refused where another target stands than it expects. Default: it is not, as on AWS. */
+  readonly compares?: boolean | undefined;
   /** Reads of tables show the state of this many milliseconds ago. Default 0. */
   readonly readLagMs?: number | undefined;
   /** Every call takes this long. Default 0. */
@@ -45,15 +49,19 @@ export interface MemoryCloud {
   addInstance(spec: InstanceSpec): void;
   /** Stopped: its routes are blackholes until it runs again. Terminated: its NICs are gone for good. */
   setInstanceState(id: string, state: InstanceState): void;
-  /** Somebody else's hand: puts a route, in place of one with the same destination and target kind. */
+  /**
+   * Somebody else's hand: puts a route in place of those of the same destination; beside them where routes coexist, in place of those
+   * with the same target.
+   */
   putRoute(tableId: string, route: RouteSpec): void;
   /** Somebody else's hand: takes out every route of the destination. */
   removeRoute(tableId: string, destination: string): void;
   /** What stands in the table now, lag and faults aside. */
   routes(tableId: string): readonly RouteEntry[];
-  /** `destination -> target id` of the static routes that stand now, in order of the text. */
+  /** `destination -> target id` of the static routes that stand now, in order of the text; several targets joined by ` + `. */
   staticRoutes(tableId: string): Readonly<Record<string, string>>;
   forwards(nicId: string): boolean;
+  setForwards(nicId: string, forwards: boolean): void;
 
   inject(fault: Fault): void;
   clearFaults(): void;
@@ -61,7 +69,13 @@ export interface MemoryCloud {
   hold(action: MemoryAction): HeldCalls;
   setReadLag(ms: number): void;
   setLatency(ms: number): void;
+  /** How much longer calls that change something take. */
+  setChangeLatency(ms: number): void;
   setThrottle(limits: ThrottleLimits | undefined): void;
+  /** Refuses calls that this says no to; undefined: all may do everything. */
+  setRights(allows: ((call: MemoryCall) => boolean) | undefined): void;
+  /** Most routes of a table, from now on; undefined: the capabilities' default. */
+  setRouteLimit(tableId: string, limit: number | undefined): void;
   /** Called after each effect and awaited before its caller hears of it. Returns what ends it. */
   onChange(listener: (change: MemoryChange) => void | Promise<void>): () => void;
 
@@ -95,6 +109,7 @@ export function createMemoryCloud(options: MemoryCloudOptions = {}): MemoryCloud
   const settings = {
     capabilities: { ...awsLike, ...options.capabilities },
     targets: options.targets ?? 'nic',
+    compares: options.compares ?? false,
     readLagMs: options.readLagMs ?? 0,
   };
   const parts = {
@@ -123,10 +138,16 @@ export function createMemoryCloud(options: MemoryCloudOptions = {}): MemoryCloud
     putRoute(tableId, spec) {
       const table = world.table(tableId);
       const route = storedRoute(spec);
+      const { coexistingRoutes } = settings.capabilities;
       const others = table.routes.filter(
-        (other) => other.destinationText !== route.destinationText || other.origin === 'local',
+        (other) =>
+          other.destinationText !== route.destinationText ||
+          other.origin === 'local' ||
+          (coexistingRoutes && other.target.id !== route.target.id),
       );
-      table.routes = [...others, route];
+      const { destinationText, target } = route;
+      const named = { preference: 1000, handle: `route ${destinationText} ${target.id}` };
+      table.routes = [...others, coexistingRoutes ? { ...named, ...route } : route];
     },
     removeRoute(tableId, destination) {
       const table = world.table(tableId);
@@ -136,14 +157,20 @@ export function createMemoryCloud(options: MemoryCloudOptions = {}): MemoryCloud
     routes: (tableId) => world.table(tableId).routes.map((route) => ({ ...route, state: routeState(world, route) })),
     staticRoutes(tableId) {
       const entries = world.table(tableId).routes.filter(({ origin }) => origin === 'static');
-      return Object.fromEntries(entries.map((route) => [route.destinationText, route.target.id] as const).sort());
+      const targets = Map.groupBy(entries, ({ destinationText }) => destinationText);
+      const texts = [...targets].map(([text, routes]) => [text, routes.map(({ target }) => target.id)] as const);
+      return Object.fromEntries(texts.map(([text, ids]) => [text, ids.sort().join(' + ')] as const).sort());
     },
     forwards: (nicId) => world.nic(nicId)?.forwards ?? false,
+    setForwards: (nicId, forwards) => void (existingNic(world, nicId).forwards = forwards),
     inject: (fault) => traffic.inject(fault),
     clearFaults: () => traffic.clearFaults(),
     hold: (action) => traffic.hold(action),
     setReadLag: (ms) => void (settings.readLagMs = ms),
     setLatency: (ms) => void (traffic.latencyMs = ms),
+    setChangeLatency: (ms) => void (traffic.changeMs = ms),
+    setRights: (allows) => void (traffic.allows = allows ?? (() => true)),
+    setRouteLimit: (tableId, limit) => void (world.table(tableId).routeLimit = limit),
     setThrottle: (limits) => void (traffic.throttle = limits),
     onChange(listener) {
       listeners.add(listener);

@@ -1,9 +1,10 @@
 /** The provider seam on top of a memory cloud, as one machine sees it. */
 import type { Clock } from '../../src/core/clock.ts';
-import { FlannelVpcError } from '../../src/core/errors.ts';
-import { type Cidr, cidrContains, formatCidr, formatIp, sameCidr, sameIp } from '../../src/core/ip.ts';
+import { FlannelVpcError, isFlannelVpcError } from '../../src/core/errors.ts';
+import { families, formatCidr, formatIp, sameIp } from '../../src/core/ip.ts';
 import type { Finding } from '../diagnosis.ts';
 import type {
+  ChangeResult,
   CloudProvider,
   DiagnosisSubject,
   InstanceState,
@@ -14,13 +15,13 @@ import type {
   Resolution,
   RouteChange,
   RouteTable,
-  RouteTarget,
   TableSelector,
 } from '../provider.ts';
+import { existingNic, routesAfter, type TargetKind, targetOfNic } from './change-table.ts';
 import { diagnoseWorld } from './diagnose.ts';
 import type { MemoryChange } from './memory-change.ts';
 import { routeState } from './route-state.ts';
-import type { Traffic } from './traffic.ts';
+import type { Passage, Traffic } from './traffic.ts';
 import type { Nic, StoredRoute, Table, World } from './world.ts';
 
 /** What a cloud shares with its providers. */
@@ -30,7 +31,8 @@ export interface CloudParts {
   readonly clock: Clock;
   readonly settings: {
     readonly capabilities: ProviderCapabilities;
-    readonly targets: 'nic' | 'instance';
+    readonly targets: TargetKind;
+    readonly compares: boolean;
     readonly readLagMs: number;
   };
   changed(change: MemoryChange): Promise<void>;
@@ -39,6 +41,8 @@ export interface CloudParts {
 export class MemoryProvider implements CloudProvider {
   readonly type = 'memory';
   readonly capabilities: ProviderCapabilities;
+  /** There where `batchSize` is above 1. */
+  readonly applyBatch?: NonNullable<CloudProvider['applyBatch']>;
   readonly #parts: CloudParts;
   readonly #caller: string;
 
@@ -46,6 +50,7 @@ export class MemoryProvider implements CloudProvider {
     this.#parts = parts;
     this.#caller = caller;
     this.capabilities = parts.settings.capabilities;
+    if (this.capabilities.batchSize > 1) this.applyBatch = (...args) => this.#batch(...args);
   }
 
   async identify(signal: AbortSignal): Promise<MachineIdentity> {
@@ -69,7 +74,7 @@ export class MemoryProvider implements CloudProvider {
   async resolve(claims: readonly NextHopClaim[], signal: AbortSignal): Promise<readonly Resolution[]> {
     if (claims.length === 0) return [];
     return await this.#parts.traffic.pass({ action: 'resolve', caller: this.#caller }, signal, () =>
-      claims.map((claim) => resolveClaim(this.#parts.world, claim)),
+      claims.map((claim) => resolveClaim(this.#parts, claim)),
     );
   }
 
@@ -83,6 +88,13 @@ export class MemoryProvider implements CloudProvider {
 
   async prepare(nextHop: NextHop, signal: AbortSignal): Promise<void> {
     const { nicId } = nextHop;
+    const { forwarding } = this.capabilities;
+    if (!forwarding.settable) {
+      throw new FlannelVpcError('INVALID', `${forwarding.name} of ${nicId} is set when its instance is made`, {
+        hint: `make the instance anew with ${forwarding.name} ${forwarding.wanted}`,
+        details: { nicId },
+      });
+    }
     await this.#parts.traffic.pass({ action: 'prepare', caller: this.#caller, nicId }, signal, async () => {
       existingNic(this.#parts.world, nicId).forwards = true;
       await this.#parts.changed({ kind: 'forwards', nicId });
@@ -104,21 +116,12 @@ export class MemoryProvider implements CloudProvider {
   async apply(change: RouteChange, signal: AbortSignal): Promise<void> {
     const { action, tableId } = change;
     const call = { action, caller: this.#caller, tableId, destination: formatCidr(change.destination) };
-    await this.#parts.traffic.pass(call, signal, async () => {
-      const table = this.#parts.world.tables.get(tableId);
-      if (!table) throw new FlannelVpcError('NOT_FOUND', `there is no table ${tableId}`, { details: { tableId } });
-      const routes = this.#routesAfter(table, change);
-      if (routes === undefined) return;
-      const now = this.#parts.clock.monotonic();
-      table.past = [...table.past.filter(({ until }) => until > now - 60_000), { until: now, routes: table.routes }];
-      table.routes = routes;
-      await this.#parts.changed({ kind: 'route', change });
-    });
+    await this.#parts.traffic.pass(call, signal, () => this.#change(change), this.#passage(tableId));
   }
 
   async diagnose(subject: DiagnosisSubject, signal: AbortSignal): Promise<readonly Finding[]> {
     return await this.#parts.traffic.pass({ action: 'diagnose', caller: this.#caller }, signal, () =>
-      diagnoseWorld(this.#parts.world, subject),
+      diagnoseWorld(this.#parts.world, subject, this.capabilities.forwarding),
     );
   }
 
@@ -129,90 +132,62 @@ export class MemoryProvider implements CloudProvider {
     return table.past.find(({ until }) => until > moment)?.routes ?? table.routes;
   }
 
-  /** The table's routes once the change is made; undefined when there is nothing to do. */
-  #routesAfter(table: Table, change: RouteChange): readonly StoredRoute[] | undefined {
-    const standing = table.routes.filter(({ destination }) => destination && sameCidr(destination, change.destination));
-    const written = standing.filter(({ origin }) => origin === 'static');
-    if (change.action === 'delete') return this.#routesAfterDelete(table, change, written);
-    this.#checkDestination(table, change.destination);
-    const target = this.#targetOf(change.nextHop);
-    const route: StoredRoute = {
-      destination: change.destination,
-      destinationText: formatCidr(change.destination),
-      target,
-      state: undefined,
-      origin: 'static',
-      ...(this.capabilities.marksRoutes ? { marked: true } : {}),
-    };
-    const details = { tableId: table.id, destination: route.destinationText };
-    if (change.action === 'replace') {
-      if (!this.capabilities.replacesInPlace)
-        throw new FlannelVpcError('INVALID', 'this cloud does not replace routes', { details });
-      const replaced = written[0];
-      if (!replaced)
-        throw new FlannelVpcError('CONFLICT', `there is no route ${route.destinationText} in ${table.id}`, { details });
-      return table.routes.map((other) => (other === replaced ? route : other));
+  /** Change after change: one that is refused stops none. */
+  async #batch(
+    tableId: string,
+    changes: readonly RouteChange[],
+    signal: AbortSignal,
+  ): Promise<readonly ChangeResult[]> {
+    const { batchSize } = this.capabilities;
+    if (changes.length === 0) return [];
+    const names = new Set(changes.map(({ destination }) => formatCidr(destination)));
+    if (names.size > batchSize || names.size < changes.length || changes.some((each) => each.tableId !== tableId)) {
+      const hint = `a batch has at most ${batchSize} changes, of one table and each of another destination`;
+      throw new FlannelVpcError('INVALID', `a batch for ${tableId} is none`, { hint });
     }
-    const clash = this.capabilities.coexistingRoutes
-      ? written.find((other) => other.target.id === target.id)
-      : written[0];
-    if (clash) {
-      throw new FlannelVpcError('CONFLICT', `the route ${route.destinationText} already exists in ${table.id}`, {
-        details,
+    const call = { action: 'batch', caller: this.#caller, tableId } as const;
+    return await this.#parts.traffic.pass(
+      call,
+      signal,
+      (half) => this.#changeAll(half ? changes.slice(0, changes.length / 2) : changes),
+      this.#passage(tableId),
+    );
+  }
+
+  /** Calls that would be refused while another one of them is under way. */
+  #passage(tableId: string): Passage {
+    const { writesAtOnce } = this.capabilities;
+    if (writesAtOnce === 'any') return {};
+    return { queue: writesAtOnce === 'one' ? 'all' : tableId };
+  }
+
+  async #changeAll(changes: readonly RouteChange[]): Promise<readonly ChangeResult[]> {
+    const results: ChangeResult[] = [];
+    for (const change of changes) {
+      const result = await this.#change(change).catch((error: unknown) => {
+        if (!isFlannelVpcError(error)) throw error;
+        return error;
       });
+      results.push(result ?? undefined);
     }
-    this.#checkQuota(table, change.destination);
-    return [...table.routes, route];
+    return results;
   }
 
-  #routesAfterDelete(
-    table: Table,
-    change: RouteChange & { readonly action: 'delete' },
-    written: readonly StoredRoute[],
-  ): readonly StoredRoute[] | undefined {
-    // As on AWS the key is table and CIDR; only where routes coexist does the target tell them apart.
-    const doomed = this.capabilities.coexistingRoutes
-      ? written.filter(({ target }) => target.id === change.expected.id)
-      : written;
-    return doomed.length === 0 ? undefined : table.routes.filter((route) => !doomed.includes(route));
-  }
-
-  #targetOf(nextHop: NextHop): RouteTarget {
-    const nic = existingNic(this.#parts.world, nextHop.nicId);
-    const { instanceId } = nic;
-    return this.#parts.settings.targets === 'nic'
-      ? { kind: 'nic', id: nic.id, instanceId }
-      : { kind: 'instance', id: instanceId, instanceId };
-  }
-
-  #checkDestination(table: Table, destination: Cidr): void {
-    if (!this.capabilities.families.includes(destination.family)) {
-      throw new FlannelVpcError('INVALID', `this cloud has no IPv${destination.family} routes`);
-    }
-    const own = this.#parts.world.networks.get(table.networkId)?.cidrs.find((cidr) => cidrContains(cidr, destination));
-    if (own) {
-      throw new FlannelVpcError(
-        'INVALID',
-        `the route ${formatCidr(destination)} lies inside the network's own range ${formatCidr(own)}`,
-        { hint: 'choose a pod network outside every range of the VPC', details: { tableId: table.id } },
-      );
-    }
-  }
-
-  #checkQuota(table: Table, { family }: Cidr): void {
-    const limit = table.routeLimit ?? this.capabilities.defaultRouteLimit;
-    const used = table.routes.filter(
-      ({ destination, origin }) => destination?.family === family && origin !== 'propagated',
-    ).length;
-    if (used < limit) return;
-    throw new FlannelVpcError('QUOTA_EXCEEDED', `table ${table.id} is full: ${used} of ${limit} routes`, {
-      hint: 'ask for a higher quota, or use a shorter subnet length',
-      details: { limit, used, tableId: table.id },
-    });
+  async #change(change: RouteChange): Promise<void> {
+    const { world, clock, settings } = this.#parts;
+    const { tableId } = change;
+    const table = world.tables.get(tableId);
+    if (!table) throw new FlannelVpcError('NOT_FOUND', `there is no table ${tableId}`, { details: { tableId } });
+    const routes = routesAfter({ world, ...settings }, table, change);
+    if (routes === undefined) return;
+    const now = clock.monotonic();
+    table.past = [...table.past.filter(({ until }) => until > now - 60_000), { until: now, routes: table.routes }];
+    table.routes = routes;
+    await this.#parts.changed({ kind: 'route', change });
   }
 }
 
-function resolveClaim(world: World, claim: NextHopClaim): Resolution {
+function resolveClaim({ world, settings }: CloudParts, claim: NextHopClaim): Resolution {
   const owners = [...world.nics()].filter(
     (nic) =>
       nic.addresses.some((address) => sameIp(address, claim.address)) &&
@@ -220,7 +195,7 @@ function resolveClaim(world: World, claim: NextHopClaim): Resolution {
   );
   const [first, ...others] = owners;
   const nic = others.length === 0 ? first : owners.find(({ id }) => id === claim.nicId);
-  if (nic) return { kind: 'resolved', nextHop: nextHopOf(nic) };
+  if (nic) return { kind: 'resolved', nextHop: nextHopOf(nic, settings.targets) };
   const where = claim.networkId === undefined ? '' : ` in ${claim.networkId}`;
   const address = formatIp(claim.address);
   return {
@@ -231,15 +206,15 @@ function resolveClaim(world: World, claim: NextHopClaim): Resolution {
   };
 }
 
-function nextHopOf(nic: Nic): NextHop {
-  const { id: nicId, instanceId, subnetId, networkId, forwards } = nic;
-  return { nicId, instanceId, subnetId, networkId, forwards };
-}
-
-function existingNic(world: World, nicId: string): Nic {
-  const nic = world.nic(nicId);
-  if (nic) return nic;
-  throw new FlannelVpcError('NOT_FOUND', `there is no interface ${nicId}`, { details: { nicId } });
+function nextHopOf(nic: Nic, targets: TargetKind): NextHop {
+  const { id: nicId, instanceId, subnetId, networkId, forwards, addresses } = nic;
+  const nextHop = { nicId, instanceId, subnetId, networkId, forwards };
+  if (targets === 'nic') return nextHop;
+  const shown = families.flatMap((family) => {
+    const target = targetOfNic(nic, targets, family);
+    return target ? [[family, target] as const] : [];
+  });
+  return { ...nextHop, ...(targets === 'address' ? { addresses } : {}), target: Object.fromEntries(shown) };
 }
 
 function selectTables(world: World, selector: TableSelector): readonly Table[] {

@@ -2,7 +2,7 @@
 import type { Clock } from '../../src/core/clock.ts';
 import { FlannelVpcError } from '../../src/core/errors.ts';
 
-/** A seam method; `apply` is told apart by the change's action. */
+/** A seam method; `apply` is told apart by the change's action, `batch` is `applyBatch`. */
 export type MemoryAction =
   | 'identify'
   | 'resolve'
@@ -12,7 +12,15 @@ export type MemoryAction =
   | 'diagnose'
   | 'create'
   | 'replace'
-  | 'delete';
+  | 'delete'
+  | 'batch';
+
+const changing: readonly MemoryAction[] = ['prepare', 'create', 'replace', 'delete', 'batch'];
+
+/** Whether a call of the action may change something. */
+export function changes(action: MemoryAction): boolean {
+  return changing.includes(action);
+}
 
 export interface MemoryCall {
   readonly action: MemoryAction;
@@ -36,11 +44,23 @@ export interface Fault {
   readonly action?: MemoryAction | undefined;
   /** Only calls it returns true for. */
   readonly matches?: ((call: MemoryCall) => boolean) | undefined;
-  readonly error: FlannelVpcError;
+  /** What the call ends with; without one it is only late. */
+  readonly error?: FlannelVpcError | undefined;
+  /** Milliseconds for which the call waits before anything happens. Default 0. */
+  readonly delayMs?: number | undefined;
   /** How many calls it strikes. Default 1; `Infinity` until `clearFaults`. */
   readonly times?: number | undefined;
-  /** `before` (default): nothing happened. `after`: the change took effect, but its answer was lost. */
-  readonly when?: 'before' | 'after' | undefined;
+  /**
+   * `before` (default): nothing happened. `after`: the change took effect, but its answer was lost. `half`: of a batch the first half
+   * was made; any other call as with `before`.
+   */
+  readonly when?: 'before' | 'after' | 'half' | undefined;
+}
+
+/** How the cloud carries a call out. */
+export interface Passage {
+  /** Calls of one queue that come while one is under way are refused: the cloud is busy. */
+  readonly queue?: string | undefined;
 }
 
 /** A token bucket for each action. */
@@ -70,7 +90,12 @@ export class Traffic {
   readonly log: LoggedCall[] = [];
   latencyMs: number;
   throttle: ThrottleLimits | undefined;
+  /** How much longer calls that change something take, milliseconds. */
+  changeMs = 0;
+  /** Whether the caller may make this call. */
+  allows: (call: MemoryCall) => boolean = () => true;
   readonly #clock: Clock;
+  readonly #busy = new Set<string>();
   readonly #gates = new Set<Gate>();
   readonly #buckets = new Map<MemoryAction, { tokens: number; at: number }>();
   #faults: { readonly fault: Fault; left: number }[] = [];
@@ -123,26 +148,47 @@ export class Traffic {
    * Runs one call. Like a request on the wire, a call that is held or slow takes effect even when its caller has given up
    * meanwhile.
    */
-  async pass<T>(call: MemoryCall, signal: AbortSignal, effect: () => T | Promise<T>): Promise<T> {
+  async pass<T>(
+    call: MemoryCall,
+    signal: AbortSignal,
+    effect: (half: boolean) => T | Promise<T>,
+    { queue }: Passage = {},
+  ): Promise<T> {
     signal.throwIfAborted();
     const entry: LoggedCall = { ...call, at: this.#clock.monotonic(), outcome: undefined };
     this.log.push(entry);
-    return await abandonable(this.#run(entry, effect), signal);
+    return await abandonable(this.#run(entry, effect, queue), signal);
   }
 
-  async #run<T>(entry: LoggedCall, effect: () => T | Promise<T>): Promise<T> {
+  async #run<T>(entry: LoggedCall, effect: (half: boolean) => T | Promise<T>, queue: string | undefined): Promise<T> {
+    if (queue !== undefined && this.#busy.has(queue)) {
+      entry.outcome = 'TRANSIENT';
+      throw busy(entry.action);
+    }
+    if (queue !== undefined) this.#busy.add(queue);
     try {
+      return await this.#pass(entry, effect);
+    } finally {
+      if (queue !== undefined) this.#busy.delete(queue);
+    }
+  }
+
+  async #pass<T>(entry: LoggedCall, effect: (half: boolean) => T | Promise<T>): Promise<T> {
+    try {
+      this.#checkRights(entry);
       this.#checkThrottle(entry.action);
       for (const gate of this.#gates) {
         if (gate.action !== entry.action) continue;
         gate.came();
         await gate.opened;
       }
-      if (this.latencyMs > 0) await this.#clock.sleep(this.latencyMs, new AbortController().signal);
       const fault = this.#takeFault(entry);
-      if (fault && fault.when !== 'after') throw fault.error;
-      const result = await effect();
-      if (fault) throw fault.error;
+      const latency = this.latencyMs + (changes(entry.action) ? this.changeMs : 0) + (fault?.delayMs ?? 0);
+      if (latency > 0) await this.#clock.sleep(latency, new AbortController().signal);
+      const half = fault?.when === 'half' && entry.action === 'batch';
+      if (fault?.error && fault.when !== 'after' && !half) throw fault.error;
+      const result = await effect(half);
+      if (fault?.error) throw fault.error;
       entry.outcome = 'ok';
       return result;
     } catch (error) {
@@ -161,6 +207,14 @@ export class Traffic {
     return found.fault;
   }
 
+  #checkRights(call: MemoryCall): void {
+    if (this.allows(call)) return;
+    throw new FlannelVpcError('PERMISSION_DENIED', `${call.caller} may not ${call.action} in the memory cloud`, {
+      hint: `allow ${call.action} for ${call.caller}`,
+      details: { action: call.action },
+    });
+  }
+
   #checkThrottle(action: MemoryAction): void {
     // The metadata server is the machine's own and shares no quota.
     if (!this.throttle || action === 'identify') return;
@@ -173,6 +227,14 @@ export class Traffic {
     if (bucket.tokens < 1) throw new FlannelVpcError('THROTTLED', `the memory cloud throttles ${action}`);
     bucket.tokens -= 1;
   }
+}
+
+/** What a cloud says that makes one change after the other. */
+function busy(action: MemoryAction): FlannelVpcError {
+  const hint = 'send one change after the other';
+  return new FlannelVpcError('TRANSIENT', `the memory cloud is busy with another change: no ${action} now`, {
+    ...{ hint, retryAfterMs: 50 },
+  });
 }
 
 /** The work's result, or an AbortError as soon as the signal fires; the work itself goes on. */

@@ -32,6 +32,8 @@ export interface RouteSpec {
   /** Fixes the state; when absent it follows the target's instance. */
   readonly state?: RouteEntry['state'] | undefined;
   readonly marked?: boolean | undefined;
+  readonly handle?: string | undefined;
+  readonly preference?: number | undefined;
 }
 
 export interface InstanceSpec {
@@ -81,7 +83,7 @@ export interface Table {
   readonly main: boolean;
   subnetIds: readonly string[];
   readonly tags: readonly TableTag[];
-  readonly routeLimit: number | undefined;
+  routeLimit: number | undefined;
   routes: readonly StoredRoute[];
   /** Earlier contents, each with the monotonic time at which it was replaced, oldest first. */
   past: { readonly until: number; readonly routes: readonly StoredRoute[] }[];
@@ -181,6 +183,8 @@ export function storedRoute(spec: RouteSpec): StoredRoute {
     state: spec.state,
     origin: spec.origin ?? 'static',
     ...(spec.marked === undefined ? {} : { marked: spec.marked }),
+    ...(spec.handle === undefined ? {} : { handle: spec.handle }),
+    ...(spec.preference === undefined ? {} : { preference: spec.preference }),
   };
 }
 
