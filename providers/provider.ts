@@ -267,4 +267,6 @@ export interface ProviderOptions<Config> {
   readonly random: Random;
   /** The process environment, for the cloud's own standard variables (endpoints, region); never logged. */
   readonly environment: Readonly<Record<string, string | undefined>>;
+  /** The cluster's pod networks, for marks on routes: no two clusters of one cloud network share any. */
+  readonly networks?: readonly Cidr[] | undefined;
 }

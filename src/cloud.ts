@@ -7,6 +7,7 @@ import type { CloudProvider, TableTag } from '../providers/provider.ts';
 import { withWriteQueue } from '../providers/write-queue.ts';
 import type { Clock, Random } from './core/clock.ts';
 import { FlannelVpcError } from './core/errors.ts';
+import { families } from './core/ip.ts';
 import type { Logger } from './core/log.ts';
 import type { NetConf } from './netconf/net-conf.ts';
 
@@ -38,7 +39,8 @@ export async function openCloud(netConf: NetConf, options: OpenCloudOptions): Pr
   if (!type)
     throw new FlannelVpcError('INTERNAL', `backend ${name} passed net-conf's checks and is not in the catalog`);
   if (!type.load) return undefined;
-  const loaded = await type.load({ ...options, config });
+  const networks = families.flatMap((family) => netConf.ranges[family]?.network ?? []);
+  const loaded = await type.load({ ...options, config, networks });
   const budgeted = withBudget(options.onCall ? withCallMeter(loaded, options.onCall) : loaded, options);
   const provider = withWriteQueue(budgeted, { clock: options.clock, batches: options.batches ?? false });
   return { provider, tableIds: type.routeTableIds?.(config) ?? [], tag: type.routeTableTag?.(config) };

@@ -14,6 +14,7 @@ import { promisify } from 'node:util';
 import { build, type Metafile, type Plugin } from 'esbuild';
 import { writeOutAwsKeys } from './aws-schemas.ts';
 import { dropProtoDescriptors, inlineEtcdProtos } from './etcd-protos.ts';
+import { googleRestOnly, pruneGoogleProtos } from './google-compute.ts';
 
 const run = promisify(execFile);
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
@@ -116,7 +117,14 @@ async function bundle(target: string): Promise<void> {
     minifyWhitespace: true,
     legalComments: 'linked',
     banner: { js: commonJsNames },
-    plugins: [requireNodeModules, inlineEtcdProtos, dropProtoDescriptors, writeOutAwsKeys],
+    plugins: [
+      requireNodeModules,
+      inlineEtcdProtos,
+      dropProtoDescriptors,
+      writeOutAwsKeys,
+      pruneGoogleProtos,
+      googleRestOnly,
+    ],
     metafile: true,
     logLevel: 'warning',
   });

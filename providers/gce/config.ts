@@ -9,10 +9,14 @@ export interface GceConfig {
   readonly routeLimit?: number | undefined;
 }
 
+const networkText = 'a VPC network as "PROJECT/NETWORK", such as "my-project/default"';
+
 /** A project id (also of the older kind, `example.com:project`) and a network's name. */
 const network = z
   .string()
-  .regex(/^(?:[a-z0-9.-]{1,63}:)?[a-z][a-z0-9-]{4,28}[a-z0-9]\/[a-z](?:[-a-z0-9]{0,61}[a-z0-9])?$/);
+  .regex(/^(?:[a-z0-9.-]{1,63}:)?[a-z][a-z0-9-]{0,61}[a-z0-9]\/[a-z](?:[-a-z0-9]{0,61}[a-z0-9])?$/, {
+    error: networkText,
+  });
 
 /**
  * flannel's gce backend has no members; these are ours. Issue messages say what is allowed.
@@ -23,7 +27,7 @@ export const gceSchema = z
   .object({
     VPCNetwork: z
       .union([z.literal('').transform(() => undefined), network], {
-        error: 'a VPC network as "PROJECT/NETWORK", such as "my-project/default"',
+        error: networkText,
       })
       .nullish(),
     RouteLimit: z
