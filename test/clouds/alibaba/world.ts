@@ -78,7 +78,7 @@ export async function createAlibabaWorld(options: AlibabaWorldOptions = {}): Pro
     const nic: Nic = {
       ...{ id: newId('eni'), type, instanceId, vpcId: vpc.id, vSwitchId: subnet.id, zone: subnet.zone },
       ...{ mac: `00:16:3e:00:${hexByte(macs >> 8)}:${hexByte(macs & 255)}`, primaryIp: address, secondaryIps: [] },
-      ...{ ipv6s: address6 === undefined ? [] : [address6], sourceDestCheck: true, name: '', description: '' },
+      ...{ ipv6s: address6 === undefined ? [] : [address6], sourceDestCheck: false, name: '', description: '' },
     };
     account.nics.set(nic.id, nic);
     return nic;
@@ -136,6 +136,7 @@ export async function createAlibabaWorld(options: AlibabaWorldOptions = {}): Pro
         ...{ id, vpcId: vpc.id, vSwitchId: subnet.id, zone: subnet.zone, createdAt: timestamp(), status: 'Running' },
       });
       const nic = attachNic(id, subnet, address, 'Primary');
+      // Off by default in the cloud. On here, so that there is something to do.
       nic.sourceDestCheck = !forwards;
       const { id: nicId, mac } = nic;
       return { id, nicId, subnet, address, address6: nic.ipv6s[0], mac, metadata: metadata(id) };
