@@ -6,8 +6,11 @@
  * All tiers by default. A tier without test files is left out and named. Without jest arguments (which may select), a
  * skipped test counts as failed, and so does a tier that has files and ran nothing. The last line is
  * `N passed, N failed`.
+ *
+ * The unit tier has the machine for itself. The others wait for servers and packets most of the time and live in namespaces of their
+ * own: two of them run side by side. What a tier has to build first it builds when no other one runs.
  */
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { globSync } from 'node:fs';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -22,6 +25,17 @@ type Tier = (typeof tiers)[number];
 
 /** What a tier alone needs and takes minutes to make: made when its turn comes, so that no other tier waits for it. */
 const setUps: Partial<Record<Tier, string>> = { kubernetes: 'tools/setup-kubernetes' };
+
+/** True when what the tier needs was made before. */
+function isSetUp(tier: Tier): boolean {
+  const setUp = setUps[tier];
+  return (
+    setUp === undefined || spawnSync(join(root, setUp), ['--is-there'], { cwd: root, stdio: 'ignore' }).status === 0
+  );
+}
+
+/** Tiers that run at the same time; with more of them two cores keep the tests' clocks waiting. */
+const sideBySide = 2;
 
 /** Jest has written its results and still does not end: something was left open. */
 const leftOpenMs = 20_000;
@@ -131,11 +145,13 @@ async function main(argv: readonly string[]): Promise<number> {
   const total = { passed: 0, failed: 0 };
   const lines: string[] = [];
   try {
-    for (const tier of tiers.filter((each) => names.length === 0 || names.includes(each))) {
-      if (globSync(`test/${tier}/**/*.test.ts`, { cwd: root }).length === 0) {
-        lines.push(`${tier}: no test files, left out`);
-        continue;
-      }
+    const asked = tiers.filter((each) => names.length === 0 || names.includes(each));
+    const present = asked.filter((tier) => {
+      const found = globSync(`test/${tier}/**/*.test.ts`, { cwd: root }).length > 0;
+      if (!found) lines.push(`${tier}: no test files, left out`);
+      return found;
+    });
+    const run = async (tier: Tier): Promise<void> => {
       const started = performance.now();
       console.error(`== ${tier}`);
       const result = await runTier(tier, jestArguments, folder);
@@ -143,7 +159,18 @@ async function main(argv: readonly string[]): Promise<number> {
       total.failed += result.failed;
       const seconds = Math.round((performance.now() - started) / 1000);
       lines.push(`${tier}: ${result.passed} ok, ${result.failed} not, ${seconds} s`);
-    }
+    };
+    // One that builds for minutes would starve the clocks of the others.
+    const alone = present.filter((tier) => tier === 'unit' || !isSetUp(tier));
+    const waiting = present.filter((tier) => !alone.includes(tier)).values();
+    if (alone.includes('unit')) await run('unit');
+    await Promise.all(
+      Array.from({ length: sideBySide }, async () => {
+        // One iterator for both: each takes the next tier that is not taken.
+        for (const tier of waiting) await run(tier);
+      }),
+    );
+    for (const tier of alone) if (tier !== 'unit') await run(tier);
   } finally {
     await rm(folder, { recursive: true, force: true });
   }

@@ -42,11 +42,14 @@ async function fakeGo(version: string, ...build: string[]): Promise<void> {
   );
 }
 
-async function setUp(env: Record<string, string> = {}): Promise<{ code: number; stdout: string; stderr: string }> {
+async function setUp(
+  env: Record<string, string> = {},
+  argv: readonly string[] = [],
+): Promise<{ code: number; stdout: string; stderr: string }> {
   const own = { XDG_CACHE_HOME: join(folder, 'cache'), KUBE_APISERVER: '', KUBECTL: '' };
   const path = `${join(folder, 'bin')}:${process.env['PATH']}`;
   return await new Promise((resolve) => {
-    execFile(script, { env: { ...process.env, ...own, PATH: path, ...env } }, (error, stdout, stderr) => {
+    execFile(script, argv, { env: { ...process.env, ...own, PATH: path, ...env } }, (error, stdout, stderr) => {
       resolve({ code: error === null ? 0 : Number(error.code), stdout, stderr });
     });
   });
@@ -78,6 +81,14 @@ describe('the set-up of the Kubernetes tests', () => {
     expect(again.code).toBe(0);
     expect(again.stdout).toContain(`${built[0]}/bin/kubectl`);
     expect(await calls()).toEqual(before);
+  });
+
+  it('tells whether they are there without building them', async () => {
+    await fakeGo('1.26.8');
+    expect((await setUp({}, ['--is-there'])).code).toBe(1);
+    expect(await calls()).toEqual([]);
+    await setUp();
+    expect((await setUp({}, ['--is-there'])).code).toBe(0);
   });
 
   it('builds nothing where programs are given', async () => {
