@@ -18,6 +18,8 @@ export interface AliVpcConfig {
   /** Region of the tables; the environment's or the metadata server's when absent. */
   readonly regionId?: string | undefined;
   readonly endpointType?: EndpointType | undefined;
+  /** Most custom entries of a table, where its quota is not the cloud's default. */
+  readonly routeLimit?: number | undefined;
   /** flannel's static key; the environment's or a role's credentials when absent. */
   readonly accessKey?: AccessKey | undefined;
 }
@@ -27,6 +29,7 @@ export const aliVpcSecretMembers: readonly string[] = ['AccessKeyID', 'AccessKey
 
 const tableText = 'a route table id such as "vtb-bp145q7glnuzdvzu2abcd", or a list of them';
 const regionText = 'a region id such as "cn-hangzhou"';
+const limitText = 'a whole number from 1 to 100000: the quota vpc_quota_route_entrys_num';
 const keyText =
   'the key as RAM shows it, without spaces ("netconf get" hides it: what it prints must be completed before "netconf set")';
 
@@ -43,7 +46,7 @@ const hiddenValue = z
 
 /**
  * flannel's `AccessKeyID` and `AccessKeySecret`: both or neither. Ours: `RouteTableID`, found by itself when absent or empty,
- * `RegionID` and `EndpointType`. Issue messages say what is allowed.
+ * `RegionID`, `EndpointType` and `RouteLimit`. Issue messages say what is allowed.
  *
  * The members are named as in net-conf; the caller has already matched them without regard to case.
  */
@@ -56,6 +59,7 @@ export const aliVpcSchema = z
       .nullish(),
     RegionID: regionId.nullish(),
     EndpointType: z.enum(['public', 'vpc'], { error: '"public" or "vpc"' }).nullish(),
+    RouteLimit: z.int({ error: limitText }).min(1, { error: limitText }).max(100_000, { error: limitText }).nullish(),
     AccessKeyID: hiddenValue.nullish(),
     AccessKeySecret: hiddenValue.nullish(),
   })
@@ -68,12 +72,14 @@ export const aliVpcSchema = z
       RouteTableID,
       RegionID,
       EndpointType: endpointType,
+      RouteLimit: routeLimit,
       AccessKeyID: id,
       AccessKeySecret: secret,
     }): AliVpcConfig => ({
       routeTableIds: [...new Set(RouteTableID ?? [])],
       ...(RegionID ? { regionId: RegionID } : {}),
       ...(endpointType ? { endpointType } : {}),
+      ...(routeLimit ? { routeLimit } : {}),
       ...(isGiven(id) && isGiven(secret) ? { accessKey: { id, secret } } : {}),
     }),
   );

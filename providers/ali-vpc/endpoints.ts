@@ -1,0 +1,70 @@
+/** Where the APIs are. Pure. */
+import { FlannelVpcError } from '../../src/core/errors.ts';
+import { type Cidr, cidrContainsIp, parseCidr, parseIp } from '../../src/core/ip.ts';
+import type { EndpointType } from './config.ts';
+
+/** Products whose APIs are asked, with the version that is spoken. */
+export const apiVersions = { vpc: '2016-04-28', ecs: '2014-05-26' } as const;
+export type Product = keyof typeof apiVersions;
+
+/** Names another endpoint for all products, such as `https://vpc.example`. */
+export const endpointVariable = 'FLANNEL_VPC_ALIBABA_ENDPOINT';
+
+export interface Endpoint {
+  /** With a port where it is not the protocol's own. */
+  readonly host: string;
+  readonly protocol: 'HTTP' | 'HTTPS';
+}
+
+/**
+ * The endpoint of a product: the configured one, else the region's public one or the one for machines without a way to the internet
+ * ("Service endpoints" in the API references of VPC and ECS: `vpc.cn-hangzhou.aliyuncs.com`, `vpc-vpc.cn-hangzhou.aliyuncs.com`).
+ *
+ * @throws CONFIG_INVALID for a configured one that is no URL, or that would carry a session's token in clear over public ways.
+ */
+export function endpointOf(
+  product: Product,
+  region: string,
+  type: EndpointType,
+  environment: Readonly<Record<string, string | undefined>>,
+): Endpoint {
+  const configured = environment[endpointVariable];
+  if (configured) return configuredEndpoint(endpointVariable, configured);
+  return { host: `${product}${type === 'vpc' ? '-vpc' : ''}.${region}.aliyuncs.com`, protocol: 'HTTPS' };
+}
+
+/** The endpoint that a variable names. @throws CONFIG_INVALID as `endpointOf` does. */
+export function configuredEndpoint(variable: string, text: string): Endpoint {
+  const url = URL.parse(text);
+  const protocol = url?.protocol === 'https:' ? 'HTTPS' : url?.protocol === 'http:' ? 'HTTP' : undefined;
+  if (!url || !protocol || url.pathname !== '/' || url.search !== '' || url.username !== '') {
+    throw new FlannelVpcError('CONFIG_INVALID', `${variable} is no URL of an endpoint`, {
+      hint: 'give one such as https://vpc.cn-hangzhou.aliyuncs.com, without a path',
+    });
+  }
+  if (protocol === 'HTTP' && !isNear(url.hostname)) {
+    throw new FlannelVpcError('CONFIG_INVALID', `${variable} asks for plain HTTP to ${url.hostname}`, {
+      hint: 'use https: plain http, which shows session tokens to everybody on the way, is only for loopback, private and link-local addresses',
+    });
+  }
+  return { host: url.host, protocol };
+}
+
+const nearRanges = [
+  '127.0.0.0/8',
+  '10.0.0.0/8',
+  '172.16.0.0/12',
+  '192.168.0.0/16',
+  '169.254.0.0/16',
+  '::1/128',
+  'fe80::/10',
+  'fc00::/7',
+]
+  .map(parseCidr)
+  .filter((cidr): cidr is Cidr => cidr !== undefined);
+
+function isNear(host: string): boolean {
+  if (host === 'localhost') return true;
+  const ip = parseIp(host.replace(/^\[|\]$/g, ''));
+  return ip !== undefined && nearRanges.some((range) => cidrContainsIp(range, ip));
+}
