@@ -27,7 +27,7 @@ export class RightsBook {
     this.#lists = lists;
   }
 
-  set(role: Role, rights: Rights | { readonly readmeWithout: string }): void {
+  set(role: Role, rights: Rights): void {
     if (rights === 'all') this.#granted.delete(role);
     else {
       const without = rights === 'readme' ? undefined : rights.readmeWithout;

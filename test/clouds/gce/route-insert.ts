@@ -25,7 +25,7 @@ const forbiddenRanges = [
   '127.0.0.0/8',
   '169.254.0.0/16',
   '224.0.0.0/4',
-  '240.0.0.0/4',
+  '255.255.255.255/32',
   'fe80::/10',
   'ff00::/8',
 ].map((text) => parseCidr(text) as Cidr);
@@ -80,7 +80,7 @@ function destinationOf(state: GceState, network: string, text: string | undefine
   if (withHost.ip.value !== range.address) {
     throw refusals.invalid(field, text, `The IP address must be the first of the range, ${formatCidr(range)}.`);
   }
-  if (forbiddenRanges.some((forbidden) => range.length > 0 && cidrContains(forbidden, range))) {
+  if (forbiddenRanges.some((forbidden) => cidrContains(forbidden, range))) {
     throw refusals.invalid(field, text, 'The destination is reserved.');
   }
   const around = state.rangeAround(network, range);

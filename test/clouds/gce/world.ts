@@ -6,7 +6,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { compareCidrs, formatCidr, formatIp, networkAddress, nthAddress, parseCidr } from '../../../src/core/ip.ts';
 import { cidr, ip } from '../../support/addresses.ts';
-import type { CloudInstance, CloudSubnet, CloudWorld, Rights, Role } from '../cloud-world.ts';
+import type { CloudInstance, CloudSubnet, CloudWorld, Role } from '../cloud-world.ts';
 import { startFront } from '../simulator/front.ts';
 import { type MetadataServer, startMetadataServer } from '../simulator/metadata-server.ts';
 import type { HeldRequests } from '../simulator/traffic.ts';
@@ -24,7 +24,7 @@ import type { Firewall, GceState, Instance, InstanceStatus, Route } from './stat
 import { fullScope, Tokens } from './tokens.ts';
 
 export interface GceWorldOptions {
-  /** Where the API listens. Default 0.0.0.0, a free port: in the rig, nodes find it at an address of the rig. */
+  /** Where the API listens; `0.0.0.0` for nodes in namespaces. Default 127.0.0.1, a free port. */
   readonly address?: string | undefined;
   readonly port?: number | undefined;
   /** Default `project-1`. */
@@ -66,7 +66,6 @@ export interface GceWorld extends CloudWorld {
     readonly server: MetadataServer<MetadataState>;
     stop(): Promise<void>;
   }>;
-  setRights(role: Role, rights: Rights | { readonly readmeWithout: string }): void;
   readmeRights(role: Role): readonly string[];
   document(tableId: string, without: readonly string[]): Promise<string>;
   /** An access token for requests of a test's own. Default caller `test`, which may do everything. */
@@ -98,7 +97,7 @@ export async function createGceWorld(options: GceWorldOptions = {}): Promise<Gce
   const routes = new RouteMethods(state, operations, rights);
   const api = new GceApi({ state, tokens, rights, operations, routes });
   if (options.pageSize !== undefined) api.pageSize = options.pageSize;
-  const front = await startFront({ dialect: api, address: options.address ?? '0.0.0.0', port: options.port });
+  const front = await startFront({ dialect: api, address: options.address, port: options.port });
   const folder = mkdtempSync(join(tmpdir(), 'gce-credentials-'));
   const networkId = `${owner}/net-1`;
   const [first, second] = state.subnets.map(
