@@ -1,15 +1,13 @@
 /** Alibaba Cloud as one cloud under test among others. What is its own alone is reached by `account`, `keys` and `front`. */
-import { execFile } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
-import { promisify } from 'node:util';
 import type { VpcRoute } from '../../fabric/vpc-rules.ts';
 import type { CloudInstance, CloudSubnet, CloudWorld } from '../cloud-world.ts';
 import { ChangeListeners } from '../simulator/change-listeners.ts';
 import { type Front, startFront } from '../simulator/front.ts';
-import { startMetadataServer } from '../simulator/metadata-server.ts';
 import { alibabaDialect } from './dialect.ts';
 import { accountId, KeyBook } from './keys.ts';
-import { type EcsMetadata, ecsMetadata } from './metadata.ts';
+import type { EcsMetadata } from './metadata.ts';
+import { type MetadataHere, MetadataOfInstances, metadataAddress } from './metadata-here.ts';
 import type { Cloud } from './operations.ts';
 import { policyFor, readmeRights } from './readme-policies.ts';
 import { RouteTasks } from './route-tasks.ts';
@@ -31,12 +29,16 @@ export interface AlibabaWorld extends CloudWorld {
   readonly region: string;
   /** Attaches a secondary NIC to the instance, and gives the instance with metadata for both. */
   addNic(instance: CloudInstance, subnet: CloudSubnet, address: string): Promise<CloudInstance>;
+  /**
+   * For any number of instances in this process, see `MetadataOfInstances`. The environment holds the instance's credentials, so that
+   * it does not matter for whom the server answers when they are asked for; without them (`nodeEnvironment`) they come from the server.
+   */
+  startMetadata(
+    instance: CloudInstance,
+  ): Promise<MetadataHere & { readonly environment: Readonly<Record<string, string>> }>;
 }
 
-/** The only address of ECS's metadata server, which the credentials SDK has built in. */
-export const metadataAddress = '100.100.100.200';
 const metadataProgram = fileURLToPath(new URL('metadata-main.ts', import.meta.url));
-const run = promisify(execFile);
 
 export async function createAlibabaWorld(options: AlibabaWorldOptions = {}): Promise<AlibabaWorld> {
   const { account, vpc, vSwitches } = newAccount(options);
@@ -53,6 +55,7 @@ export async function createAlibabaWorld(options: AlibabaWorldOptions = {}): Pro
   const subnets = [subnetOf(vSwitches[0]), subnetOf(vSwitches[1])] as const;
   const tableIds = subnets.map(({ tableId }) => tableId);
   const endpoint = (host = '127.0.0.1') => ({ FLANNEL_VPC_ALIBABA_ENDPOINT: `http://${host}:${front.port}` });
+  const metadataHere = new MetadataOfInstances();
   let macs = 0;
 
   const instanceOf = (id: string) => {
@@ -164,10 +167,8 @@ export async function createAlibabaWorld(options: AlibabaWorldOptions = {}): Pro
       await listeners.tell({ kind: 'forwards', nicId, forwards });
     },
     async startMetadata(instance) {
-      await run('ip', ['address', 'replace', `${metadataAddress}/32`, 'dev', 'lo']);
-      const [at = ''] = instance.metadata.addresses;
-      const server = await startMetadataServer(ecsMetadata(), instance.metadata.state as EcsMetadata, [at]);
-      return { environment: endpoint(), stop: () => server.stop() };
+      const state = instance.metadata.state as EcsMetadata;
+      return { environment: { ...endpoint(), ...sessionOf(state) }, ...(await metadataHere.start(state)) };
     },
     nodeEnvironment: (_, host) => endpoint(host),
     operatorEnvironment(role, name, host) {
@@ -230,6 +231,19 @@ export async function createAlibabaWorld(options: AlibabaWorldOptions = {}): Pro
       await tasks.stop();
       await front.stop();
     },
+  };
+}
+
+/** What the SDK takes a role's credentials from when they are given to it. */
+function sessionOf({ regionId, role }: EcsMetadata): Readonly<Record<string, string>> {
+  const session = role?.credentials.at(-1);
+  return {
+    ALIBABA_CLOUD_REGION_ID: regionId,
+    ...(session && {
+      ALIBABA_CLOUD_ACCESS_KEY_ID: session.accessKeyId,
+      ALIBABA_CLOUD_ACCESS_KEY_SECRET: session.accessKeySecret,
+      ALIBABA_CLOUD_SECURITY_TOKEN: session.securityToken,
+    }),
   };
 }
 

@@ -178,5 +178,26 @@ describe('the metadata server', () => {
     await asRole('DescribeVpcs');
     expect(world.requests().at(-1)).toMatchObject({ caller: `node/${tenant.other.id}`, outcome: 'ok' });
     await metadata.stop();
+    await expect(fetch(metadata.server.urls[0] ?? '')).rejects.toThrow();
+  });
+
+  it('answers for one of several instances in a process, and each has its own credentials', async () => {
+    const metadata = [await world.startMetadata(tenant.node), await world.startMetadata(tenant.other)] as const;
+    const asked = async () => await (await fetch(`${metadata[0].server.urls[0]}/latest/meta-data/instance-id`)).text();
+    expect(await asked()).toBe(tenant.other.id);
+    metadata[0].show();
+    expect(await asked()).toBe(tenant.node.id);
+    await metadata[0].stop();
+    metadata[1].show();
+    expect(await asked()).toBe(tenant.other.id);
+    const { environment } = metadata[1];
+    const credentials = {
+      accessKeyId: environment['ALIBABA_CLOUD_ACCESS_KEY_ID'] ?? '',
+      accessKeySecret: environment['ALIBABA_CLOUD_ACCESS_KEY_SECRET'] ?? '',
+      securityToken: environment['ALIBABA_CLOUD_SECURITY_TOKEN'],
+    };
+    await sdkCall({ ...world, credentials })('DescribeVpcs');
+    expect(world.requests().at(-1)).toMatchObject({ caller: `node/${tenant.other.id}` });
+    await metadata[1].stop();
   });
 });
