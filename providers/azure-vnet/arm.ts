@@ -1,0 +1,245 @@
+/** The connection to ARM: loaded and opened at the first call, one attempt a call, bodies as they came, failures in our own words. */
+import type { Clock } from '../../src/core/clock.ts';
+import { withDeadline } from '../../src/core/deadline.ts';
+import { FlannelVpcError, isFlannelVpcError } from '../../src/core/errors.ts';
+import { type Credential, createCredential, credentialKind } from './credentials.ts';
+import { type AzureCloud, cloudOfEnvironment, cloudOfMachine, type Environment } from './environment.ts';
+import { type CallContext, refusalError, translateError, unreadable } from './errors.ts';
+import { type AzureMachine, readMachine } from './metadata.ts';
+import { parseRaw } from './raw-json.ts';
+import type { Sdk } from './sdk.ts';
+
+type Client = ReturnType<Sdk['createNetworkManagement']>;
+
+export interface ArmOptions {
+  readonly environment: Environment;
+  readonly clock: Clock;
+  /** This machine, where the metadata server has told it already. */
+  machine(): AzureMachine | undefined;
+}
+
+/** One request. */
+export interface ArmRequest {
+  /** GET when absent. */
+  readonly method?: 'GET' | 'PUT' | 'DELETE' | undefined;
+  /** From the root: `/subscriptions/…`, or with a query of its own, as links in answers are. */
+  readonly path: string;
+  readonly query?: Readonly<Record<string, string>> | undefined;
+  /** JSON values, and what `parseRaw` made. */
+  readonly body?: unknown;
+  readonly headers?: Readonly<Record<string, string>> | undefined;
+}
+
+export interface ArmAnswer {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string | undefined>>;
+  /** As `parseRaw` has it; undefined where there was none. */
+  readonly body: unknown;
+}
+
+/**
+ * Versions of the interfaces: the network's own is the one that the SDK's typed operations send; NICs of scale sets have an older one,
+ * which is theirs in the SDK too; virtual machines are not in that SDK.
+ */
+export const apiVersions = {
+  network: '2026-01-01',
+  memberNics: '2018-10-01',
+  compute: '2024-07-01',
+  permissions: '2022-04-01',
+} as const;
+
+/** Milliseconds for one whole answer. A list of thousands of NICs takes a few seconds. */
+const requestTimeoutMs = 30_000;
+/** Milliseconds for the metadata server to tell which cloud this is. */
+const identifyTimeoutMs = 8_000;
+/** Most pages of one list: a link that leads in a circle must end somewhere. */
+const maxPages = 1_000;
+
+export class Arm {
+  readonly #options: ArmOptions;
+  #loading: Promise<Sdk> | undefined;
+  #opening: Promise<Client> | undefined;
+  #credential: Credential | undefined;
+  #machine: AzureMachine | undefined;
+
+  constructor(options: ArmOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * Sends one request and gives its answer, whatever its status is below 400.
+   *
+   * @throws FlannelVpcError as `refusalError` and `translateError` have it; an AbortError when the signal was fired by its owner.
+   */
+  async send(context: CallContext, request: ArmRequest, signal: AbortSignal): Promise<ArmAnswer> {
+    const answer = await this.exchange(context, request, signal);
+    if (answer.status >= 400) throw refusalError(answer, context);
+    return answer;
+  }
+
+  /** The same; undefined where ARM says that there is no such thing. */
+  async find(context: CallContext, request: ArmRequest, signal: AbortSignal): Promise<ArmAnswer | undefined> {
+    const answer = await this.exchange(context, request, signal);
+    if (answer.status < 400) return answer;
+    const error = refusalError(answer, context);
+    const code = error.details['azureCode'];
+    // A subscription that is not there is a mistake, not an absence; and what has no code is not ARM's word.
+    if (error.code === 'NOT_FOUND' && code !== undefined && code !== 'SubscriptionNotFound') return undefined;
+    throw error;
+  }
+
+  /** Everything in the `value`s of all pages; one request a page, one after the other. */
+  async list(context: CallContext, request: ArmRequest, signal: AbortSignal): Promise<readonly unknown[]> {
+    return await this.#pages(context, await this.send(context, request, signal), signal);
+  }
+
+  /** The same; nothing where ARM says that there is no such thing. */
+  async listIfThere(context: CallContext, request: ArmRequest, signal: AbortSignal): Promise<readonly unknown[]> {
+    const first = await this.find(context, request, signal);
+    return first ? await this.#pages(context, first, signal) : [];
+  }
+
+  async #pages(context: CallContext, first: ArmAnswer, signal: AbortSignal): Promise<readonly unknown[]> {
+    const all: unknown[] = [];
+    let answer = first;
+    for (let pages = 0; pages < maxPages; pages++) {
+      const { body } = answer;
+      const { value, nextLink } = (body ?? {}) as { readonly value?: unknown; readonly nextLink?: unknown };
+      if (!Array.isArray(value)) throw unreadable(context);
+      all.push(...value);
+      if (typeof nextLink !== 'string' || nextLink === '') return all;
+      answer = await this.send(context, { path: pathOfLink(nextLink) }, signal);
+    }
+    throw unreadable(context);
+  }
+
+  /**
+   * This machine, by which names without a subscription or a resource group are completed.
+   *
+   * @throws CONFIG_INVALID where it is no machine of Azure's.
+   */
+  async machine(signal: AbortSignal): Promise<AzureMachine> {
+    this.#machine ??= this.#options.machine();
+    if (this.#machine) return this.#machine;
+    const { environment, clock } = this.#options;
+    const error = () => new DOMException('the metadata server does not answer', 'TimeoutError');
+    try {
+      const deadline = { clock, ms: identifyTimeoutMs, signal, error };
+      this.#machine = await withDeadline(deadline, (inner) => readMachine(environment, inner));
+      return this.#machine;
+    } catch (cause) {
+      signal.throwIfAborted();
+      if (isFlannelVpcError(cause, 'CONFIG_INVALID')) throw cause;
+      throw new FlannelVpcError('CONFIG_INVALID', 'this is no machine of Azure’s, so its subscription is not known', {
+        hint: 'name the tables in net-conf as SUBSCRIPTION/GROUP/NAME, or run this on a node',
+        cause,
+      });
+    }
+  }
+
+  /** One request, whatever comes back. */
+  async exchange(context: CallContext, request: ArmRequest, signal: AbortSignal): Promise<ArmAnswer> {
+    try {
+      signal.throwIfAborted();
+      this.#loading ??= import('./sdk.ts');
+      const sdk = await this.#loading;
+      signal.throwIfAborted();
+      this.#opening ??= this.#open(sdk, signal);
+      return await transfer(await this.#opening, request, signal);
+    } catch (error) {
+      throw translateError(error, context, signal);
+    }
+  }
+
+  close(): void {
+    this.#credential?.close();
+    this.#credential = undefined;
+    this.#opening = undefined;
+  }
+
+  async #open(sdk: Sdk, signal: AbortSignal): Promise<Client> {
+    try {
+      const { endpoint, scope } = await this.#cloud(signal);
+      this.#credential = createCredential(sdk, this.#options.environment);
+      return connect(sdk, this.#credential, endpoint, scope);
+    } catch (error) {
+      // The next call tries again.
+      this.#opening = undefined;
+      throw error;
+    }
+  }
+
+  /** A machine with an identity of its own is in the cloud that its metadata server names. */
+  async #cloud(signal: AbortSignal): Promise<AzureCloud> {
+    const { environment } = this.#options;
+    const said = cloudOfEnvironment(environment);
+    if (said || credentialKind(environment) !== 'managed-identity') return said ?? cloudOfMachine(undefined);
+    return cloudOfMachine((await this.machine(signal)).azEnvironment);
+  }
+}
+
+/** The SDK's client, without retries and redirects. */
+function connect(sdk: Sdk, credential: Credential, endpoint: string, scope: string): Client {
+  const insecure = endpoint.startsWith('http:');
+  // Only ids in full are used, so the client is of no subscription.
+  const client = sdk.createNetworkManagement(credential, '', {
+    endpoint,
+    credentials: { scopes: [scope] },
+    // One layer retries, in providers/budget.ts; two would multiply.
+    retryOptions: { maxRetries: 0 },
+    redirectOptions: { maxRetries: 0 },
+    userAgentOptions: { userAgentPrefix: 'flannel-vpc' },
+    allowInsecureConnection: insecure,
+  });
+  if (insecure) {
+    // The SDK sends no token over plain http, to whomever. `environment.ts` lets it through to private addresses alone.
+    client.pipeline.removePolicy({ name: 'bearerTokenAuthenticationPolicy' });
+    client.pipeline.addPolicy({
+      name: 'bearerTokenToPrivateAddress',
+      async sendRequest(request, next) {
+        const { token } = await credential.getToken(scope, { abortSignal: request.abortSignal });
+        request.headers.set('authorization', `Bearer ${token}`);
+        return await next(request);
+      },
+    });
+  }
+  return client;
+}
+
+async function transfer(client: Client, request: ArmRequest, signal: AbortSignal): Promise<ArmAnswer> {
+  const { method = 'GET', path, query, body, headers } = request;
+  let text = '';
+  const options = {
+    abortSignal: signal,
+    timeout: requestTimeoutMs,
+    headers: { accept: 'application/json', ...headers },
+    ...(query ? { queryParameters: query } : {}),
+    ...(body === undefined ? {} : { body, contentType: 'application/json' }),
+    // The body as text: the SDK's own reading of it loses digits.
+    onResponse: (response: { readonly bodyAsText?: string | null }) => {
+      text = response.bodyAsText ?? '';
+    },
+  };
+  const resource = client.pathUnchecked(path);
+  const verbs = { GET: resource.get, PUT: resource.put, DELETE: resource.delete };
+  const answer = await verbs[method](options);
+  const status = Number(answer.status);
+  return { status, headers: answer.headers, body: bodyOf(text, status) };
+}
+
+/** What is no JSON is no refusal of ARM's either, and no news where the status says all. */
+function bodyOf(text: string, status: number): unknown {
+  if (text === '') return undefined;
+  try {
+    return parseRaw(text);
+  } catch {
+    if (status >= 400) return undefined;
+    throw new SyntaxError('the answer is no JSON');
+  }
+}
+
+/** The path of a link in an answer. Its host is not followed: tokens go to the endpoint alone. */
+export function pathOfLink(link: string): string {
+  const url = URL.parse(link, 'https://management.azure.com');
+  return url ? `${url.pathname}${url.search}` : '/';
+}
