@@ -1,4 +1,4 @@
-/** JSON as values. */
+/** JSON as values, in which a number keeps its digits: `1.50` and `9007199254740993` are given back as they came. */
 
 export type Json = null | boolean | number | string | readonly Json[] | JsonObject;
 export interface JsonObject {
@@ -24,4 +24,17 @@ export function sameJson(a: Json | undefined, b: Json | undefined): boolean {
 /** Without these members. */
 export function without(object: JsonObject, members: readonly string[]): JsonObject {
   return Object.fromEntries(Object.entries(object).filter(([member]) => !members.includes(member)));
+}
+
+/** ECMAScript's "JSON.parse source text access", which TypeScript's library does not declare yet. */
+const json = JSON as unknown as {
+  parse(text: string, reviver: (key: string, value: Json, context: { readonly source?: string }) => Json): Json;
+  rawJSON(source: string): Json;
+};
+
+/** A number that JavaScript would write otherwise becomes an opaque value, equal only to itself in the same digits. @throws SyntaxError */
+export function parseJson(text: string): Json {
+  return json.parse(text, (_, value, { source }) =>
+    typeof value === 'number' && source !== undefined && String(value) !== source ? json.rawJSON(source) : value,
+  );
 }

@@ -36,8 +36,28 @@ export class RightsBook {
     this.#readme = readme;
   }
 
+  /** @throws Error it is to lack a right that the README does not list */
   set(role: Role, rights: Rights): void {
-    this.setActions(role, rights === 'all' ? allActions : this.#readme[role]);
+    if (rights === 'all') {
+      this.setActions(role, allActions);
+      return;
+    }
+    const listed = this.readme(role);
+    if (rights === 'readme') {
+      this.setActions(role, listed);
+      return;
+    }
+    const { readmeWithout } = rights;
+    if (!listed.includes(readmeWithout)) throw new Error(`${readmeWithout} is no right of a ${role}`);
+    this.setActions(
+      role,
+      listed.filter((action) => action !== readmeWithout),
+    );
+  }
+
+  /** What the README lists for the role. */
+  readme(role: Role): Actions {
+    return this.#readme[role];
   }
 
   setActions(role: Role, actions: Actions): void {

@@ -3,7 +3,7 @@ import { createHash, randomUUID } from 'node:crypto';
 import { cidrContainsIp, formatIp, networkAddress, parseCidr, parseIp } from '../../../src/core/ip.ts';
 import { History } from '../simulator/history.ts';
 import { formatId, respelled, shorten } from './ids.ts';
-import type { JsonObject } from './json.ts';
+import { type JsonObject, parseJson } from './json.ts';
 import {
   type AzureState,
   type Machine,
@@ -48,7 +48,8 @@ export function addTable(
       properties: {
         addressPrefix: '172.30.0.0/16',
         nextHopType: 'VirtualNetworkGateway',
-        pathTelemetry: { enabled: true, sample: 1e-7, note: 'ä “quoted” \\ /' },
+        // Digits that a number of JavaScript loses.
+        pathTelemetry: parseJson('{"enabled":true,"sample":1.50,"epoch":9007199254740993,"note":"ä “quoted” \\\\ /"}'),
       },
       extras: { governance: { owner: 'network-team', revision: 12 } },
       fixed: true,
@@ -190,7 +191,7 @@ function nicContent(
       nicType: 'Standard',
       auxiliaryMode: 'None',
       auxiliarySku: 'None',
-      queuePlacement: { mode: 'Auto', queues: 4 },
+      queuePlacement: parseJson('{"mode":"Auto","queues":4.0}'),
     },
   };
 }

@@ -4,11 +4,18 @@ import type { SimulatorAnswer } from '../simulator/http-server.ts';
 import { begun, type Context, ok, page } from './answers.ts';
 import { refusals } from './errors.ts';
 import { respelled, sameId, shorten } from './ids.ts';
-import { isObject, type Json, type JsonObject, sameJson, without } from './json.ts';
+import { isObject, type Json, type JsonObject, parseJson, sameJson, without } from './json.ts';
 import type { Operation } from './operations.ts';
 import { checkIdle, checkPreconditions } from './preconditions.ts';
 import { checkRoutes, issueText, readRoute } from './route-rules.ts';
-import { type AzureState, newEtag, type StoredRoute, type Table, type TableContent } from './state.ts';
+import {
+  type AzureState,
+  newEtag,
+  type ProvisioningState,
+  type StoredRoute,
+  type Table,
+  type TableContent,
+} from './state.ts';
 import { lostByPart, lostByWhole, type TableAsPut } from './table-offences.ts';
 
 /** `RouteTable` of API version 2026-01-01; what is read-only is taken and ignored. */
@@ -54,16 +61,26 @@ export function tableDocument(state: AzureState, table: Table, content = table.c
   };
 }
 
+/** What of it, with these routes, must survive every write: all but etags and states. */
+export function storedDocument(state: AzureState, table: Table, routes: readonly StoredRoute[]): JsonObject {
+  const content: TableContent = { ...table.content.current, routes, etag: '', state: 'Succeeded' };
+  return tableDocument(state, table, content);
+}
+
 /** A route's etag is its table's: a child has no version of its own. */
-export function routeDocument(table: Table, route: StoredRoute, content: TableContent): JsonObject {
-  const done = content.state === 'Succeeded' || table.effective.includes(route);
+export function routeDocument(
+  table: Table,
+  route: StoredRoute,
+  content: TableContent,
+  state: ProvisioningState = table.effective.includes(route) ? 'Succeeded' : content.state,
+): JsonObject {
   return {
     name: route.name,
     id: `${table.id}/routes/${route.name}`,
     etag: content.etag,
     ...route.extras,
     properties: {
-      provisioningState: done ? 'Succeeded' : content.state,
+      provisioningState: state,
       ...route.properties,
       hasBgpOverride: false,
     },
@@ -127,7 +144,8 @@ export async function putRoute(context: Context, table: Table, name: string): Pr
   checkRoutes(next, table.id, state.routeLimit);
   refuseLoss(state, lostByPart(before, route));
   const operation = await write(context, table, 'PutRouteOperation', { settings, routes: next });
-  return begun(context, operation, routeDocument(table, route, operation.interim), before ? 200 : 201);
+  const document = routeDocument(table, route, operation.interim, 'Updating');
+  return begun(context, operation, document, before ? 200 : 201);
 }
 
 export async function deleteRoute(context: Context, table: Table, name: string): Promise<SimulatorAnswer> {
@@ -243,7 +261,7 @@ function pick(object: JsonObject, members: readonly string[]): JsonObject {
 /** @throws Refusal */
 export function parseBody(text: string): Json {
   try {
-    return JSON.parse(text) as Json;
+    return parseJson(text);
   } catch {
     throw refusals.badJson('Unexpected character encountered while parsing the body.');
   }

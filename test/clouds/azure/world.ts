@@ -4,23 +4,25 @@
  */
 import { fileURLToPath } from 'node:url';
 import { type Clock, systemClock } from '../../../src/core/clock.ts';
-import { formatCidr, formatIp, parseCidr, parseIp } from '../../../src/core/ip.ts';
-import type { VpcRoute } from '../../fabric/vpc-rules.ts';
 import type { CloudInstance, CloudSubnet, CloudWorld, Role } from '../cloud-world.ts';
 import { type Front, startFront } from '../simulator/front.ts';
 import type { MetadataServer } from '../simulator/metadata-server.ts';
 import type { Traffic } from '../simulator/traffic.ts';
 import { armDialect } from './arm.ts';
+import { type Authority, startAuthority } from './authority.ts';
 import type { ErrorBody } from './errors.ts';
-import { formatId, shorten } from './ids.ts';
+import { forwardingOf, leadsTo, nextHopOf } from './forwarding.ts';
+import { shorten } from './ids.ts';
+import { metadataOf } from './instance-metadata.ts';
 import type { JsonObject } from './json.ts';
 import { type MetadataState, startAzureMetadata } from './metadata.ts';
 import { forwardsOf, settleNic } from './nics.ts';
 import { actionsOfReadme, RightsBook } from './rights.ts';
 import { canonicalPrefix } from './route-rules.ts';
 import { addMachine, address6Beside, addTable, macOf, type TableSeed } from './seed.ts';
-import { AzureState, type Nic, newEtag, type StoredRoute, type Subnet, type Table } from './state.ts';
-import { settle, tableDocument } from './tables.ts';
+import { addNetwork, networkId, nodesGroup } from './seed-network.ts';
+import { AzureState, type Nic, newEtag, type StoredRoute, type Table } from './state.ts';
+import { settle, storedDocument, tableDocument } from './tables.ts';
 import { TokenBook } from './tokens.ts';
 
 export interface AzureWorldOptions {
@@ -72,11 +74,12 @@ export interface AzureWorld extends CloudWorld {
   failNextOperation(error: ErrorBody): void;
   /** The right of one role to be exactly these actions. */
   setActions(role: Role, actions: readonly string[]): void;
+  /** An authority that gives tokens to federated workloads, over TLS; its files go to `folder`. Ends with the world. */
+  startAuthority(folder: string): Promise<Authority>;
   /** Associates a subnet with another table, or with none. */
   associate(subnetId: string, tableId: string | undefined): void;
 }
 
-const nodesGroup = 'Nodes-RG';
 const hubGroup = 'Shared.Network_RG';
 
 export async function createAzureWorld(options: AzureWorldOptions = {}): Promise<AzureWorld> {
@@ -101,6 +104,7 @@ export async function createAzureWorld(options: AzureWorldOptions = {}): Promise
     port: options.port,
   });
   const metadataServers = new Set<MetadataServer<MetadataState>>();
+  const authorities = new Set<Authority>();
   let made = 0;
 
   const tableOf = (id: string): Table => known(state.tables.get(id.toLowerCase()), id);
@@ -108,6 +112,8 @@ export async function createAzureWorld(options: AzureWorldOptions = {}): Promise
   const change = async (tableId: string, routes: (before: readonly StoredRoute[]) => readonly StoredRoute[]) => {
     const table = tableOf(tableId);
     while (table.writer) await clock.sleep(5, AbortSignal.timeout(30_000));
+    // Others find it busy, as they would.
+    table.writer = state.operations.begin('PutRouteOperation');
     const { current } = table.content;
     await settle(state, table, { ...current, routes: routes(current.routes), etag: newEtag() });
   };
@@ -170,29 +176,7 @@ export async function createAzureWorld(options: AzureWorldOptions = {}): Promise
         metadata: {
           program: fileURLToPath(new URL('./metadata-main.ts', import.meta.url)),
           addresses: ['169.254.169.254:80'],
-          state: {
-            compute: {
-              azEnvironment: 'AzurePublicCloud',
-              location: state.location,
-              name: machine.name,
-              resourceGroupName: nodesGroup,
-              resourceId: machine.id,
-              subscriptionId: subscription,
-              vmScaleSetName: scaleSet ?? '',
-              vmId: machine.vmId,
-              zone: machine.zone,
-            },
-            interfaces: [
-              {
-                mac,
-                addresses4: [address],
-                subnets4: [subnet.cidr],
-                addresses6: address6 === undefined ? [] : [address6],
-                subnets6: place.prefixes.slice(1),
-              },
-            ],
-            identities: [identityOf(tokens, `node/${id}`)],
-          },
+          state: metadataOf(state, tokens, { machine, nic, scaleSet }),
         },
       };
     },
@@ -208,6 +192,8 @@ export async function createAzureWorld(options: AzureWorldOptions = {}): Promise
     forwards: async (nicId) => forwardsOf(nicOf(nicId)),
     async setForwards(nicId, forwards) {
       const nic = nicOf(nicId);
+      while (nic.writer) await clock.sleep(5, AbortSignal.timeout(30_000));
+      nic.writer = state.operations.begin('PutNetworkInterfaceOperation');
       const { current } = nic.document;
       await settleNic(state, nic, {
         ...current,
@@ -240,6 +226,7 @@ export async function createAzureWorld(options: AzureWorldOptions = {}): Promise
       AZURE_POD_IDENTITY_AUTHORITY_HOST: `${at(front, host)}/identities/${role}/${encodeURIComponent(name)}`,
     }),
     setRights: (role, wanted) => rights.set(role, wanted),
+    readmeRights: (role) => rights.readme(role),
 
     forwarding: async (tableId) => tableOf(tableId).effective.flatMap((route) => forwardingOf(state, route)),
     staticRoutes: async (tableId) =>
@@ -251,6 +238,12 @@ export async function createAzureWorld(options: AzureWorldOptions = {}): Promise
           })
           .sort(([a], [b]) => (a < b ? -1 : 1)),
       ),
+    async document(tableId, without) {
+      const table = tableOf(tableId);
+      const left = without.map(canonicalPrefix);
+      const routes = table.content.current.routes.filter((route) => !left.some((prefix) => leadsTo(route, prefix)));
+      return JSON.stringify(storedDocument(state, table, routes), null, 2);
+    },
     async putRoute(tableId, destination, instance) {
       const prefix = canonicalPrefix(destination);
       const address = prefix.includes(':') ? known(instance.address6, 'an IPv6 address') : instance.address;
@@ -294,6 +287,11 @@ export async function createAzureWorld(options: AzureWorldOptions = {}): Promise
     setPageSize: (size) => void (state.pageSize = size),
     failNextOperation: (error) => void (state.nextFailure = error),
     setActions: (role, actions) => rights.setActions(role, actions),
+    async startAuthority(folder) {
+      const authority = await startAuthority({ tenant: state.tenant, tokens, folder, address: options.address });
+      authorities.add(authority);
+      return authority;
+    },
     associate(subnetId, tableId) {
       for (const { subnets: all } of state.networks.values()) {
         for (const subnet of all) {
@@ -303,95 +301,11 @@ export async function createAzureWorld(options: AzureWorldOptions = {}): Promise
     },
 
     async stop() {
-      for (const server of metadataServers) await server.stop();
+      for (const server of [...metadataServers, ...authorities]) await server.stop();
       state.operations.stop();
       await front.stop();
     },
   };
-}
-
-function networkId({ subscription }: AzureState): string {
-  return formatId({
-    subscription,
-    group: nodesGroup,
-    namespace: 'Microsoft.Network',
-    types: ['virtualNetworks'],
-    names: ['Nodes-VNet'],
-  });
-}
-
-function addNetwork(
-  state: AzureState,
-  networkCidr: string,
-  subnetCidrs: readonly [string, string],
-  tables: readonly [Table, Table],
-): readonly [CloudSubnet, CloudSubnet] {
-  const { subscription } = state;
-  const id = networkId(state);
-  const groupId = formatId({
-    subscription,
-    group: nodesGroup,
-    namespace: 'Microsoft.Network',
-    types: ['networkSecurityGroups'],
-    names: ['Nodes-NSG'],
-  });
-  state.securityGroups.set(shorten(groupId), { id: groupId, etag: newEtag(), rules: [] });
-  const subnetAt = (place: 0 | 1): Subnet => ({
-    id: `${id}/subnets/Subnet-${place + 1}`,
-    name: `Subnet-${place + 1}`,
-    prefixes: [subnetCidrs[place], `fd00:10:0:${place + 1}::/64`],
-    tableId: tables[place].id,
-    securityGroupId: groupId,
-    etag: newEtag(),
-    writer: undefined,
-  });
-  const subnets = [subnetAt(0), subnetAt(1)] as const;
-  state.networks.set(shorten(id), {
-    id,
-    prefixes: [networkCidr, 'fd00:10::/48'],
-    peerPrefixes: ['172.30.0.0/16'],
-    subnets: [...subnets],
-  });
-  const shown = (place: 0 | 1): CloudSubnet => ({
-    id: shorten(subnets[place].id),
-    cidr: subnetCidrs[place],
-    zone: String(place + 1),
-    tableId: shorten(tables[place].id),
-  });
-  return [shown(0), shown(1)];
-}
-
-function identityOf(tokens: TokenBook, caller: string): MetadataState['identities'][number] {
-  const { text, expiresAt } = tokens.issue(caller);
-  const clientId = tokens.clientIdOf(caller);
-  return { clientId, objectId: clientId, resourceId: null, token: text, expiresAt };
-}
-
-function nextHopOf({ properties }: StoredRoute): string | undefined {
-  const { nextHopIpAddress } = properties;
-  const ip = typeof nextHopIpAddress === 'string' ? parseIp(nextHopIpAddress) : undefined;
-  return ip && formatIp(ip);
-}
-
-function leadsTo({ properties }: StoredRoute, prefix: string): boolean {
-  return canonicalPrefix(String(properties['addressPrefix'])) === prefix;
-}
-
-/** An address that nobody has, or whose machine is off, swallows packets: the cloud says nothing of it. */
-function forwardingOf(state: AzureState, route: StoredRoute): readonly VpcRoute[] {
-  const cidr = parseCidr(String(route.properties['addressPrefix']));
-  // A service tag is no destination of the fabric.
-  if (!cidr) return [];
-  const destination = formatCidr(cidr);
-  const { nextHopType } = route.properties;
-  if (nextHopType === 'Internet' || nextHopType === 'VirtualNetworkGateway') {
-    return [{ destination, target: { kind: 'gateway' } }];
-  }
-  const address = nextHopOf(route);
-  const nic = address === undefined ? undefined : state.ownerOf(address);
-  const machine = nic && state.machines.get(shorten(nic.machineId));
-  if (!nic || machine?.power !== 'running') return [{ destination, target: { kind: 'blackhole' } }];
-  return [{ destination, target: { kind: 'nic', nicId: shorten(nic.id) } }];
 }
 
 function at({ url, port }: Front, host: string | undefined): string {
