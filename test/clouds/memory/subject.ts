@@ -1,0 +1,12 @@
+/** A cloud made of memory for the conformance suite. */
+import type { Subject } from '../conformance/subject.ts';
+import { createMemoryCloudWorld } from './cloud-world.ts';
+import type { MemoryVariant } from './variants.ts';
+
+export function createMemorySubject(variant: MemoryVariant): Subject {
+  const world = createMemoryCloudWorld(variant);
+  return {
+    ...{ world, tag: world.tag, ignoresExpected: !variant.compares },
+    provider: async (as) => world.provider(as),
+  };
+}
