@@ -3,8 +3,9 @@ import type { Call, Dialect } from '../simulator/front.ts';
 import type { SimulatorAnswer, SimulatorRequest } from '../simulator/http-server.ts';
 import { type GceOperation, gceOperationOf } from './api-operations.ts';
 import { refusals } from './errors.ts';
-import { listParameters, type Page, pageOf } from './lists.ts';
-import { linkTo, networkPath } from './names.ts';
+import { aggregatedAnswer, listAnswer } from './list-answers.ts';
+import { pageOf } from './lists.ts';
+import { networkPath } from './names.ts';
 import type { Operations } from './operations.ts';
 import { showFirewall, showInstance, showNetwork, showProject, showSubnet, showZone, subnetPath } from './resources.ts';
 import type { RightsBook } from './rights.ts';
@@ -84,7 +85,7 @@ export class GceApi implements Dialect<GceOperation> {
         return routes.delete(call);
       case 'compute.routes.list':
         permitted(whole);
-        return this.#list('compute#routeList', 'global/routes', call, (parameters) =>
+        return listAnswer('compute#routeList', 'global/routes', call, (parameters) =>
           routes.list(project, parameters, this.pageSize),
         );
       case 'compute.routes.get':
@@ -138,9 +139,13 @@ export class GceApi implements Dialect<GceOperation> {
       }
       case 'compute.subnetworks.aggregatedList':
         permitted(whole);
-        return this.#aggregated('compute#subnetworkAggregatedList', 'subnetworks', call, [
-          { scope: `regions/${state.region}`, items: this.#subnets(project) },
-        ]);
+        return aggregatedAnswer(
+          'compute#subnetworkAggregatedList',
+          'subnetworks',
+          call,
+          [{ scope: `regions/${state.region}`, items: this.#subnets(project) }],
+          this.pageSize,
+        );
       case 'compute.instances.list':
         permitted(whole);
         this.#checkZone(project, place);
@@ -154,11 +159,12 @@ export class GceApi implements Dialect<GceOperation> {
       }
       case 'compute.instances.aggregatedList':
         permitted(whole);
-        return this.#aggregated(
+        return aggregatedAnswer(
           'compute#instanceAggregatedList',
           'instances',
           call,
           state.zones.map((zone) => ({ scope: `zones/${zone}`, items: this.#instances(project, zone) })),
+          this.pageSize,
         );
       case 'compute.routes.testIamPermissions':
         routes.get(project, resource);
@@ -195,51 +201,7 @@ export class GceApi implements Dialect<GceOperation> {
   }
 
   #page(kind: string, path: string, call: Call<GceOperation>, all: readonly object[]): object {
-    return this.#list(kind, path, call, (parameters) => pageOf(all, parameters, this.pageSize));
-  }
-
-  #list(
-    kind: string,
-    path: string,
-    { request, operation }: Call<GceOperation>,
-    paged: (parameters: Readonly<Record<string, string>>) => Page<object>,
-  ): object {
-    const { items, nextPageToken } = paged(parametersOf(request, listParameters));
-    const whole = `projects/${operation.project}/${path}`;
-    return {
-      kind,
-      id: whole,
-      // The API leaves an empty list out.
-      ...(items.length === 0 ? {} : { items }),
-      ...(nextPageToken === undefined ? {} : { nextPageToken }),
-      selfLink: linkTo(whole),
-    };
-  }
-
-  /** Lists of all places in one: every place is there, those without a result on this page with a warning. */
-  #aggregated(
-    kind: string,
-    member: string,
-    { request, operation }: Call<GceOperation>,
-    places: readonly { readonly scope: string; readonly items: readonly object[] }[],
-  ): object {
-    const parameters = parametersOf(request, [...listParameters, 'includeAllScopes', 'serviceProjectNumber']);
-    if (parameters['serviceProjectNumber'] !== undefined) throw refusals.notModelled('serviceProjectNumber');
-    const scopes = new Map(places.flatMap(({ scope, items }) => items.map((item) => [item, scope] as const)));
-    const { items, nextPageToken } = pageOf([...scopes.keys()], parameters, this.pageSize);
-    const path = `projects/${operation.project}/aggregated/${member}`;
-    return {
-      kind,
-      id: path,
-      items: Object.fromEntries(
-        places.map(({ scope }) => {
-          const here = items.filter((item) => scopes.get(item) === scope);
-          return [scope, here.length > 0 ? { [member]: here } : { warning: nothingHere(scope) }];
-        }),
-      ),
-      ...(nextPageToken === undefined ? {} : { nextPageToken }),
-      selfLink: linkTo(path),
-    };
+    return listAnswer(kind, path, call, (parameters) => pageOf(all, parameters, this.pageSize));
   }
 
   /** Which of these the caller has. Asking needs no right. */
@@ -274,12 +236,4 @@ function found(all: readonly { readonly name: string }[], name: string, path: st
   const one = all.find((candidate) => candidate.name === name);
   if (!one) throw refusals.notFound(path);
   return one;
-}
-
-function nothingHere(scope: string): object {
-  return {
-    code: 'NO_RESULTS_ON_PAGE',
-    message: `There are no results for scope '${scope}' on this page.`,
-    data: [{ key: 'scope', value: scope }],
-  };
 }
