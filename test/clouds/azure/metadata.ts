@@ -2,7 +2,7 @@
 import * as z from 'zod';
 import type { SimulatorAnswer, SimulatorRequest } from '../simulator/http-server.ts';
 import { type MetadataKind, type MetadataServer, startMetadataServer as start } from '../simulator/metadata-server.ts';
-import { answerTokenRequest, tokenPath } from './token-endpoint.ts';
+import { answerTokenRequest, isTokenPath } from './token-endpoint.ts';
 
 export const metadataStateSchema = z.strictObject({
   compute: z.strictObject({
@@ -56,7 +56,7 @@ export async function startAzureMetadata(
 
 function answer(state: MetadataState, request: SimulatorRequest): SimulatorAnswer {
   const { url, method, headers } = request;
-  if (url.pathname === tokenPath) return answerTokenRequest(state.identities, request, Date.now());
+  if (isTokenPath(url.pathname)) return answerTokenRequest(state.identities, request, Date.now());
   const refuse = (status: number, error: string): SimulatorAnswer => ({ status, body: { error } });
   if (!url.pathname.startsWith('/metadata/')) return refuse(404, 'Not found');
   if (method !== 'GET') return refuse(405, 'Method not allowed. Only GET is supported');

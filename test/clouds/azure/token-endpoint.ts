@@ -13,7 +13,10 @@ export interface Identity {
   readonly expiresAt: number;
 }
 
-export const tokenPath = '/metadata/identity/oauth2/token';
+/** The SDK puts a slash behind it. */
+export function isTokenPath(pathname: string): boolean {
+  return /^\/metadata\/identity\/oauth2\/token\/?$/.test(pathname);
+}
 
 const apiVersions = ['2018-02-01', '2019-08-01', '2019-08-15', '2020-06-01'];
 
@@ -94,11 +97,11 @@ function chosen(identities: readonly Identity[], query: URLSearchParams): Identi
 }
 
 /**
- * The token of an operator that is no instance: `/identities/ROLE/NAME` + `tokenPath`. It stands for the managed identity of a machine
+ * The token of an operator that is no instance: `/identities/ROLE/NAME/metadata/identity/oauth2/token`. It stands for the managed identity of a machine
  * elsewhere.
  */
 export function operatorToken(request: SimulatorRequest, tokens: TokenBook): SimulatorAnswer {
-  const [, role, name] = /^\/identities\/(controller|reader)\/([^/]+)\/metadata\/identity\/oauth2\/token$/.exec(
+  const [, role, name] = /^\/identities\/(controller|reader)\/([^/]+)\/metadata\/identity\/oauth2\/token\/?$/.exec(
     request.url.pathname,
   ) ?? [undefined, undefined, undefined];
   if (role === undefined || name === undefined) return { status: 404, body: { error: 'Not found' } };
