@@ -45,7 +45,7 @@ export function describeRouteEntryList(account: Account, asked: Parameters<'Desc
     )
     .sort((a, b) => a.serial - b.serial);
   const page = tokenPage(found, ({ serial }) => serial, {
-    size: MaxResult,
+    size: Math.min(MaxResult, account.pageLimit ?? MaxResult),
     token: NextToken,
     filter: { RouteTableId, ...filter },
   });

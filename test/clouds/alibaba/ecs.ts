@@ -22,7 +22,11 @@ export function describeNetworkInterfaces(account: Account, asked: Parameters<'D
       (!PrivateIpAddress || nic.secondaryIps.some((one) => PrivateIpAddress.includes(one))) &&
       (!Ipv6Address || nic.ipv6s.some((one) => Ipv6Address.includes(one))),
   );
-  const page = tokenPage(found, (nic) => all.indexOf(nic), { size: MaxResults, token: NextToken, filter });
+  const page = tokenPage(found, (nic) => all.indexOf(nic), {
+    size: Math.min(MaxResults, account.pageLimit ?? MaxResults),
+    token: NextToken,
+    filter,
+  });
   return {
     TotalCount: found.length,
     NextToken: page.next,
@@ -48,8 +52,7 @@ export async function modifyNetworkInterfaceAttribute(
 }
 
 export function describeInstances(account: Account, asked: Parameters<'DescribeInstances'>): object {
-  const { MaxResults, NextToken, DryRun, ...filter } = asked;
-  if (DryRun) throw refusals.dryRun();
+  const { MaxResults, NextToken, ...filter } = asked;
   const { InstanceIds, PrivateIpAddresses } = filter;
   const all = [...account.instances.values()];
   const found = all.filter(
@@ -62,7 +65,11 @@ export function describeInstances(account: Account, asked: Parameters<'DescribeI
       (!InstanceIds || InstanceIds.includes(one.id)) &&
       (!PrivateIpAddresses || account.nicsOf(one.id).some(({ primaryIp }) => PrivateIpAddresses.includes(primaryIp))),
   );
-  const page = tokenPage(found, (one) => all.indexOf(one), { size: MaxResults, token: NextToken, filter });
+  const page = tokenPage(found, (one) => all.indexOf(one), {
+    size: Math.min(MaxResults, account.pageLimit ?? MaxResults),
+    token: NextToken,
+    filter,
+  });
   return {
     TotalCount: found.length,
     NextToken: page.next,
@@ -79,7 +86,7 @@ export function describeSecurityGroupAttribute(
   if (SecurityGroupId !== id) throw refusals.noGroup();
   const found = rules.filter(({ direction }) => Direction === 'all' || direction === Direction);
   const page = tokenPage(found, (rule) => rules.indexOf(rule), {
-    size: MaxResults,
+    size: Math.min(MaxResults, account.pageLimit ?? MaxResults),
     token: NextToken,
     filter: { SecurityGroupId, Direction },
   });

@@ -17,6 +17,7 @@ import {
 } from './ecs.ts';
 import { accountId } from './keys.ts';
 import { checkedParameters } from './parameters.ts';
+import { refusals } from './refusals.ts';
 import { createRouteEntries, deleteRouteEntries } from './route-batches.ts';
 import { createRouteEntry, deleteRouteEntry, modifyRouteEntry, type RouteCloud } from './route-writes.ts';
 import { type OperationName, type Parameters, schemas } from './schemas.ts';
@@ -45,11 +46,12 @@ function operation<Name extends OperationName>(
   resources: Resources<Name>,
   carryOut: (cloud: Cloud, asked: Parameters<Name>, half: boolean) => object | Promise<object>,
 ): AlibabaOperation {
+  const isRead = name.startsWith('Describe');
   return {
     name,
     product,
     version: product === 'vpc' ? '2016-04-28' : '2014-05-26',
-    changes: !name.startsWith('Describe'),
+    changes: !isRead,
     async perform(cloud, flat, { half, authorize }) {
       // The union of all schemas' outputs, which TypeScript can't tell apart by a name.
       const asked = checkedParameters(schemas[name] as z.ZodType<unknown>, flat) as Parameters<Name>;
@@ -57,6 +59,8 @@ function operation<Name extends OperationName>(
       for (const resource of new Set(resources(cloud, asked))) {
         authorize(`${product}:${name}`, `acs:${product}:${cloud.account.region}:${accountId}:${resource}`);
       }
+      // Changes look at more before they say so.
+      if (isRead && (asked as { readonly DryRun?: boolean }).DryRun) throw refusals.dryRun();
       return await carryOut(cloud, asked, half);
     },
   };

@@ -121,6 +121,8 @@ export class Account {
   readLagMs = 0;
   /** How long a change of routes is under way, milliseconds. */
   operationDelayMs = 0;
+  /** Most items of a page with a token, whatever was asked for. As asked when absent. */
+  pageLimit: number | undefined;
   /** "Only specific regions support" the source/destination check. */
   hasSourceDestCheck = true;
   #serial = 0;

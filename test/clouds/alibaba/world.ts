@@ -29,6 +29,8 @@ export interface AlibabaWorld extends CloudWorld {
   readonly region: string;
   /** Attaches a secondary NIC to the instance, and gives the instance with metadata for both. */
   addNic(instance: CloudInstance, subnet: CloudSubnet, address: string): Promise<CloudInstance>;
+  /** Most items of a page with a token, whatever was asked for; as asked when undefined. */
+  setPageSize(items: number | undefined): void;
   /**
    * For any number of instances in this process, see `MetadataOfInstances`. The environment holds the instance's credentials, so that
    * it does not matter for whom the server answers when they are asked for; without them (`nodeEnvironment`) they come from the server.
@@ -76,6 +78,8 @@ export async function createAlibabaWorld(options: AlibabaWorldOptions = {}): Pro
   function attachNic(instanceId: string, subnet: CloudSubnet, address: string, type: Nic['type']): Nic {
     const vSwitch = account.vSwitches.get(subnet.id);
     if (!vSwitch) throw new Error(`no vSwitch ${subnet.id} in this world`);
+    const owner = [...account.nics.values()].find(({ primaryIp }) => primaryIp === address);
+    if (owner) throw new Error(`${address} is that of ${owner.instanceId}`);
     macs += 1;
     const address6 = addressBeside(vSwitch, address);
     const nic: Nic = {
@@ -226,6 +230,7 @@ export async function createAlibabaWorld(options: AlibabaWorldOptions = {}): Pro
     setReadLag: (ms) => void (account.readLagMs = ms),
     setOperationDelay: (ms) => void (account.operationDelayMs = ms),
     setThrottle: (bucket) => front.traffic.setThrottle(bucket),
+    setPageSize: (items) => void (account.pageLimit = items),
     setRouteLimit: (limit) => void (account.routeLimit = limit),
     async stop() {
       await tasks.stop();

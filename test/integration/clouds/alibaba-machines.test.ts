@@ -54,6 +54,20 @@ describe('ECS', () => {
     }
   });
 
+  it('gives smaller pages where a test wants them, and misses nothing then', async () => {
+    world.setPageSize(1);
+    const seen: string[] = [];
+    for (let NextToken: string | undefined; NextToken !== ''; ) {
+      const page = await call('DescribeNetworkInterfaces', { MaxResults: 500, ...(NextToken && { NextToken }) });
+      seen.push(
+        ...page.NetworkInterfaceSets.NetworkInterfaceSet.map((nic: Record<string, string>) => nic['PrivateIpAddress']),
+      );
+      ({ NextToken } = page);
+    }
+    expect(seen).toEqual(['10.0.1.10', '10.0.2.10']);
+    await expect(world.runInstance(world.subnets[0], '10.0.1.10')).rejects.toThrow(/10.0.1.10 is that of i-/);
+  });
+
   it('has the source/dest check off for a new NIC, where there is one, and changes it', async () => {
     const { metadata } = await world.addNic(tenant.node, world.subnets[0], '10.0.1.11');
     const added = (metadata.state as EcsMetadata).nics[1]?.nicId ?? '';
@@ -88,7 +102,9 @@ describe('ECS', () => {
     await world.terminateInstance(other.id);
     expect(await states()).toEqual([[node.id, 'Stopped']]);
     expect(await codeOf(call('DescribeInstances', { InstanceIds: node.id }))).toBe('IllegalParam.InstanceIds');
-    expect(await codeOf(call('DescribeInstances', { DryRun: true }))).toBe('DryRunOperation');
+    for (const action of ['DescribeInstances', 'DescribeVpcs', 'DescribeVSwitches'] as const) {
+      expect(await codeOf(call(action, { DryRun: true }))).toBe('DryRunOperation');
+    }
   });
 
   it('and the VPC show ranges, and what the security group lets in', async () => {
