@@ -39,8 +39,8 @@ bin/flannel-vpc: node_modules/.installed-from $(sources)
 	$(node) tools/build.ts
 
 .PHONY: demo
-demo: build setup ## A VPC of network namespaces with nodes that join it (ARGS='...')
-	test/fabric/enter.sh $(abspath $(node)) test/fabric/demo.ts $(ARGS)
+demo: build setup ## A VPC of network namespaces with nodes that join it (CLOUD=aws-vpc, ARGS='...')
+	test/fabric/enter.sh $(abspath $(node)) test/fabric/demo.ts --cloud=$(or $(CLOUD),aws-vpc) $(ARGS)
 
 .PHONY: test
 test: build setup-browser ## All test tiers

@@ -30,13 +30,13 @@ const settleMs = 1_500;
 export async function cloudCalls(idleMs: number): Promise<CloudCalls> {
   const cluster = await createCluster();
   try {
-    const other = await cluster.addNode({ name: 'other', subnet: 'main', address: '10.0.2.11' });
-    const node = await cluster.addNode({ name: 'node', subnet: 'explicit', address: '10.0.1.11' });
-    const tables = [cluster.world.explicitTableId, cluster.world.mainTableId];
+    const other = await cluster.addNode({ name: 'other', subnet: 'second', address: '10.0.2.11' });
+    const node = await cluster.addNode({ name: 'node', subnet: 'first', address: '10.0.1.11' });
+    const tables = [cluster.aws.explicitTableId, cluster.aws.mainTableId];
     const join = await callsWhile(cluster, () => start(node));
-    cluster.world.proxy.resetLog();
+    cluster.aws.proxy.resetLog();
     await delay(idleMs);
-    const idleCalls = cluster.world.proxy.log.length;
+    const idleCalls = cluster.aws.proxy.log.length;
     const memory = await memoryOf(node.agent.process.pid);
     const restart = await callsWhile(cluster, async () => {
       await node.agent.kill('SIGTERM');
@@ -45,12 +45,12 @@ export async function cloudCalls(idleMs: number): Promise<CloudCalls> {
     await node.agent.kill('SIGTERM');
     const subnet = await node.podSubnet();
     for (const tableId of tables) {
-      await cluster.world.removeRoute(tableId, subnet);
-      await cluster.world.putRoute(tableId, subnet, other.instance.nicId);
+      await cluster.aws.removeRoute(tableId, subnet);
+      await cluster.aws.putRoute(tableId, subnet, other.instance.nicId);
     }
     const move = await callsWhile(cluster, () => start(node));
     for (const tableId of tables) {
-      const target = (await cluster.world.staticRoutes(tableId))[subnet];
+      const target = (await cluster.aws.staticRoutes(tableId))[subnet];
       if (target !== node.instance.nicId) throw new Error(`the route of ${subnet} leads to ${target} after the move`);
     }
     return { tables: tables.length, join, restart, move, idleCalls, memory };
@@ -63,7 +63,7 @@ async function start(node: ClusterNode): Promise<void> {
   await node.start().ready();
 }
 
-async function callsWhile({ world }: Cluster, work: () => Promise<void>): Promise<Calls> {
+async function callsWhile({ aws: world }: Cluster, work: () => Promise<void>): Promise<Calls> {
   const absences = new Absences();
   world.proxy.resetLog();
   const stop = world.proxy.onChange((change) => absences.see(change));

@@ -5,8 +5,11 @@ import { createServer } from 'node:net';
 import { createInterface } from 'node:readline';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { cidrContains, parseCidr } from '../../src/core/ip.ts';
+import { hostOf } from '../fabric/addresses.ts';
 import type { VpcRoute } from '../fabric/vpc-rules.ts';
 import type { CloudChange, CloudInstance, CloudWorld } from './cloud-world.ts';
+
+export { hostOf };
 
 export function describeCloudWorld(name: string, make: () => Promise<CloudWorld>): void {
   describe(`${name} as a cloud world`, () => {
@@ -106,12 +109,6 @@ export function describeCloudWorld(name: string, make: () => Promise<CloudWorld>
       expect((await ended)[0]).toBe(0);
     });
   });
-}
-
-/** The address `host` places above the network's. */
-export function hostOf(cidr: string, host: number): string {
-  const [a, b, c, d] = (cidr.split('/')[0] ?? '').split('.').map(Number);
-  return [a, b, c, (d ?? 0) + host].join('.');
 }
 
 async function freePort(): Promise<number> {

@@ -9,7 +9,7 @@ let count = 10;
 const prefix = '/coreos.com/network';
 const good = (): object => ({
   Network: podNetwork,
-  Backend: { Type: 'aws-vpc', RouteTableID: [cluster.world.explicitTableId, cluster.world.mainTableId] },
+  Backend: { Type: 'aws-vpc', RouteTableID: [cluster.aws.explicitTableId, cluster.aws.mainTableId] },
 });
 
 beforeAll(async () => {
@@ -23,28 +23,28 @@ afterAll(async () => {
 beforeEach(async () => {
   await cluster.putNetConf(good());
   count += 1;
-  node = await cluster.addNode({ name: `n${count}`, subnet: 'explicit', address: `10.0.1.${count}` });
-  cluster.world.proxy.resetLog();
+  node = await cluster.addNode({ name: `n${count}`, subnet: 'first', address: `10.0.1.${count}` });
+  cluster.aws.proxy.resetLog();
 });
 
 afterEach(async () => {
   await node.agent.kill('SIGKILL');
   await cluster.etcd.etcdctl('del', '--prefix', `${prefix}/subnets/`);
-  cluster.world.proxy.roles.setRole('node', allowAll);
+  cluster.aws.proxy.roles.setRole('node', allowAll);
   await node.destroy();
 });
 
 /** Nothing was leased, written to EC2, or handed to a runtime. */
 async function expectNothingDone(): Promise<void> {
   expect(await cluster.etcd.keys(`${prefix}/subnets/`)).toEqual([]);
-  expect(Object.keys(cluster.world.proxy.counts()).filter((action) => !action.startsWith('Describe'))).toEqual([]);
+  expect(Object.keys(cluster.aws.proxy.counts()).filter((action) => !action.startsWith('Describe'))).toEqual([]);
   expect(await node.node.subnetEnv()).toBeUndefined();
 }
 
 /** Takes one right from the nodes' role. */
 function deny(action: string): void {
   const denial = { Effect: 'Deny' as const, Action: [action], Resource: ['*'] };
-  cluster.world.proxy.roles.setRole('node', { ...allowAll, Statement: [...allowAll.Statement, denial] });
+  cluster.aws.proxy.roles.setRole('node', { ...allowAll, Statement: [...allowAll.Statement, denial] });
 }
 
 async function readyz(): Promise<string> {
@@ -95,7 +95,7 @@ describe('waited for, and gone on from', () => {
     expect(line?.['hint']).toBeDefined();
     expect(await node.node.subnetEnv()).toBeUndefined();
     expect(await readyz()).toMatch(/503[\s\S]*route: /);
-    cluster.world.proxy.roles.setRole('node', allowAll);
+    cluster.aws.proxy.roles.setRole('node', allowAll);
     await node.agent.ready();
   });
 
@@ -104,7 +104,7 @@ describe('waited for, and gone on from', () => {
     node.start();
     await node.agent.logged(/no lease is taken until this is mended/);
     await expectNothingDone();
-    cluster.world.proxy.roles.setRole('node', allowAll);
+    cluster.aws.proxy.roles.setRole('node', allowAll);
     await node.agent.ready();
   });
 
@@ -133,7 +133,7 @@ describe('waited for, and gone on from', () => {
     await node.agent.ready();
     expect(await node.podSubnet()).toMatch(/^10\.244\./);
     expect(await node.podSubnet()).not.toBe('10.244.5.0/24');
-    expect(await cluster.world.staticRoutes(cluster.world.explicitTableId)).not.toHaveProperty('10.99.0.0/24');
+    expect(await cluster.aws.staticRoutes(cluster.aws.explicitTableId)).not.toHaveProperty('10.99.0.0/24');
   });
 
   test('a full network: waits with the reason, and takes what becomes free', async () => {

@@ -23,13 +23,13 @@ let otherRuntime: CniRuntime;
 
 beforeAll(async () => {
   cluster = await createCluster();
-  const { explicitTableId, mainTableId } = cluster.world;
+  const { explicitTableId, mainTableId } = cluster.aws;
   await cluster.putNetConf({
     ...{ Network: podNetwork, SubnetLen: 27 },
     Backend: { Type: 'aws-vpc', RouteTableID: [explicitTableId, mainTableId] },
   });
-  one = await cluster.addNode({ name: 'one', subnet: 'explicit', address: '10.0.1.11' });
-  two = await cluster.addNode({ name: 'two', subnet: 'main', address: '10.0.2.12' });
+  one = await cluster.addNode({ name: 'one', subnet: 'first', address: '10.0.1.11' });
+  two = await cluster.addNode({ name: 'two', subnet: 'second', address: '10.0.2.12' });
   one.start({ args });
   two.start({ args: [...args, '--bridge=br-pods'] });
   for (const { agent } of [one, two]) await agent.ready();

@@ -21,8 +21,8 @@ let two: ClusterNode;
 beforeAll(async () => {
   cluster = await createCluster({ backend: { Writer: 'controller' } });
   folder = await withoutSdk();
-  one = await cluster.addNode({ name: 'one', subnet: 'explicit', address: '10.0.1.11' });
-  two = await cluster.addNode({ name: 'two', subnet: 'main', address: '10.0.2.12' });
+  one = await cluster.addNode({ name: 'one', subnet: 'first', address: '10.0.1.11' });
+  two = await cluster.addNode({ name: 'two', subnet: 'second', address: '10.0.2.12' });
 });
 
 afterAll(async () => {
@@ -61,7 +61,7 @@ async function subnetOf(node: ClusterNode): Promise<string | undefined> {
 
 /** What the controller would do for the node. */
 async function writeRoutes(node: ClusterNode): Promise<void> {
-  const { world } = cluster;
+  const { aws: world } = cluster;
   const subnet = await subnetOf(node);
   if (subnet === undefined) throw new Error(`no lease of ${node.node.name}`);
   await world.setSourceDestCheck(node.instance.nicId, false);
@@ -90,7 +90,7 @@ test('the first of a cluster has no peer to wait for; it loads no SDK and asks E
       },
     },
   });
-  expect(cluster.world.proxy.counts()).toEqual({});
+  expect(cluster.aws.proxy.counts()).toEqual({});
 });
 
 test('the second writes no subnet.env while no route leads to it, and says what it waits for', async () => {
@@ -114,11 +114,11 @@ test('as soon as its routes stand it writes the file, and pods reach each other 
   ]);
   expect([to, from]).toEqual([5, 5]);
   await until('nothing is missing', async () => (await waitsFor(two)) === '');
-  expect(cluster.world.proxy.counts()).toEqual({});
+  expect(cluster.aws.proxy.counts()).toEqual({});
 });
 
 test('after a restart the file is written at once, whether or not a route stands', async () => {
-  const { world } = cluster;
+  const { aws: world } = cluster;
   await two.agent.kill('SIGKILL');
   for (const tableId of [world.explicitTableId, world.mainTableId]) {
     await world.removeRoute(tableId, await two.podSubnet());

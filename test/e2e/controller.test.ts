@@ -38,7 +38,7 @@ afterAll(async () => {
   await cluster?.stop();
 });
 
-async function join(name: string, subnet: 'explicit' | 'main', address: string): Promise<ClusterNode> {
+async function join(name: string, subnet: 'first' | 'second', address: string): Promise<ClusterNode> {
   const node = await cluster.addNode({ name, subnet, address });
   // It must find no credentials, wherever the SDK would look for them.
   node.start({ env: { AWS_ACCESS_KEY_ID: '', AWS_SECRET_ACCESS_KEY: '' } });
@@ -46,14 +46,14 @@ async function join(name: string, subnet: 'explicit' | 'main', address: string):
 }
 
 async function targets(subnet: string): Promise<readonly (string | undefined)[]> {
-  const { world } = cluster;
+  const { aws: world } = cluster;
   const tables = [world.explicitTableId, world.mainTableId];
   return await Promise.all(tables.map(async (tableId) => (await world.staticRoutes(tableId))[subnet]));
 }
 
 /** Routes of both tables but those of the pod network. */
 async function foreignRoutes(): Promise<string> {
-  const { world } = cluster;
+  const { aws: world } = cluster;
   const routes = [...(await world.routes(world.explicitTableId)), ...(await world.routes(world.mainTableId))];
   return JSON.stringify(routes.filter((route) => !route.DestinationCidrBlock?.startsWith('10.244.')));
 }
@@ -72,16 +72,16 @@ const leaseKey = (subnet: string): string => `${leases}${subnet.replace('/', '-'
 describe('three nodes without any right in EC2', () => {
   test('join, get their routes in every table, and their pods reach each other', async () => {
     const foreign = await foreignRoutes();
-    nodes.push(await join('one', 'explicit', '10.0.1.11'));
-    nodes.push(await join('two', 'explicit', '10.0.1.12'));
-    nodes.push(await join('three', 'main', '10.0.2.13'));
+    nodes.push(await join('one', 'first', '10.0.1.11'));
+    nodes.push(await join('two', 'first', '10.0.1.12'));
+    nodes.push(await join('three', 'second', '10.0.2.13'));
     for (const node of nodes) await node.agent.ready(60_000);
     for (const node of nodes) {
       const { nicId } = node.instance;
       await until(`routes of ${node.node.name}`, async () =>
         (await targets(await node.podSubnet())).every((target) => target === nicId),
       );
-      await until('its source/dest check is off', async () => !(await cluster.world.sourceDestCheck(nicId)));
+      await until('its source/dest check is off', async () => !(await cluster.aws.sourceDestCheck(nicId)));
       pods.push(await node.addPod('pod'));
     }
     for (const from of pods) {
@@ -91,7 +91,7 @@ describe('three nodes without any right in EC2', () => {
   });
 
   test('made no call to EC2 themselves: all are the leader’s', () => {
-    const callers = new Set(cluster.world.proxy.log.map(({ caller }) => caller));
+    const callers = new Set(cluster.aws.proxy.log.map(({ caller }) => caller));
     expect([...callers]).toEqual(['controller/first']);
   });
 
@@ -109,9 +109,9 @@ describe('three nodes without any right in EC2', () => {
 
   test('cost one read of the tables a resync while nothing happens', async () => {
     await delay(3_000);
-    cluster.world.proxy.resetLog();
+    cluster.aws.proxy.resetLog();
     await delay(9_000);
-    const { DescribeRouteTables = 0, ...others } = cluster.world.proxy.counts();
+    const { DescribeRouteTables = 0, ...others } = cluster.aws.proxy.counts();
     expect(others).toEqual({});
     expect(DescribeRouteTables).toBeGreaterThanOrEqual(3);
     expect(DescribeRouteTables).toBeLessThanOrEqual(6);
@@ -141,7 +141,7 @@ describe('three nodes without any right in EC2', () => {
 });
 
 test('a route that was removed by hand comes back by the next resync, and other people’s routes stay', async () => {
-  const { world } = cluster;
+  const { aws: world } = cluster;
   const subnet = await (nodes[0] as ClusterNode).podSubnet();
   const foreign = await foreignRoutes();
   await world.removeRoute(world.mainTableId, subnet);
@@ -162,7 +162,7 @@ test('a lease can point no route at an instance that does not own its address', 
 });
 
 test('a lease that real flannel wrote gets its routes by its public IP', async () => {
-  const outsider = await cluster.world.runInstance(cluster.world.mainSubnet, '10.0.2.77');
+  const outsider = await cluster.aws.runInstance(cluster.aws.mainSubnet, '10.0.2.77');
   await cluster.etcd.put(`${leases}10.244.251.0-24`, JSON.stringify({ PublicIP: '10.0.2.77' }));
   await until('its routes stand', async () =>
     (await targets('10.244.251.0/24')).every((target) => target === outsider.nicId),
@@ -175,7 +175,7 @@ describe('the leader', () => {
     await ping.flowing();
     await first.kill('SIGKILL');
     const killed = performance.now();
-    nodes.push(await join('four', 'main', '10.0.2.14'));
+    nodes.push(await join('four', 'second', '10.0.2.14'));
     await second.logged(/leading: this controller writes/, termMs + retryMs + 2_000);
     const node = nodes[3] as ClusterNode;
     await until('the new node’s routes stand', async () => await routed(node), 30_000);
@@ -188,7 +188,7 @@ describe('the leader', () => {
   });
 
   test('frozen while EC2 holds its request: what lands late is repaired by one pass of the next one', async () => {
-    const { world } = cluster;
+    const { aws: world } = cluster;
     first = startController(cluster, { name: 'third', args });
     await first.logged(/standing by/);
     const [node, other] = nodes as [ClusterNode, ClusterNode];
@@ -235,7 +235,7 @@ test('a lease that has ended loses its routes, though its instance runs on', asy
 });
 
 test('a terminated instance loses its routes and its lease at once, and one that is stopped loses nothing', async () => {
-  const { world } = cluster;
+  const { aws: world } = cluster;
   const [, stopped, , gone] = nodes as [ClusterNode, ClusterNode, ClusterNode, ClusterNode];
   const [kept, freed] = [await stopped.podSubnet(), await gone.podSubnet()];
   await gone.agent.kill('SIGKILL');

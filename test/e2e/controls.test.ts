@@ -32,7 +32,7 @@ test('with only each node’s own table written, pods of the other subnet are no
 });
 
 test('with both tables written they are', async () => {
-  const { world } = all.cluster;
+  const { aws: world } = all.cluster;
   for (const node of all.nodes) {
     for (const { tableId } of [world.explicitSubnet, world.mainSubnet]) {
       if (node.instance.subnet.tableId !== tableId) {
@@ -46,16 +46,16 @@ test('with both tables written they are', async () => {
 
 test('with a source/dest check left on, its pods are not reached', async () => {
   const { nicId } = all.nodes[2].instance;
-  await all.cluster.vpc.setSourceDestCheck(nicId, true);
+  await all.cluster.vpc.setForwards(nicId, false);
   const { near, far } = pairs();
   expect([await near, await far]).toEqual([5, 0]);
-  await all.cluster.vpc.setSourceDestCheck(nicId, false);
+  await all.cluster.vpc.setForwards(nicId, true);
 });
 
 describe('what wrong controllers do', () => {
   const victim = async (): Promise<{ readonly subnet: string; readonly nicId: string; readonly tableId: string }> => {
     const [, , { podSubnet, instance }] = all.nodes;
-    const { explicitTableId: tableId } = all.cluster.world;
+    const { explicitTableId: tableId } = all.cluster.aws;
     return { subnet: await podSubnet(), nicId: instance.nicId, tableId };
   };
 
@@ -63,8 +63,8 @@ describe('what wrong controllers do', () => {
     const { subnet, nicId, tableId } = await victim();
     const ping = startPing({ from: all.pods[0], to: all.pods[2] });
     await ping.flowing();
-    await all.cluster.world.removeRoute(tableId, subnet);
-    await all.cluster.world.putRoute(tableId, subnet, nicId);
+    await all.cluster.aws.removeRoute(tableId, subnet);
+    await all.cluster.aws.putRoute(tableId, subnet, nicId);
     expect((await ping.stop()).lost).toBeGreaterThan(0);
   });
 
@@ -72,7 +72,7 @@ describe('what wrong controllers do', () => {
     const { subnet, nicId, tableId } = await victim();
     const late = async (NetworkInterfaceId: string): Promise<void> => {
       const key = { RouteTableId: tableId, DestinationCidrBlock: subnet };
-      await all.cluster.world.admin.send(new ReplaceRouteCommand({ ...key, NetworkInterfaceId }));
+      await all.cluster.aws.admin.send(new ReplaceRouteCommand({ ...key, NetworkInterfaceId }));
     };
     await late(all.nodes[1].instance.nicId);
     expect(await pairs().far).toBe(0);

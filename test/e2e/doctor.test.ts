@@ -26,8 +26,8 @@ let mending: (() => Promise<unknown>)[] = [];
 
 beforeAll(async () => {
   cluster = await createCluster();
-  node = await cluster.addNode({ name: 'one', subnet: 'explicit', address: '10.0.1.11', rpFilter: 1 });
-  await cluster.world.admin.send(new AuthorizeSecurityGroupIngressCommand(await podIngress()));
+  node = await cluster.addNode({ name: 'one', subnet: 'first', address: '10.0.1.11', rpFilter: 1 });
+  await cluster.aws.admin.send(new AuthorizeSecurityGroupIngressCommand(await podIngress()));
   // What is broken must stay so until doctor has looked.
   node.start({ args: ['--iptables-resync=86400', '--route-check-interval=24h'] });
   await node.agent.ready();
@@ -44,7 +44,7 @@ afterEach(async () => {
 
 /** The security group's rule that lets pods in. */
 async function podIngress() {
-  const { NetworkInterfaces: [nic] = [] } = await cluster.world.admin.send(
+  const { NetworkInterfaces: [nic] = [] } = await cluster.aws.admin.send(
     new DescribeNetworkInterfacesCommand({ NetworkInterfaceIds: [node.instance.nicId] }),
   );
   return {
@@ -57,7 +57,7 @@ async function run(...args: readonly string[]) {
   return await node.node.tryExec(
     [program, 'doctor', `--etcd-endpoints=${cluster.etcd.endpoint}`, '--ip-masq', `--bridge=${bridge}`, ...args],
     {
-      env: { AWS_ENDPOINT_URL_EC2: `http://${rigAddress}:${cluster.world.proxy.port}` },
+      env: { AWS_ENDPOINT_URL_EC2: `http://${rigAddress}:${cluster.aws.proxy.port}` },
       timeoutMs: 40_000,
     },
   );
@@ -85,7 +85,7 @@ test('nothing fails on a healthy node, and every group is looked at', async () =
     expect(stdout).toMatch(new RegExp(`^${group}$`, 'm'));
   expect(stdout).toMatch(
     new RegExp(
-      `ok {4}route ${await node.podSubnet()} in ${cluster.world.explicitTableId}: leads to ${node.instance.nicId}`,
+      `ok {4}route ${await node.podSubnet()} in ${cluster.aws.explicitTableId}: leads to ${node.instance.nicId}`,
     ),
   );
 });
@@ -95,7 +95,7 @@ test('nothing is changed by it', async () => {
     await cluster.etcd.revision(),
     (await node.node.exec(['nft', 'list', 'ruleset'])).replace(/counter packets \d+ bytes \d+/g, ''),
     await node.node.exec(['ip', '-j', 'route']),
-    await cluster.world.staticRoutes(cluster.world.explicitTableId),
+    await cluster.aws.staticRoutes(cluster.aws.explicitTableId),
   ];
   const before = await seen();
   await doctor();
@@ -142,9 +142,9 @@ describe('says what is wrong and what to do, and ends with 1:', () => {
 
   test('somebody else’s route takes a part of our subnet', async () => {
     const part = (await node.podSubnet()).replace('/24', '/25');
-    const other = await cluster.world.runInstance(cluster.world.mainSubnet, '10.0.2.99');
-    await cluster.world.putRoute(cluster.world.mainTableId, part, other.nicId);
-    mending.push(() => cluster.world.removeRoute(cluster.world.mainTableId, part));
+    const other = await cluster.aws.runInstance(cluster.aws.mainSubnet, '10.0.2.99');
+    await cluster.aws.putRoute(cluster.aws.mainTableId, part, other.nicId);
+    mending.push(() => cluster.aws.removeRoute(cluster.aws.mainTableId, part));
     const { code, findings } = await doctor();
     expect(findings).toContainEqual(failure('foreign route', /Delete it/));
     expect(code).toBe(1);
@@ -152,10 +152,10 @@ describe('says what is wrong and what to do, and ends with 1:', () => {
 
   test('our route is gone from one of the tables', async () => {
     const subnet = await node.podSubnet();
-    await cluster.world.removeRoute(cluster.world.mainTableId, subnet);
-    mending.push(() => cluster.world.putRoute(cluster.world.mainTableId, subnet, node.instance.nicId));
+    await cluster.aws.removeRoute(cluster.aws.mainTableId, subnet);
+    mending.push(() => cluster.aws.putRoute(cluster.aws.mainTableId, subnet, node.instance.nicId));
     const { code, findings } = await doctor();
-    expect(findings).toContainEqual(failure(`route ${subnet} in ${cluster.world.mainTableId}`, /agent runs/));
+    expect(findings).toContainEqual(failure(`route ${subnet} in ${cluster.aws.mainTableId}`, /agent runs/));
     expect(code).toBe(1);
   });
 
@@ -163,7 +163,7 @@ describe('says what is wrong and what to do, and ends with 1:', () => {
     ['read the tables', 'ec2:DescribeRouteTables', 'tables'],
     ['write routes', 'ec2:CreateRoute', /^iam ec2:CreateRoute \(rtb-/],
   ])('the role may not %s', async (_, action, check) => {
-    const { roles } = cluster.world.proxy;
+    const { roles } = cluster.aws.proxy;
     const Statement = [
       { Effect: 'Allow' as const, Action: ['*'], Resource: ['*'] },
       { Effect: 'Deny' as const, Action: [action], Resource: ['*'] },
@@ -177,8 +177,8 @@ describe('says what is wrong and what to do, and ends with 1:', () => {
 
   test('the security group lets no pods in', async () => {
     const ingress = await podIngress();
-    await cluster.world.admin.send(new RevokeSecurityGroupIngressCommand(ingress));
-    mending.push(() => cluster.world.admin.send(new AuthorizeSecurityGroupIngressCommand(ingress)));
+    await cluster.aws.admin.send(new RevokeSecurityGroupIngressCommand(ingress));
+    mending.push(() => cluster.aws.admin.send(new AuthorizeSecurityGroupIngressCommand(ingress)));
     const { code, findings } = await doctor();
     expect(findings).toContainEqual(failure('security groups', new RegExp(podNetwork)));
     expect(code).toBe(1);
@@ -195,8 +195,8 @@ describe('says what is wrong and what to do, and ends with 1:', () => {
   });
 
   test('the source/dest check is on', async () => {
-    await cluster.world.setSourceDestCheck(node.instance.nicId, true);
-    mending.push(() => cluster.world.setSourceDestCheck(node.instance.nicId, false));
+    await cluster.aws.setSourceDestCheck(node.instance.nicId, true);
+    mending.push(() => cluster.aws.setSourceDestCheck(node.instance.nicId, false));
     const { code, findings } = await doctor();
     expect(findings).toContainEqual(failure('source/dest check', /--no-source-dest-check/));
     expect(code).toBe(1);

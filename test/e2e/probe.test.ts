@@ -74,7 +74,7 @@ describe('a cluster whose parts are right', () => {
   });
 
   test('writes nothing and lists nothing while nothing changes', async () => {
-    const { etcd, world } = all.cluster;
+    const { etcd, aws: world } = all.cluster;
     world.proxy.resetLog();
     const revision = await etcd.revision();
     await delay(8_000);
@@ -93,7 +93,7 @@ interface Wrong {
   readonly others: readonly Which[];
 }
 
-const tables = (): readonly string[] => [all.cluster.world.explicitTableId, all.cluster.world.mainTableId];
+const tables = (): readonly string[] => [all.cluster.aws.explicitTableId, all.cluster.aws.mainTableId];
 
 const wrongs: readonly (readonly [string, Wrong])[] = [
   [
@@ -101,11 +101,11 @@ const wrongs: readonly (readonly [string, Wrong])[] = [
     {
       node: three,
       async make() {
-        for (const table of tables()) await all.cluster.world.removeRoute(table, await three().podSubnet());
+        for (const table of tables()) await all.cluster.aws.removeRoute(table, await three().podSubnet());
       },
       async mend() {
         const { nicId } = three().instance;
-        for (const table of tables()) await all.cluster.world.putRoute(table, await three().podSubnet(), nicId);
+        for (const table of tables()) await all.cluster.aws.putRoute(table, await three().podSubnet(), nicId);
       },
       says: /^probe: no peer answers: not 10\.244\.\d+\.0 either, although its node is up and says it is reachable$/,
       others: [one, two],
@@ -115,8 +115,8 @@ const wrongs: readonly (readonly [string, Wrong])[] = [
     'with its source/dest check on',
     {
       node: three,
-      make: () => all.cluster.vpc.setSourceDestCheck(three().instance.nicId, true),
-      mend: () => all.cluster.vpc.setSourceDestCheck(three().instance.nicId, false),
+      make: () => all.cluster.vpc.setForwards(three().instance.nicId, false),
+      mend: () => all.cluster.vpc.setForwards(three().instance.nicId, true),
       says: /^probe: no peer answers: not 10\.244\.\d+\.0 either/,
       others: [one, two],
     },

@@ -15,7 +15,7 @@ afterAll(async () => {
 });
 
 test('a join costs two reads, a confirming one, and a write for each table and the check', () => {
-  expect(all.cluster.world.proxy.counts()).toEqual({
+  expect(all.cluster.aws.proxy.counts()).toEqual({
     DescribeNetworkInterfaces: 3,
     DescribeRouteTables: 6,
     CreateRoute: 6,

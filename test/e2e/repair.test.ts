@@ -17,13 +17,13 @@ afterAll(async () => {
   await all.cluster.stop();
 });
 
-async function routeOf(subnet: string, tableId = all.cluster.world.explicitTableId): Promise<string | undefined> {
-  return (await all.cluster.world.staticRoutes(tableId))[subnet];
+async function routeOf(subnet: string, tableId = all.cluster.aws.explicitTableId): Promise<string | undefined> {
+  return (await all.cluster.aws.staticRoutes(tableId))[subnet];
 }
 
 /** Text of every route of both tables but those of the pod network: what nobody else's may change, byte for byte. */
 async function foreignRoutes(): Promise<string> {
-  const { world } = all.cluster;
+  const { aws: world } = all.cluster;
   const routes = [...(await world.routes(world.explicitTableId)), ...(await world.routes(world.mainTableId))];
   return JSON.stringify(routes.filter((route) => !route.DestinationCidrBlock?.startsWith('10.244.')));
 }
@@ -31,7 +31,7 @@ async function foreignRoutes(): Promise<string> {
 describe('a route', () => {
   test('that was removed by hand comes back', async () => {
     const subnet = await all.nodes[0].podSubnet();
-    const { world } = all.cluster;
+    const { aws: world } = all.cluster;
     await world.removeRoute(world.mainTableId, subnet);
     expect(await countAnswers({ from: all.pods[2], to: all.pods[0] }, 3)).toBe(0);
     await until(
@@ -43,7 +43,7 @@ describe('a route', () => {
 
   test('that was pointed elsewhere by hand is replaced in place', async () => {
     const subnet = await all.nodes[0].podSubnet();
-    const { world } = all.cluster;
+    const { aws: world } = all.cluster;
     world.proxy.resetLog();
     await world.removeRoute(world.mainTableId, subnet);
     await world.putRoute(world.mainTableId, subnet, all.nodes[1].instance.nicId);
@@ -58,7 +58,7 @@ describe('a route', () => {
   });
 
   test('is found again when somebody switches the source/dest check on', async () => {
-    const { world } = all.cluster;
+    const { aws: world } = all.cluster;
     await world.setSourceDestCheck(all.nodes[0].instance.nicId, true);
     expect(await countAnswers({ from: all.pods[2], to: all.pods[0] }, 3)).toBe(0);
     await until('the check is off', async () => !(await world.sourceDestCheck(all.nodes[0].instance.nicId)));
@@ -67,7 +67,7 @@ describe('a route', () => {
 });
 
 test('routes of others stay byte for byte, inside the pod network too', async () => {
-  const { world } = all.cluster;
+  const { aws: world } = all.cluster;
   // A VPN instance's route, a stranger's route in the pod network, and a blackhole that is not ours.
   await world.putRoute(world.mainTableId, '192.168.0.0/16', all.nodes[2].instance.nicId);
   await world.putRoute(world.mainTableId, '10.244.0.0/28', all.nodes[2].instance.nicId);
@@ -93,7 +93,7 @@ test('a lease that was deleted is created again at once, and the route stays', a
 });
 
 test('an idle agent asks EC2 for its NIC and its tables, and writes nothing', async () => {
-  const { proxy } = all.cluster.world;
+  const { proxy } = all.cluster.aws;
   await reportsSettled(all);
   await delay(2_000);
   proxy.resetLog();
@@ -112,7 +112,7 @@ describe('a node that dies', () => {
     await nodes[2].agent.kill('SIGKILL');
     await nodes[2].destroy();
     await cluster.sync();
-    replacement = await cluster.addNode({ name: 'new', subnet: 'main', address: '10.0.2.13' });
+    replacement = await cluster.addNode({ name: 'new', subnet: 'second', address: '10.0.2.13' });
     replacement.start({ args: ['--route-check-interval=1s'] });
     await replacement.agent.ready();
     expect(await replacement.podSubnet()).toBe(subnet);
@@ -132,7 +132,7 @@ describe('a node that dies', () => {
     // What the end of its time to live does.
     await cluster.etcd.delete(`${leases}${subnet.replace('/', '-')}`);
     await until('the blackhole is gone', async () => (await routeOf(subnet)) === undefined);
-    await until('in both tables', async () => (await routeOf(subnet, cluster.world.mainTableId)) === undefined);
+    await until('in both tables', async () => (await routeOf(subnet, cluster.aws.mainTableId)) === undefined);
     await until(
       'and its record',
       async () =>

@@ -20,7 +20,7 @@ afterAll(async () => {
 });
 
 afterEach(() => {
-  all.cluster.world.proxy.clearFaults();
+  all.cluster.aws.proxy.clearFaults();
 });
 
 interface Losses {
@@ -57,17 +57,17 @@ async function restart(request: AgentRequest = {}): Promise<void> {
 
 test('SIGKILL and restart: no packet lost, no write to EC2, etcd or the kernel', async () => {
   const { cluster, nodes } = all;
-  cluster.world.proxy.resetLog();
+  cluster.aws.proxy.resetLog();
   const before = { revision: await cluster.etcd.revision(), rules: await kernelRules(nodes[0]) };
   const losses = await lossesWhile(() => restart());
   expect(losses).toEqual(whole);
-  expect(cluster.world.proxy.counts()).toEqual({ DescribeNetworkInterfaces: 1, DescribeRouteTables: 1 });
+  expect(cluster.aws.proxy.counts()).toEqual({ DescribeNetworkInterfaces: 1, DescribeRouteTables: 1 });
   expect({ revision: await cluster.etcd.revision(), rules: await kernelRules(nodes[0]) }).toEqual(before);
 });
 
 test('SIGKILL at many points of a start: no packet lost, and the last start converges', async () => {
   const { cluster, nodes } = all;
-  cluster.world.proxy.resetLog();
+  cluster.aws.proxy.resetLog();
   const rules = await kernelRules(nodes[0]);
   const losses = await lossesWhile(async () => {
     await nodes[0].agent.kill('SIGKILL');
@@ -81,12 +81,12 @@ test('SIGKILL at many points of a start: no packet lost, and the last start conv
     await nodes[0].agent.ready();
   });
   expect(losses).toEqual(whole);
-  expect(writesOf(cluster.world.proxy.counts())).toEqual({});
+  expect(writesOf(cluster.aws.proxy.counts())).toEqual({});
   expect(await kernelRules(nodes[0])).toBe(rules);
 });
 
 test('a restart while EC2 is throttled for a while: no packet lost, nothing given up', async () => {
-  const { proxy } = all.cluster.world;
+  const { proxy } = all.cluster.aws;
   const losses = await lossesWhile(async () => {
     proxy.setThrottle(() => ({ burst: 0, perSecond: 0.01 }));
     await all.nodes[0].agent.kill('SIGKILL');
@@ -111,7 +111,7 @@ test('a restart while etcd is away: no packet lost, and ready once it is back', 
 });
 
 test('control: an agent that deletes its route and creates it again is seen to lose packets', async () => {
-  const { world } = all.cluster;
+  const { aws: world } = all.cluster;
   const subnet = await all.nodes[0].podSubnet();
   const losses = await lossesWhile(async () => {
     for (const { tableId } of [world.explicitSubnet, world.mainSubnet]) await world.removeRoute(tableId, subnet);

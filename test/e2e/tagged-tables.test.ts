@@ -14,11 +14,11 @@ afterAll(async () => {
 });
 
 test('pods of two subnets reach each other by the two tagged tables, and no other table is written', async () => {
-  const { world } = cluster;
+  const { aws: world } = cluster;
   const untagged = await world.addTable();
   for (const id of [world.explicitTableId, world.mainTableId]) await world.tag(id, 'flannel-vpc/network', 'prod');
-  const one = await cluster.addNode({ name: 'one', subnet: 'explicit', address: '10.0.1.11', rpFilter: 1 });
-  const two = await cluster.addNode({ name: 'two', subnet: 'main', address: '10.0.2.12', rpFilter: 2 });
+  const one = await cluster.addNode({ name: 'one', subnet: 'first', address: '10.0.1.11', rpFilter: 1 });
+  const two = await cluster.addNode({ name: 'two', subnet: 'second', address: '10.0.2.12', rpFilter: 2 });
   for (const node of [one, two]) {
     node.start();
     await node.agent.ready();

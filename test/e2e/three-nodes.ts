@@ -18,11 +18,11 @@ export interface ThreeNodesOptions extends ClusterOptions {
 export async function startThreeNodes(options: ThreeNodesOptions = {}): Promise<ThreeNodes> {
   const cluster = await createCluster(options);
   const nodes = [
-    await cluster.addNode({ name: 'one', subnet: 'explicit', address: '10.0.1.11', rpFilter: 1 }),
-    await cluster.addNode({ name: 'two', subnet: 'explicit', address: '10.0.1.12', rpFilter: 2 }),
-    await cluster.addNode({ name: 'three', subnet: 'main', address: '10.0.2.13', rpFilter: 2 }),
+    await cluster.addNode({ name: 'one', subnet: 'first', address: '10.0.1.11', rpFilter: 1 }),
+    await cluster.addNode({ name: 'two', subnet: 'first', address: '10.0.1.12', rpFilter: 2 }),
+    await cluster.addNode({ name: 'three', subnet: 'second', address: '10.0.2.13', rpFilter: 2 }),
   ] as const;
-  cluster.world.proxy.resetLog();
+  cluster.aws.proxy.resetLog();
   for (const node of nodes) node.start({ args: options.args ?? [] });
   for (const node of nodes) await node.agent.ready();
   const [one, two, three] = nodes;

@@ -1,11 +1,14 @@
 /**
- * A whole cluster: etcd, EC2, a VPC that forwards by EC2's tables, and nodes with agents on them. The demo, the end-to-end
- * tests and the benches share it.
+ * A whole cluster: etcd, a cloud, a VPC that forwards by the cloud's tables, and nodes with agents on them. The demo, the
+ * end-to-end tests and the benches share it.
  *
- * EC2's answer to a change goes out only after the VPC forwards by it, so that every gap an agent makes can be seen.
+ * The cloud says that a change is done only after the VPC forwards by it, so that every gap an agent makes can be seen.
  */
+import type { AwsCloudWorld } from '../clouds/aws/cloud-world.ts';
 import type { Policy } from '../clouds/aws/iam-policy.ts';
-import { type AwsInstance, type AwsSubnet, type AwsWorld, createAwsWorld } from '../clouds/aws/world.ts';
+import type { AwsWorld } from '../clouds/aws/world.ts';
+import type { CloudInstance, CloudName, CloudSubnet, CloudWorld } from '../clouds/cloud-world.ts';
+import { cloudNamed } from '../clouds/clouds.ts';
 import { type Agent, startAgent } from './agent.ts';
 import { type EtcdServer, startEtcd } from './etcd.ts';
 import { rigAddress } from './management.ts';
@@ -16,15 +19,17 @@ import { run } from './process.ts';
 import { createVpc, type Vpc, type VpcRoute } from './vpc.ts';
 
 export interface ClusterOptions {
-  /** Default 9001, as on EC2. */
+  /** Default `aws-vpc`. */
+  readonly cloud?: CloudName;
+  /** Default: as the cloud's networks have it. */
   readonly mtu?: number;
-  /** Members of net-conf's `Backend` besides its type; by default both tables are named. */
+  /** Members of net-conf's `Backend` besides its type; by default all tables are named. */
   readonly backend?: Readonly<Record<string, unknown>>;
-  /** What the nodes' role may do; default everything. */
+  /** What the nodes' role may do in EC2; default everything. */
   readonly nodePolicy?: Policy;
   /** Networks that the security group lets in; default the pods'. */
   readonly allowedNetworks?: readonly string[];
-  /** Least time that each change of the VPC stands before EC2 answers, milliseconds. Default 0. */
+  /** Least time that each change of the VPC stands before the cloud answers, milliseconds. Default 0. */
   readonly settleMs?: number;
   /** Told what is being done, for people. */
   readonly progress?: (text: string) => void;
@@ -32,10 +37,12 @@ export interface ClusterOptions {
 
 export interface NodeRequest {
   readonly name: string;
-  readonly subnet: 'explicit' | 'main';
-  /** Private address in the subnet (10.0.1.0/24 explicit, 10.0.2.0/24 main). */
+  readonly subnet: 'first' | 'second';
+  /** Private address in the subnet (in EC2 10.0.1.0/24 and 10.0.2.0/24). */
   readonly address: string;
   readonly rpFilter?: 1 | 2;
+  /** Let forward by the cloud from the start. Default no, or as the cloud has it. */
+  readonly forwards?: boolean;
 }
 
 export interface AgentRequest {
@@ -47,7 +54,7 @@ export interface AgentRequest {
 /** A node, the instance it is, and the agent that runs on it. */
 export interface ClusterNode {
   readonly node: Node;
-  readonly instance: AwsInstance;
+  readonly instance: CloudInstance;
   readonly metadata: NodeMetadata;
   /** The agent started last. */
   readonly agent: Agent;
@@ -62,12 +69,14 @@ export interface ClusterNode {
 }
 
 export interface Cluster {
-  readonly world: AwsWorld;
+  readonly world: CloudWorld;
+  /** What is EC2's alone. @throws Error on another cloud. */
+  readonly aws: AwsWorld;
   readonly vpc: Vpc;
   readonly etcd: EtcdServer;
   addNode(request: NodeRequest): Promise<ClusterNode>;
   putNetConf(netConf: object): Promise<void>;
-  /** Reads EC2's tables and makes the VPC forward by them: for changes that are no route changes, such as a stopped instance. */
+  /** Reads the cloud's tables and makes the VPC forward by them, whatever was told. */
   sync(): Promise<void>;
   stop(): Promise<void>;
 }
@@ -75,73 +84,60 @@ export interface Cluster {
 export const podNetwork = '10.244.0.0/16';
 export const bridge = 'cni0';
 const prefix = '/coreos.com/network';
+/** The way to the internet of clouds that do not show it in their tables. */
+const everything = '0.0.0.0/0';
 
 /** Starts everything but nodes. */
 export async function createCluster(options: ClusterOptions = {}): Promise<Cluster> {
   const { progress = () => {} } = options;
+  const cloud = cloudNamed(options.cloud ?? 'aws-vpc');
   await run(['ip', 'addr', 'replace', `${rigAddress}/32`, 'dev', 'lo']);
-  progress('starting etcd and LocalStack (EC2)');
-  const [etcd, world] = await Promise.all([
-    startEtcd({ host: rigAddress }),
-    createAwsWorld({ proxyAddress: '0.0.0.0', nodePolicy: options.nodePolicy }),
-  ]);
-  progress(`making a VPC ${world.vpcCidr} with two subnets and two route tables`);
-  const subnets = [world.explicitSubnet, world.mainSubnet];
+  progress(`starting etcd and ${cloud.title}`);
+  const [etcd, world] = await Promise.all([startEtcd({ host: rigAddress }), cloud.create({ address: '0.0.0.0' })]);
+  const { subnets, tableIds } = world;
+  progress(`making a VPC ${world.networkCidr} with ${subnets.length} subnets and ${countOf(tableIds.length)}`);
   const vpc = await createVpc({
-    cidr: world.vpcCidr,
+    cidr: world.networkCidr,
     subnets: subnets.map(({ id, cidr }) => ({ id, cidr })),
-    mtu: options.mtu ?? 9001,
+    mtu: options.mtu ?? world.mtu,
     allowedNetworks: options.allowedNetworks ?? [podNetwork],
     settleMs: options.settleMs ?? 0,
   });
   for (const subnet of subnets) await vpc.associate(subnet.id, subnet.tableId);
   const nodes = new Set<ClusterNode>();
-  const tables = new Map<string, Map<string, VpcRoute['target']>>();
 
-  async function sync(): Promise<void> {
-    for (const { tableId } of subnets) {
-      const routes = await world.routes(tableId);
-      const known = new Map<string, VpcRoute['target']>();
-      for (const route of routes) {
-        const destination = route.DestinationCidrBlock;
-        if (destination === undefined || route.GatewayId === 'local') continue;
-        known.set(destination, targetOf(route.NetworkInterfaceId, route.State === 'blackhole'));
-      }
-      tables.set(tableId, known);
-      await show(tableId, known);
-    }
+  let turn: Promise<void> = Promise.resolve();
+  /** Makes the VPC forward by the table. In turns: what was read earlier must not be shown later. */
+  async function show(tableId: string): Promise<void> {
+    const mine = turn.then(async () => await vpc.setRoutes(tableId, withInternet(await world.forwarding(tableId))));
+    turn = mine.catch(() => {});
+    await mine;
   }
-
-  async function show(tableId: string, routes: ReadonlyMap<string, VpcRoute['target']>): Promise<void> {
-    await vpc.setRoutes(
-      tableId,
-      [...routes].map(([destination, target]) => ({ destination, target })),
-    );
+  async function sync(): Promise<void> {
+    for (const tableId of tableIds) await show(tableId);
   }
 
   await sync();
-  world.proxy.onChange(async (change) => {
-    if (change.kind === 'source-dest-check')
-      return await vpc.setSourceDestCheck(change.nicId, change.enabled).catch(unplugged);
-    if (change.kind !== 'route' || change.destination.includes(':')) return;
-    const routes = tables.get(change.tableId);
-    if (!routes) return;
-    if (change.action === 'delete') routes.delete(change.destination);
-    else routes.set(change.destination, targetOf(change.nicId, false));
-    await show(change.tableId, routes);
+  world.onChange(async (change) => {
+    if (change.kind === 'forwards') await vpc.setForwards(change.nicId, change.forwards).catch(unplugged);
+    else if (tableIds.includes(change.tableId)) await show(change.tableId);
   });
 
   async function putNetConf(netConf: object): Promise<void> {
     await etcd.put(`${prefix}/config`, JSON.stringify(netConf));
   }
-  const RouteTableID = [world.explicitTableId, world.mainTableId];
-  await putNetConf({ Network: podNetwork, Backend: { Type: 'aws-vpc', RouteTableID, ...options.backend } });
+  await putNetConf({ Network: podNetwork, Backend: { Type: world.type, ...world.backend, ...options.backend } });
 
-  return {
+  const cluster: Cluster = {
     ...{ world, vpc, etcd, putNetConf, sync },
+    get aws() {
+      if (world.type !== 'aws-vpc') throw new Error(`this cluster is on ${world.type}`);
+      return (world as AwsCloudWorld).aws;
+    },
     async addNode(request) {
-      const subnet = request.subnet === 'explicit' ? world.explicitSubnet : world.mainSubnet;
-      const instance = await world.runInstance(subnet, request.address);
+      const subnet = subnets[request.subnet === 'first' ? 0 : 1];
+      const { forwards } = request;
+      const instance = await world.runInstance(subnet, request.address, forwards === undefined ? {} : { forwards });
       const added = await plugIn({ ...request, instance, subnet, vpc, world, etcd, nodes });
       nodes.add(added);
       return added;
@@ -153,13 +149,15 @@ export async function createCluster(options: ClusterOptions = {}): Promise<Clust
       await etcd.stop();
     },
   };
+  if (options.nodePolicy) cluster.aws.proxy.roles.setRole('node', options.nodePolicy);
+  return cluster;
 }
 
 interface Place extends Omit<NodeRequest, 'subnet'> {
-  readonly instance: AwsInstance;
-  readonly subnet: AwsSubnet;
+  readonly instance: CloudInstance;
+  readonly subnet: CloudSubnet;
   readonly vpc: Vpc;
-  readonly world: AwsWorld;
+  readonly world: CloudWorld;
   readonly etcd: EtcdServer;
   readonly nodes: Set<ClusterNode>;
 }
@@ -169,6 +167,7 @@ async function plugIn({ instance, subnet, vpc, world, etcd, nodes, ...request }:
     ...{ vpc, name: request.name, instanceId: instance.id, nicId: instance.nicId, subnetId: subnet.id },
     ...{ address: request.address, rpFilter: request.rpFilter ?? 2 },
   });
+  if (await world.forwards(instance.nicId)) await vpc.setForwards(instance.nicId, true);
   const metadata = await startNodeMetadata(node, instance.metadata);
   let agent: Agent | undefined;
   const clusterNode: ClusterNode = {
@@ -180,7 +179,7 @@ async function plugIn({ instance, subnet, vpc, world, etcd, nodes, ...request }:
     start({ args = [], env = {}, prelude }: AgentRequest = {}) {
       agent = startAgent(node, {
         args: [`--etcd-endpoints=${etcd.endpoint}`, '--ip-masq', `--bridge=${bridge}`, '--healthz-port=8081', ...args],
-        env: { AWS_ENDPOINT_URL_EC2: `http://${rigAddress}:${world.proxy.port}`, ...env },
+        env: { ...world.nodeEnvironment(instance, rigAddress), ...env },
         prelude,
       });
       return agent;
@@ -205,12 +204,16 @@ async function removeNode({ node, metadata }: ClusterNode): Promise<void> {
   await node.remove();
 }
 
-function targetOf(nicId: string | undefined, blackhole: boolean): VpcRoute['target'] {
-  if (blackhole) return { kind: 'blackhole' };
-  return nicId === undefined ? { kind: 'gateway' } : { kind: 'nic', nicId };
+function withInternet(routes: readonly VpcRoute[]): readonly VpcRoute[] {
+  if (routes.some(({ destination }) => destination === everything)) return routes;
+  return [...routes, { destination: everything, target: { kind: 'gateway' } }];
 }
 
-/** EC2 knows NICs that this rig has no node for. */
+function countOf(tables: number): string {
+  return tables === 1 ? 'one route table' : `${tables} route tables`;
+}
+
+/** Clouds know NICs that this rig has no node for. */
 function unplugged(error: unknown): void {
   if (!(error instanceof Error && error.message.startsWith('no NIC '))) throw error;
 }

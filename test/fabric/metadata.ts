@@ -1,23 +1,23 @@
-/** A node's metadata server: a process in the node's namespace, on the address that clouds use. */
+/** A node's metadata server: a process in the node's namespace, on the address that its cloud uses. */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createInterface } from 'node:readline';
-import { fileURLToPath } from 'node:url';
-import type { InstanceMetadata, MetadataFaults } from '../clouds/aws/imds.ts';
-import { metadataAddress } from './management.ts';
+import type { CloudMetadata } from '../clouds/cloud-world.ts';
 import type { Namespace } from './namespace.ts';
 
 export interface NodeMetadata {
-  setMetadata(metadata: InstanceMetadata): Promise<void>;
-  setFaults(faults: MetadataFaults): Promise<void>;
+  /** What it knows of the instance, in the cloud's own shape. */
+  setState(state: object): Promise<void>;
+  /** How it misbehaves, in the cloud's own words. */
+  setFaults(faults: object): Promise<void>;
   stop(): Promise<void>;
 }
 
-const program = fileURLToPath(new URL('../clouds/aws/imds-main.ts', import.meta.url));
-
 /** Starts it and waits until it listens. Stop it before the namespace is removed. */
-export async function startNodeMetadata(node: Namespace, metadata: InstanceMetadata): Promise<NodeMetadata> {
-  const [nsenter = '', ...argv] = node.command([process.execPath, program, `${metadataAddress}:80`]);
+export async function startNodeMetadata(node: Namespace, metadata: CloudMetadata): Promise<NodeMetadata> {
+  const hosts = metadata.addresses.map((text) => text.replace(/:\d+$/, ''));
+  await node.ip(...hosts.map((host) => `addr replace ${host}/32 dev lo`));
+  const [nsenter = '', ...argv] = node.command([process.execPath, metadata.program, ...metadata.addresses]);
   const child = spawn(nsenter, argv, { stdio: ['pipe', 'pipe', 'inherit'] });
   const ended = once(child, 'exit');
   const answers = createInterface({ input: child.stdout })[Symbol.asyncIterator]();
@@ -28,9 +28,9 @@ export async function startNodeMetadata(node: Namespace, metadata: InstanceMetad
     if (answer.value !== 'ok') throw new Error(`the metadata server of ${node.name} ended`);
   }
 
-  await order({ state: metadata });
+  await order({ state: metadata.state });
   return {
-    setMetadata: (changed) => order({ state: changed }),
+    setState: (state) => order({ state }),
     setFaults: (faults) => order({ faults }),
     async stop() {
       child.kill('SIGKILL');

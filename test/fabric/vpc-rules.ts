@@ -8,13 +8,18 @@ export interface Port {
   readonly link: string;
   /** IPv4 address of the NIC. */
   readonly address: string;
-  /** Does the cloud check that the NIC sends from and receives for its own address only? */
-  readonly sourceDestCheck: boolean;
+  /**
+   * Whether the cloud lets it send from and receive for addresses that are not its own: EC2's source/dest check is off, Google's
+   * canIpForward or Azure's IP forwarding is on.
+   */
+  readonly forwards: boolean;
 }
 
 /** Where a route of a table leads. `gateway` is the way to the outside, for any kind of gateway. */
 export type RouteTarget =
   | { readonly kind: 'nic'; readonly nicId: string }
+  /** Several routes of one destination and one preference: each flow goes to one of them, by a hash of its addresses and ports. */
+  | { readonly kind: 'ecmp'; readonly nicIds: readonly string[] }
   | { readonly kind: 'gateway' }
   | { readonly kind: 'blackhole' };
 
@@ -31,13 +36,17 @@ export const outsideGateway = '203.0.113.10';
 /** Table that every port's traffic passes first: the NICs of the VPC, and nothing else within it. */
 export const localTable = 100;
 
-/** The kernel's words for one route. A NIC that is gone is a blackhole, as in EC2. */
+/** The kernel's words for one route. A NIC that is gone is a blackhole, as in EC2; of several, those that are there share the flows. */
 export function kernelRoute(route: VpcRoute, ports: ReadonlyMap<string, Port>): string {
   const { destination, target } = route;
   if (target.kind === 'gateway') return `${destination} via ${outsideGateway} dev ${outsideLink} onlink`;
-  const port = target.kind === 'nic' ? ports.get(target.nicId) : undefined;
-  if (port === undefined) return `blackhole ${destination}`;
-  return `${destination} via ${port.address} dev ${port.link} onlink`;
+  const nicIds = target.kind === 'nic' ? [target.nicId] : target.kind === 'ecmp' ? target.nicIds.toSorted() : [];
+  const hops = nicIds
+    .map((nicId) => ports.get(nicId))
+    .filter((port) => port !== undefined)
+    .map((port) => `via ${port.address} dev ${port.link} onlink`);
+  if (hops.length === 0) return `blackhole ${destination}`;
+  return `${destination} ${hops.length === 1 ? hops[0] : hops.map((hop) => `nexthop ${hop}`).join(' ')}`;
 }
 
 /**
@@ -51,7 +60,7 @@ export function routeChanges(
 ): readonly string[] {
   const commands: string[] = [];
   for (const [destination, route] of after) {
-    if (before.get(destination) !== route) commands.push(`route replace ${route} table ${table}`);
+    if (before.get(destination) !== route) commands.push(`route replace table ${table} ${route}`);
   }
   for (const destination of before.keys()) {
     if (!after.has(destination)) commands.push(`route del ${destination} table ${table}`);
@@ -73,7 +82,7 @@ export function filterText(ports: readonly Port[], allowedNetworks: readonly str
   const nodes = ports.map((port) => port.address);
   const rules = [
     ...ports
-      .filter((port) => port.sourceDestCheck)
+      .filter((port) => !port.forwards)
       .flatMap((port) => [
         `iifname "${port.link}" ip saddr != ${port.address} counter name source_check drop`,
         `oifname "${port.link}" ip daddr != ${port.address} counter name destination_check drop`,

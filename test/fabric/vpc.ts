@@ -3,12 +3,13 @@
  *
  * The subnet of the *sender* decides which table counts (policy routing by ingress port). Nodes of one subnet pass the
  * router too: it answers for every neighbour with its own link address, so there is no short cut by which a route via a
- * neighbour would work. What no route matches is dropped without an answer. Each NIC has a source/destination check until
- * that is switched off, and a security group filters by address.
+ * neighbour would work. What no route matches is dropped without an answer. Each NIC sends from and receives for its own
+ * address only until it is let forward, and a security group filters by address.
  *
  * Every change is in force when its promise resolves. An emulator of the cloud's API awaits it before it answers.
  */
 import { setTimeout as delay } from 'node:timers/promises';
+import { hostOf } from './addresses.ts';
 import { createNamespace, type Namespace } from './namespace.ts';
 import { run } from './process.ts';
 import {
@@ -67,11 +68,12 @@ export interface Vpc {
   readonly router: Namespace;
   /** A host on the other side of the gateway, which knows ways to nodes and none to pods. */
   readonly outside: Namespace & { readonly address: string };
-  /** Plugs a NIC in, checks on, with address and default route. */
+  /** Plugs a NIC in, not let forward, with address and default route. */
   addNic(options: NicOptions): Promise<Nic>;
   /** Unplugs it. Routes to it become blackholes first. */
   removeNic(nicId: string): Promise<void>;
-  setSourceDestCheck(nicId: string, on: boolean): Promise<void>;
+  /** The cloud's forwarding switch of the NIC: EC2's source/dest check off, Google's canIpForward, Azure's IP forwarding. */
+  setForwards(nicId: string, forwards: boolean): Promise<void>;
   /** The whole content of a table but for the local route. Destinations that stay are replaced in place. */
   setRoutes(tableId: string, routes: readonly VpcRoute[]): Promise<void>;
   /** Traffic that nodes of the subnet send follows this table from now on. A subnet without one reaches the VPC only. */
@@ -142,6 +144,8 @@ export async function createVpc(options: VpcOptions): Promise<Vpc> {
     'ipv4/conf/default/rp_filter': 0,
     'ipv4/conf/all/send_redirects': 0,
     'ipv4/conf/default/send_redirects': 0,
+    // Of routes to several next hops, a flow follows one, by its ports too.
+    'ipv4/fib_multipath_hash_policy': 1,
     'ipv6/conf/all/disable_ipv6': 1,
     'ipv6/conf/default/disable_ipv6': 1,
   });
@@ -182,7 +186,7 @@ export async function createVpc(options: VpcOptions): Promise<Vpc> {
         const subnet = subnets.get(subnetId);
         if (!subnet) throw new Error(`no subnet ${subnetId} in this VPC`);
         if (ports.has(nicId)) throw new Error(`NIC ${nicId} is plugged in already`);
-        const port: Port = { nicId, subnetId, link: `port${++portCount}`, address, sourceDestCheck: true };
+        const port: Port = { nicId, subnetId, link: `port${++portCount}`, address, forwards: false };
         const tableId = associations.get(subnetId);
         await run([
           ...['ip', 'link', 'add', port.link, 'mtu', `${mtu}`, 'netns', router.name, 'type', 'veth'],
@@ -220,9 +224,9 @@ export async function createVpc(options: VpcOptions): Promise<Vpc> {
         );
         await applyFilter();
       }),
-    setSourceDestCheck: async (nicId, on) =>
+    setForwards: async (nicId, forwards) =>
       await change(async () => {
-        ports.set(nicId, { ...portOf(nicId), sourceDestCheck: on });
+        ports.set(nicId, { ...portOf(nicId), forwards });
         await applyFilter();
       }),
     setRoutes: async (tableId, routes) => await change(async () => await applyRoutes(tableId, routes)),
@@ -265,13 +269,6 @@ export async function createVpc(options: VpcOptions): Promise<Vpc> {
 
 function ruleOf(verb: 'add' | 'del', port: Port, tableNumber: number): string {
   return `rule ${verb} pref 1000 iif ${port.link} lookup ${tableNumber}`;
-}
-
-/** The address `offset` places above the network's. */
-function hostOf(cidr: string, offset: number): string {
-  const parts = (cidr.split('/')[0] ?? '').split('.').map(Number);
-  parts[3] = (parts[3] ?? 0) + offset;
-  return parts.join('.');
 }
 
 /** A locally administered link address that holds the IPv4 address. */

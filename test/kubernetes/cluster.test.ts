@@ -39,12 +39,12 @@ beforeAll(async () => {
   await server.kubectl('wait', '--for=condition=established', '--timeout=60s', 'crd/vpcroutes.flannel-vpc.dev');
   folder = await mkdtemp(join(tmpdir(), 'flannel-vpc-kube-cluster-'));
   const netConfFile = join(folder, 'net-conf.json');
-  const { explicitTableId, mainTableId } = cluster.world;
+  const { explicitTableId, mainTableId } = cluster.aws;
   const backend = { Type: 'aws-vpc', Writer: 'controller', RouteTableID: [explicitTableId, mainTableId] };
   await writeFile(netConfFile, JSON.stringify({ Network: podNetwork, Backend: backend }));
   storeArgs = ['--kube-subnet-mgr', `--kubeconfig-file=${server.kubeconfig}`, `--net-config-path=${netConfFile}`];
-  one = await cluster.addNode({ name: 'one', subnet: 'explicit', address: '10.0.1.11' });
-  two = await cluster.addNode({ name: 'two', subnet: 'main', address: '10.0.2.12' });
+  one = await cluster.addNode({ name: 'one', subnet: 'first', address: '10.0.1.11' });
+  two = await cluster.addNode({ name: 'two', subnet: 'second', address: '10.0.2.12' });
 });
 
 afterAll(async () => {
@@ -57,7 +57,7 @@ afterAll(async () => {
 
 function startRoutes(): void {
   const args = [...storeArgs, '--resync=1s', '--leader-elect=false'];
-  controller = startController({ world: cluster.world }, { name: 'controller', args });
+  controller = startController({ world: cluster.aws }, { name: 'controller', args });
 }
 
 async function register(node: ClusterNode, podCIDR: string): Promise<void> {
@@ -95,8 +95,8 @@ it('nodes say who they are, the controller makes their routes, and pods reach ea
 
 it('a node that no peer reaches closes itself to pods with the reason, and opens again once it is reached', async () => {
   await controller.kill();
-  for (const table of [cluster.world.explicitTableId, cluster.world.mainTableId]) {
-    await cluster.world.removeRoute(table, '10.244.2.0/24');
+  for (const table of [cluster.aws.explicitTableId, cluster.aws.mainTableId]) {
+    await cluster.aws.removeRoute(table, '10.244.2.0/24');
   }
   const isClosed = ({ condition }: NodeView): boolean => {
     return condition?.['status'] === 'True' && condition['reason'] === 'PodsNotReachable';
@@ -125,7 +125,7 @@ it('an API server that dies costs no packet, and nothing is written when it is b
 });
 
 async function leadsTo(subnet: string, nicId: string | undefined): Promise<boolean> {
-  const { world } = cluster;
+  const { aws: world } = cluster;
   const tables = await Promise.all([world.explicitTableId, world.mainTableId].map((id) => world.staticRoutes(id)));
   return tables.every((routes) => routes[subnet] === nicId);
 }
@@ -135,7 +135,7 @@ it('a leader that dies costs no packet, and a node that joins meanwhile gets its
   await server.kubectl('create', 'namespace', 'kube-flannel');
   const election = ['--leader-elect-lease-duration=12s', '--leader-elect-retry-period=1s', '--resync=1s'];
   const elected = ['first', 'second'].map((name) =>
-    startController({ world: cluster.world }, { name, args: [...storeArgs, ...election] }),
+    startController({ world: cluster.aws }, { name, args: [...storeArgs, ...election] }),
   );
   const [first, second] = elected as [Controller, Controller];
   const leading = /leading: this controller writes/;
@@ -145,7 +145,7 @@ it('a leader that dies costs no packet, and a node that joins meanwhile gets its
   await ping.flowing();
 
   await leader.kill('SIGKILL');
-  const three = await cluster.addNode({ name: 'three', subnet: 'main', address: '10.0.2.13' });
+  const three = await cluster.addNode({ name: 'three', subnet: 'second', address: '10.0.2.13' });
   await register(three, '10.244.3.0/24');
   await three.agent.ready(minutesMs);
 
@@ -161,7 +161,7 @@ it('a node that is deleted loses its routes, and the one that takes its place is
   await server.kubectl('delete', 'node', 'two');
   await until('its routes are gone', async () => await leadsTo('10.244.2.0/24', undefined), minutesMs);
 
-  const next = await cluster.addNode({ name: 'next', subnet: 'main', address: '10.0.2.14' });
+  const next = await cluster.addNode({ name: 'next', subnet: 'second', address: '10.0.2.14' });
   await register(next, '10.244.2.0/24');
   await next.agent.ready(minutesMs);
   expect(await leadsTo('10.244.2.0/24', next.instance.nicId)).toBe(true);

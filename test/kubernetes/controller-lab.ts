@@ -121,12 +121,7 @@ export async function createKubeLab({ localstack }: { readonly localstack: Local
       return controller;
     },
     async command(...args) {
-      world.proxy.roles.setRole('controller', undefined);
-      const env = {
-        ...world.environment(world.proxy.roles.issue('controller', 'operator')),
-        AWS_ENDPOINT_URL_EC2: `http://127.0.0.1:${world.proxy.port}`,
-        AWS_EC2_METADATA_DISABLED: 'true',
-      };
+      const env = world.operatorEnvironment('controller', 'operator');
       return await run([...args, ...storeArgs], { env });
     },
     async leads(destination, nicId, timeoutMs = 20_000) {

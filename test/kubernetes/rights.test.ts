@@ -46,7 +46,7 @@ beforeAll(async () => {
   await server.kubectl('apply', '-f', manifestFile);
   await server.kubectl('wait', '--for=condition=Established', 'crd/vpcroutes.flannel-vpc.dev', '--timeout=20s');
   for (const [index, name] of nodeNames.entries()) {
-    const subnet = index === 0 ? 'explicit' : 'main';
+    const subnet = index === 0 ? 'first' : 'second';
     const address = `10.0.${index + 1}.11`;
     const node = await cluster.addNode({ name, subnet, address });
     const { id, subnet: place } = node.instance;
@@ -57,7 +57,7 @@ beforeAll(async () => {
     await putAddress(name, address);
     const where = { node: node.node, nodeName: name, server, manifest, image };
     // EC2 is not where the SDK would look for it.
-    const env = { AWS_ENDPOINT_URL_EC2: `http://${rigAddress}:${cluster.world.proxy.port}` };
+    const env = { AWS_ENDPOINT_URL_EC2: `http://${rigAddress}:${cluster.aws.proxy.port}` };
     nodes.set(name, {
       node,
       agent: await createKubePod(where, { kind: 'DaemonSet', name: names.agent }),
@@ -67,9 +67,9 @@ beforeAll(async () => {
   // What another controller recorded once: it is read and replaced.
   await server.apply({
     ...{ apiVersion: 'flannel-vpc.dev/v1alpha1', kind: 'VPCRoute' },
-    metadata: { name: `10.244.1.0-24.${cluster.world.explicitTableId}` },
+    metadata: { name: `10.244.1.0-24.${cluster.aws.explicitTableId}` },
     spec: {
-      ...{ table: cluster.world.explicitTableId, destination: subnets['node-a'], target: 'eni-0former' },
+      ...{ table: cluster.aws.explicitTableId, destination: subnets['node-a'], target: 'eni-0former' },
       ...{ holder: 'i-0former', writtenAt: '2026-01-01T00:00:00Z' },
     },
   });
@@ -174,7 +174,7 @@ describe('pods as the manifest makes them', () => {
   });
 
   it('write the routes of both nodes, and take out that of one that is deleted', async () => {
-    const { world } = cluster;
+    const { aws: world } = cluster;
     for (const name of nodeNames) {
       await until(`the route of ${name}`, async () => {
         const routes = await world.staticRoutes(world.explicitTableId);
@@ -208,7 +208,7 @@ describe('a node whose route another one stands in for', () => {
   }
 
   async function putForeignRoute(): Promise<void> {
-    const { admin, mainTableId, internetGatewayId } = cluster.world;
+    const { admin, mainTableId, internetGatewayId } = cluster.aws;
     const route = { RouteTableId: mainTableId, DestinationCidrBlock: destination, GatewayId: internetGatewayId };
     await admin.send(new CreateRouteCommand(route));
   }
@@ -219,7 +219,7 @@ describe('a node whose route another one stands in for', () => {
   }
 
   it('is told by a condition and an Event, again when it happens again', async () => {
-    const { world } = cluster;
+    const { aws: world } = cluster;
     await putForeignRoute();
     const instance = await world.runInstance(world.mainSubnet, '10.0.2.13');
     await server.apply({
@@ -278,7 +278,7 @@ describe.each([names.agent, names.controller])('the roles of %s', (serviceAccoun
 
 describe('the end', () => {
   it('leaves the routes, and a purge by the administrator takes them out, and no record stays', async () => {
-    const { world } = cluster;
+    const { aws: world } = cluster;
     for (const each of running) await each.kill('SIGTERM');
     // Somebody else's, in the place of node-c's: it would stay, and the purge say so.
     await world.removeRoute(world.mainTableId, '10.244.3.0/24');

@@ -1,5 +1,5 @@
 /** EC2 on LocalStack behind its proxy as one cloud under test among others. What is EC2's alone is reached by `aws`. */
-import { DescribeInstancesCommand } from '@aws-sdk/client-ec2';
+import { DescribeInstancesCommand, DescribeRouteTablesCommand } from '@aws-sdk/client-ec2';
 import type { VpcRoute } from '../../fabric/vpc-rules.ts';
 import type {
   CloudChange,
@@ -14,18 +14,23 @@ import type {
 import { Ec2Refusal, refusals } from './ec2-error.ts';
 import type { Ec2Change } from './ec2-rules.ts';
 import type { Ec2Fault } from './ec2-traffic.ts';
-import { allowAll } from './iam-policy.ts';
+import { allowAll, type Policy } from './iam-policy.ts';
 import { type InstanceMetadata, startMetadataServer } from './imds.ts';
-import { policiesOfReadme } from './readme-policies.ts';
-import { type AwsInstance, type AwsSubnet, type AwsWorld, type AwsWorldOptions, createAwsWorld } from './world.ts';
+import { policiesOfReadme, withoutAction } from './readme-policies.ts';
+import {
+  type AwsInstance,
+  type AwsSubnet,
+  type AwsWorld,
+  type AwsWorldOptions,
+  createAwsWorld,
+  routeDestination,
+} from './world.ts';
 
 export interface AwsCloudWorld extends CloudWorld {
   /** The same world with all that is EC2's own: the proxy, ids, the test's own client. */
   readonly aws: AwsWorld;
 }
 
-/** EC2's own names of what a role is called here. */
-const awsRoles = { node: 'node', controller: 'controller', reader: 'reader' } as const satisfies Record<Role, string>;
 const metadataProgram = new URL('imds-main.ts', import.meta.url).pathname;
 /** Refusals by kind. EC2 has no state in which a route table is busy; a NIC that is just being changed is. */
 const refusalOf: Readonly<Record<Extract<CloudFault['effect'], { kind: 'refuse' }>['as'], () => Ec2Refusal>> = {
@@ -43,7 +48,6 @@ export async function createAwsCloudWorld(options: AwsWorldOptions = {}): Promis
   const tableIds = [aws.explicitTableId, aws.mainTableId];
   const policies = await policiesOfReadme(aws, tableIds);
   const readmePolicy = { node: policies.node, controller: policies.controller, reader: policies.read };
-  for (const role of ['controller', 'reader'] as const) proxy.roles.setRole(awsRoles[role]);
   const subnets = [aws.explicitSubnet, aws.mainSubnet] as const;
   const tables = new Map<string, Map<string, VpcRoute['target']>>();
   const listeners: ((change: CloudChange) => Promise<void>)[] = [];
@@ -84,6 +88,10 @@ export async function createAwsCloudWorld(options: AwsWorldOptions = {}): Promis
   });
   for (const tableId of tableIds) await readTable(tableId);
 
+  function policyFor(role: Role, rights: Rights): Policy {
+    if (rights === 'all') return allowAll;
+    return rights === 'readme' ? readmePolicy[role] : withoutAction(readmePolicy[role], rights.readmeWithout);
+  }
   const awsSubnet = (subnet: CloudSubnet): AwsSubnet => {
     const found = subnets.find(({ id }) => id === subnet.id);
     if (!found) throw new Error(`no subnet ${subnet.id} in this world`);
@@ -119,14 +127,9 @@ export async function createAwsCloudWorld(options: AwsWorldOptions = {}): Promis
       };
     },
     nodeEnvironment: (_, host) => endpoint(host),
-    operatorEnvironment: (role, name, host) => ({
-      ...aws.environment(proxy.roles.issue(awsRoles[role], name)),
-      ...endpoint(host),
-      // It is no instance of this VPC; nothing answers there.
-      AWS_EC2_METADATA_DISABLED: 'true',
-    }),
-    setRights: (role: Role, rights: Rights) =>
-      proxy.roles.setRole(awsRoles[role], rights === 'all' ? allowAll : readmePolicy[role]),
+    operatorEnvironment: aws.operatorEnvironment,
+    setRights: (role: Role, rights: Rights) => proxy.roles.setRole(role, policyFor(role, rights)),
+    readmeRights: (role) => [...new Set(readmePolicy[role].Statement.flatMap(({ Action }) => Action))],
     async forwarding(tableId) {
       if (!tables.has(tableId)) await readTable(tableId);
       alive ??= readAlive(aws);
@@ -137,6 +140,11 @@ export async function createAwsCloudWorld(options: AwsWorldOptions = {}): Promis
       }));
     },
     staticRoutes: aws.staticRoutes,
+    async document(tableId, without) {
+      const { RouteTables } = await aws.admin.send(new DescribeRouteTablesCommand({ RouteTableIds: [tableId] }));
+      const [{ Routes = [], ...table } = {}] = RouteTables ?? [];
+      return JSON.stringify({ ...table, Routes: Routes.filter((route) => !without.includes(routeDestination(route))) });
+    },
     async putRoute(tableId, destination, { nicId }) {
       if (!(destination in (await aws.staticRoutes(tableId)))) return await aws.putRoute(tableId, destination, nicId);
       await aws.replaceRoute(tableId, destination, nicId);

@@ -118,6 +118,8 @@ export interface AwsWorld {
   staticRoutes(tableId: string): Promise<Readonly<Record<string, string>>>;
   /** Environment for a program that is to use this cloud: endpoint, Region, and credentials where they are given. */
   environment(credentials?: AwsCredentials): Readonly<Record<string, string>>;
+  /** The same for a program that is no instance, with credentials of its own in the role. `host`: where it finds the proxy. */
+  operatorEnvironment(role: 'controller' | 'reader', name: string, host?: string): Readonly<Record<string, string>>;
   stop(): Promise<void>;
 }
 
@@ -129,6 +131,7 @@ export async function createAwsWorld(options: AwsWorldOptions = {}): Promise<Aws
     port: options.proxyPort,
   });
   proxy.roles.setRole('node', options.nodePolicy);
+  for (const role of ['controller', 'reader']) proxy.roles.setRole(role);
   const region = options.region ?? 'eu-west-1';
   const { accessKeyId, secretAccessKey } = adminCredentials;
   const admin = new EC2Client({
@@ -150,6 +153,18 @@ export async function createAwsWorld(options: AwsWorldOptions = {}): Promise<Aws
       vpcId: nic.VpcId ?? '',
       privateIpv4s: (nic.PrivateIpAddresses ?? []).flatMap((entry) => entry.PrivateIpAddress ?? []),
       ipv6s: (nic.Ipv6Addresses ?? []).flatMap((entry) => entry.Ipv6Address ?? []),
+    };
+  }
+
+  function environment(credentials?: AwsCredentials): Readonly<Record<string, string>> {
+    return {
+      AWS_ENDPOINT_URL_EC2: proxy.url,
+      AWS_REGION: region,
+      ...(credentials && {
+        AWS_ACCESS_KEY_ID: credentials.accessKeyId,
+        AWS_SECRET_ACCESS_KEY: credentials.secretAccessKey,
+        ...(credentials.sessionToken === undefined ? {} : { AWS_SESSION_TOKEN: credentials.sessionToken }),
+      }),
     };
   }
 
@@ -239,14 +254,12 @@ export async function createAwsWorld(options: AwsWorldOptions = {}): Promise<Aws
       const made = routes.filter(({ Origin }) => Origin === 'CreateRoute');
       return Object.fromEntries(made.map((route) => [routeDestination(route), routeTargetId(route)] as const).sort());
     },
-    environment: (credentials) => ({
-      AWS_ENDPOINT_URL_EC2: proxy.url,
-      AWS_REGION: region,
-      ...(credentials && {
-        AWS_ACCESS_KEY_ID: credentials.accessKeyId,
-        AWS_SECRET_ACCESS_KEY: credentials.secretAccessKey,
-        ...(credentials.sessionToken === undefined ? {} : { AWS_SESSION_TOKEN: credentials.sessionToken }),
-      }),
+    environment,
+    operatorEnvironment: (role, name, host = '127.0.0.1') => ({
+      ...environment(proxy.roles.issue(role, name)),
+      AWS_ENDPOINT_URL_EC2: `http://${host}:${proxy.port}`,
+      // It is no instance of this VPC; nothing answers there.
+      AWS_EC2_METADATA_DISABLED: 'true',
     }),
     async stop() {
       admin.destroy();
@@ -348,7 +361,8 @@ async function describeRoutes(admin: EC2Client, tableId: string): Promise<readon
   return known(RouteTables?.[0]).Routes ?? [];
 }
 
-function routeDestination(route: Route): string {
+/** Canonical text of a route's destination. */
+export function routeDestination(route: Route): string {
   const text = route.DestinationCidrBlock ?? route.DestinationIpv6CidrBlock;
   const cidr = parseCidr(text ?? '');
   return cidr ? formatCidr(cidr) : (text ?? route.DestinationPrefixListId ?? '');

@@ -3,7 +3,8 @@ import { CreateVpcCommand, DescribeRouteTablesCommand, EC2Client } from '@aws-sd
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { type AwsCloudWorld, createAwsCloudWorld } from '../../clouds/aws/cloud-world.ts';
 import { type LocalStack, startLocalStack } from '../../clouds/aws/localstack.ts';
-import { describeCloudWorld, hostOf } from '../../clouds/world-contract.ts';
+import { describeCloudWorld } from '../../clouds/world-contract.ts';
+import { hostOf } from '../../fabric/addresses.ts';
 
 let localstack: LocalStack;
 let world: AwsCloudWorld;

@@ -4,6 +4,7 @@
  */
 
 import type { ClusterReport } from '../../../src/report/cluster-report.ts';
+import type { Policy } from '../../clouds/aws/iam-policy.ts';
 import type { LocalStack } from '../../clouds/aws/localstack.ts';
 import { type AwsInstance, type AwsWorld, createAwsWorld } from '../../clouds/aws/world.ts';
 import { type Controller, type ControllerRequest, startController } from '../../fabric/controller.ts';
@@ -42,7 +43,7 @@ export interface Lab {
   /** A running instance with leases for these subnets. */
   node(address: string, ...subnets: readonly string[]): Promise<AwsInstance>;
   /** With `--resync=1s` and without an election, unless `args` say otherwise. Ends with the lab. */
-  start(request?: Partial<ControllerRequest>): Controller;
+  start(request?: Partial<ControllerRequest> & { readonly policy?: Policy }): Controller;
   /** Where the tables send packets to this destination, the explicit table first. */
   targets(destination: string, tables?: readonly string[]): Promise<readonly (string | undefined)[]>;
   /** Waits until all tables lead to the NIC, or nowhere. */
@@ -130,7 +131,8 @@ export async function createLab(options: LabOptions): Promise<Lab> {
       for (const each of subnets) await putLease(each, { instance });
       return instance;
     },
-    start({ name = 'one', args = [], ...request } = {}) {
+    start({ name = 'one', args = [], policy, ...request } = {}) {
+      world.proxy.roles.setRole('controller', policy);
       const usual = ['--resync=1s', '--leader-elect=false', `--etcd-prefix=${prefix}`];
       const controller = startController({ world, etcd }, { name, args: [...usual, ...args], ...request });
       controllers.push(controller);

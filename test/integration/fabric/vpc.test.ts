@@ -55,7 +55,7 @@ beforeAll(async () => {
 });
 
 beforeEach(async () => {
-  for (const nicId of ['eni-1', 'eni-2', 'eni-3']) await vpc.setSourceDestCheck(nicId, false);
+  for (const nicId of ['eni-1', 'eni-2', 'eni-3']) await vpc.setForwards(nicId, true);
   for (const table of ['rtb-a', 'rtb-b']) await vpc.setRoutes(table, allRoutes);
   await vpc.associate(subnetOfA, 'rtb-a');
   await vpc.setAllowedNetworks([podNetwork]);
@@ -98,7 +98,7 @@ describe('with every route and no check', () => {
 
 describe('the source/destination check', () => {
   test('of the sender drops what pods send', async () => {
-    await vpc.setSourceDestCheck('eni-1', true);
+    await vpc.setForwards('eni-1', false);
     const before = await vpc.dropped();
 
     expect(await countAnswers({ from: podOne, to: podTwo })).toBe(0);
@@ -107,7 +107,7 @@ describe('the source/destination check', () => {
   });
 
   test('of the receiver drops what is sent to pods', async () => {
-    await vpc.setSourceDestCheck('eni-2', true);
+    await vpc.setForwards('eni-2', false);
     const before = await vpc.dropped();
 
     expect(await countAnswers({ from: podOne, to: podTwo })).toBe(0);
@@ -116,7 +116,7 @@ describe('the source/destination check', () => {
   });
 
   test('lets pass what nodes send each other', async () => {
-    for (const nicId of ['eni-1', 'eni-2']) await vpc.setSourceDestCheck(nicId, true);
+    for (const nicId of ['eni-1', 'eni-2']) await vpc.setForwards(nicId, false);
 
     expect(await countAnswers({ from: one, to: two })).toBe(10);
   });
@@ -165,6 +165,30 @@ describe('the route tables', () => {
 
     // The way back is missing, though the sender's subnet has it.
     expect(await countAnswers({ from: podOne, to: podThree })).toBe(0);
+  });
+
+  test('lead each flow to one of several next hops of a destination', async () => {
+    const target = { kind: 'ecmp', nicIds: ['eni-2', 'eni-3'] } as const;
+    await vpc.setRoutes('rtb-a', [toOne, { destination: toTwo.destination, target }]);
+    await vpc.setRoutes('rtb-b', [toOne]);
+    const echo = await startEcho(podTwo);
+    try {
+      const flows = await openFlows({ from: podOne, to: podTwo, perSecond: 100 }, 40);
+
+      // The pod is on one of the two: the flows that are led to the other one are lost, first packet and last.
+      const answered = flows.filter(({ seen }) => seen === podOne.address).length;
+      expect(answered).toBeGreaterThan(5);
+      expect(answered).toBeLessThan(35);
+    } finally {
+      await echo.stop();
+    }
+  });
+
+  test('lead all flows to the next hop that is left of several', async () => {
+    const target = { kind: 'ecmp', nicIds: ['eni-2', 'eni-gone'] } as const;
+    await vpc.setRoutes('rtb-a', [toOne, { destination: toTwo.destination, target }]);
+
+    expect(await countAnswers({ from: podOne, to: podTwo })).toBe(10);
   });
 
   test('are left by a route through a neighbour no more than by any other', async () => {
@@ -264,7 +288,7 @@ describe('a change while traffic flows', () => {
       await vpc.associate(subnetOfA, 'rtb-a');
       await vpc.setRoutes('rtb-a', allRoutes);
       await vpc.setAllowedNetworks([podNetwork, '10.9.0.0/16']);
-      await vpc.setSourceDestCheck('eni-3', round % 2 === 0);
+      await vpc.setForwards('eni-3', round % 2 === 1);
     }
 
     for (const ping of pings) expect(await ping.stop()).toMatchObject({ lost: 0, gaps: [] });
