@@ -8,7 +8,7 @@ import type { AwsCloudWorld } from '../clouds/aws/cloud-world.ts';
 import type { Policy } from '../clouds/aws/iam-policy.ts';
 import type { AwsWorld } from '../clouds/aws/world.ts';
 import type { CloudInstance, CloudName, CloudSubnet, CloudWorld } from '../clouds/cloud-world.ts';
-import { cloudNamed } from '../clouds/clouds.ts';
+import { clouds } from '../clouds/clouds.ts';
 import { type Agent, startAgent } from './agent.ts';
 import { type EtcdServer, startEtcd } from './etcd.ts';
 import { rigAddress } from './management.ts';
@@ -16,7 +16,7 @@ import { type NodeMetadata, startNodeMetadata } from './metadata.ts';
 import { createNode, type Node } from './node.ts';
 import type { Pod } from './pod.ts';
 import { run } from './process.ts';
-import { createVpc, type Vpc, type VpcRoute } from './vpc.ts';
+import { createVpc, type Vpc } from './vpc.ts';
 
 export interface ClusterOptions {
   /** Default `aws-vpc`. */
@@ -84,13 +84,11 @@ export interface Cluster {
 export const podNetwork = '10.244.0.0/16';
 export const bridge = 'cni0';
 const prefix = '/coreos.com/network';
-/** The way to the internet of clouds that do not show it in their tables. */
-const everything = '0.0.0.0/0';
 
 /** Starts everything but nodes. */
 export async function createCluster(options: ClusterOptions = {}): Promise<Cluster> {
   const { progress = () => {} } = options;
-  const cloud = cloudNamed(options.cloud ?? 'aws-vpc');
+  const cloud = clouds[options.cloud ?? 'aws-vpc'];
   await run(['ip', 'addr', 'replace', `${rigAddress}/32`, 'dev', 'lo']);
   progress(`starting etcd and ${cloud.title}`);
   const [etcd, world] = await Promise.all([startEtcd({ host: rigAddress }), cloud.create({ address: '0.0.0.0' })]);
@@ -109,7 +107,7 @@ export async function createCluster(options: ClusterOptions = {}): Promise<Clust
   let turn: Promise<void> = Promise.resolve();
   /** Makes the VPC forward by the table. In turns: what was read earlier must not be shown later. */
   async function show(tableId: string): Promise<void> {
-    const mine = turn.then(async () => await vpc.setRoutes(tableId, withInternet(await world.forwarding(tableId))));
+    const mine = turn.then(async () => await vpc.setRoutes(tableId, await world.forwarding(tableId)));
     turn = mine.catch(() => {});
     await mine;
   }
@@ -202,11 +200,6 @@ async function plugIn({ instance, subnet, vpc, world, etcd, nodes, ...request }:
 async function removeNode({ node, metadata }: ClusterNode): Promise<void> {
   await metadata.stop();
   await node.remove();
-}
-
-function withInternet(routes: readonly VpcRoute[]): readonly VpcRoute[] {
-  if (routes.some(({ destination }) => destination === everything)) return routes;
-  return [...routes, { destination: everything, target: { kind: 'gateway' } }];
 }
 
 function countOf(tables: number): string {

@@ -5,7 +5,7 @@
 import { parseArgs } from 'node:util';
 import { errorMessage } from '../../src/core/errors.ts';
 import type { CloudName } from '../clouds/cloud-world.ts';
-import { cloudNamed, cloudNames } from '../clouds/clouds.ts';
+import { cloudNamed, cloudNames, clouds } from '../clouds/clouds.ts';
 import { hostOf } from './addresses.ts';
 import { bridge, type Cluster, type ClusterNode, createCluster, podNetwork } from './cluster.ts';
 import { matrixText, pingMatrix } from './matrix.ts';
@@ -31,16 +31,18 @@ const places = [
 
 /** The whole show; `lookAround` may keep it up once all is there. True when everything worked. */
 async function demo(cloud: CloudName, lookAround: (pods: readonly Pod[]) => Promise<void>): Promise<boolean> {
-  const { title } = cloudNamed(cloud);
+  const { title, forwardsByCreation } = clouds[cloud];
   say(`flannel-vpc demo: pod network ${podNetwork}, real etcd, ${title}, a VPC made of network namespaces.`);
   say('Nothing of this machine’s own network is touched.\n');
   const cluster = await createCluster({ cloud, progress: step });
   const nodes: ClusterNode[] = [];
   for (const { host, ...place } of places) {
     const subnet = cluster.world.subnets[place.subnet === 'first' ? 0 : 1];
-    // What a cloud sets at creation only is a person's to set; the others are left to the program.
-    const forwards = cloud === 'gce' ? { forwards: true } : {};
-    const added = await cluster.addNode({ ...place, ...forwards, address: hostOf(subnet.cidr, host) });
+    const added = await cluster.addNode({
+      ...place,
+      address: hostOf(subnet.cidr, host),
+      forwards: forwardsByCreation,
+    });
     nodes.push(added);
     const { id, address, nicId } = added.instance;
     step(`${place.name}: instance ${id}, ${address} in ${subnet.id}, ${nicId}`);
@@ -132,7 +134,7 @@ async function main(): Promise<number> {
     return 0;
   }
   assertInRig();
-  const { name } = cloudNamed(values.cloud);
+  const cloud = cloudNamed(values.cloud);
   const looking = Promise.withResolvers<void>();
   let kept = false;
   for (const signal of ['SIGINT', 'SIGTERM'] as const) {
@@ -147,7 +149,7 @@ async function main(): Promise<number> {
       process.exit(130);
     });
   }
-  const whole = await demo(name, async (pods) => {
+  const whole = await demo(cloud, async (pods) => {
     if (!values.keep) return;
     howToLookAround(pods);
     kept = true;

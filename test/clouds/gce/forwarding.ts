@@ -40,7 +40,7 @@ function targetOf(state: GceState, routes: readonly Route[]): RouteTarget {
   const targets = usable.filter(({ priority }) => priority === best).map(({ target }) => target);
   const nicIds = [...new Set(targets.flatMap((target) => (target.kind === 'nic' ? target.nicId : [])))].sort();
   const [nicId] = nicIds;
-  if (nicId !== undefined && nicIds.length > 1) return { kind: 'blackhole' };
+  if (nicIds.length > 1) return { kind: 'ecmp', nicIds };
   return nicId !== undefined ? { kind: 'nic', nicId } : (targets[0] ?? { kind: 'blackhole' });
 }
 

@@ -5,6 +5,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import type { CloudName, CloudWorld } from '../../clouds/cloud-world.ts';
+import { clouds } from '../../clouds/clouds.ts';
 import { hostOf } from '../../fabric/addresses.ts';
 import { type Cluster, type ClusterNode, createCluster, podNetwork } from '../../fabric/cluster.ts';
 import { type Controller, startController } from '../../fabric/controller.ts';
@@ -26,7 +27,7 @@ const leases = '/coreos.com/network/subnets/';
 const movedSubnet = '10.244.250.0/24';
 const movedAddress = '10.244.250.9';
 /** A VPN machine's route, which somebody made. */
-const strangersDestination = '192.168.77.0/24';
+const strangersDestination = '192.168.99.0/24';
 
 export function describeCloud({ cloud, join, reportsForwarding }: CloudTraits): void {
   describe(`${cloud} on the fabric`, () => {
@@ -47,7 +48,7 @@ export function describeCloud({ cloud, join, reportsForwarding }: CloudTraits): 
       name: string,
       subnet: 'first' | 'second',
       host: number,
-      forwards = reportsForwarding !== undefined,
+      forwards = clouds[cloud].forwardsByCreation,
     ): Promise<ClusterNode> {
       const address = hostOf(world.subnets[subnet === 'first' ? 0 : 1].cidr, host);
       return await cluster.addNode({ name, subnet, address, forwards, rpFilter: host % 2 === 1 ? 1 : 2 });
@@ -93,17 +94,6 @@ export function describeCloud({ cloud, join, reportsForwarding }: CloudTraits): 
     }, 120_000);
 
     afterAll(async () => {
-      if (process.env['DEBUG_LOG']) {
-        const { writeFileSync } = await import('node:fs');
-        writeFileSync(
-          process.env['DEBUG_LOG'],
-          [
-            controller?.process.log(),
-            ...nodes.map((n) => n.agent.process.log()),
-            JSON.stringify(world.requests(), null, 1),
-          ].join('\n=====\n'),
-        );
-      }
       await controller?.kill('SIGKILL');
       await cluster?.stop();
     });

@@ -471,8 +471,7 @@ describe('the data path of the simulated Compute Engine', () => {
   it('follows several of one priority', async () => {
     await ended(insert(routeTo(one)));
     await ended(insert(routeTo(two, { name: 'r-2' })));
-    // Until the fabric can follow several.
-    expect(await target()).toEqual({ kind: 'blackhole' });
+    expect(await target()).toEqual({ kind: 'ecmp', nicIds: [one.nicId, two.nicId] });
     expect(await world.staticRoutes(world.networkId)).toMatchObject({ '10.244.1.0/24': `${one.id} + ${two.id}` });
   });
 
