@@ -7,8 +7,6 @@ export interface ClientOptions {
   readonly protocol?: 'http' | 'https';
   /** Who sends requests and puts credentials on them. */
   readonly authClient?: AuthClient;
-  /** A file of credentials, of any kind that Google's libraries know. */
-  readonly keyFilename?: string;
   readonly scopes?: readonly string[];
 }
 
@@ -55,8 +53,8 @@ interface PageRequest {
 
 declare class Client {
   constructor(options: ClientOptions);
-  /** Where its credentials come from, when it was given no `authClient`. */
-  readonly auth: { getClient(): Promise<AuthClient> };
+  /** Google's library of credentials, when it was given no `authClient`. Takes content of any kind that it knows. */
+  readonly auth: { fromJSON(content: object): Pick<AuthClient, 'getRequestHeaders'> };
   close(): Promise<void>;
 }
 

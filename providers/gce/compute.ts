@@ -79,7 +79,10 @@ export class Compute {
     this.#transport ??= new Transport(
       new Credentials({
         ...this.#options,
-        fromFile: async (options) => await new sdk.RoutesClient({ ...options }).auth.getClient(),
+        fromContent: async (content, scope) => {
+          const { auth } = new sdk.RoutesClient({ scopes: [scope] });
+          return withoutWarnings(() => auth.fromJSON(content));
+        },
       }),
       this.environment,
     );
@@ -89,6 +92,17 @@ export class Compute {
       this.#clients.set(name, known);
       return known as InstanceType<Sdk[Name]>;
     };
+  }
+}
+
+/** Google's library warns by the console that files of credentials can't be trusted; this one the operator has named. */
+function withoutWarnings<T>(run: () => T): T {
+  const { warn } = console;
+  console.warn = () => {};
+  try {
+    return run();
+  } finally {
+    console.warn = warn;
   }
 }
 

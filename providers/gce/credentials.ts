@@ -3,12 +3,13 @@
  * service account's key, workload identity federation, a user's), gcloud's own file, the metadata server. The SDK's code reads files;
  * metadata tokens are read here, without its probing, and so without its library.
  */
-import { access } from 'node:fs/promises';
+import { access, readFile } from 'node:fs/promises';
+import * as z from 'zod';
 import type { Clock } from '../../src/core/clock.ts';
 import { FlannelVpcError, isFlannelVpcError } from '../../src/core/errors.ts';
 import { Secret } from '../../src/core/secret.ts';
 import { untilDone } from '../../src/core/until.ts';
-import type { AuthClient, ClientOptions } from './clients.mjs';
+import type { AuthClient } from './clients.mjs';
 import { type Environment, gcloudFile, readToken } from './metadata.ts';
 
 /** What the provider asks for: tokens of service account keys can do no more. */
@@ -20,8 +21,8 @@ const renewBeforeMs = 60_000;
 export interface CredentialsOptions {
   readonly environment: Environment;
   readonly clock: Clock;
-  /** The auth client that the SDK makes of a file of credentials. */
-  fromFile(options: Pick<ClientOptions, 'keyFilename' | 'scopes'>): Promise<AuthClient>;
+  /** The auth client that the SDK makes of a file's content, for tokens of that scope. */
+  fromContent(content: object, scope: string): Promise<Pick<AuthClient, 'getRequestHeaders'>>;
 }
 
 export class Credentials {
@@ -53,17 +54,18 @@ export class Credentials {
   async #find(): Promise<(signal: AbortSignal) => Promise<Secret>> {
     const { environment } = this.#options;
     const named = environment['GOOGLE_APPLICATION_CREDENTIALS'];
-    if (named) return await this.#fromFile(named, 'GOOGLE_APPLICATION_CREDENTIALS');
+    if (named) return await this.#fromFile(named, `${named} (GOOGLE_APPLICATION_CREDENTIALS)`);
     const file = gcloudFile(environment);
     const there = await access(file).then(
       () => true,
       () => false,
     );
-    return there ? await this.#fromFile(file, 'gcloud') : (signal) => this.#fromMetadata(signal);
+    return there ? await this.#fromFile(file, file) : (signal) => this.#fromMetadata(signal);
   }
 
-  async #fromFile(keyFilename: string, from: string): Promise<(signal: AbortSignal) => Promise<Secret>> {
-    const client = await translated(from, () => this.#options.fromFile({ keyFilename, scopes: [scope] }));
+  async #fromFile(path: string, from: string): Promise<(signal: AbortSignal) => Promise<Secret>> {
+    const content = await contentOf(path, from);
+    const client = await translated(from, () => this.#options.fromContent(content, scope));
     return async (signal) => {
       // The library knows no signal; it caches the token by itself.
       const headers = await untilDone(
@@ -86,6 +88,23 @@ export class Credentials {
   }
 }
 
+const contentSchema = z.looseObject({ type: z.string() });
+
+/** Nothing of a file that can't be read as credentials is shown: it may be a key all the same. */
+async function contentOf(path: string, from: string): Promise<object> {
+  const text = await readFile(path, 'utf8').catch((error: { readonly code?: unknown }) => {
+    throw noCredentials(from, typeof error.code === 'string' ? error.code : 'it is not readable', false);
+  });
+  try {
+    return contentSchema.parse(JSON.parse(text));
+  } catch {
+    throw noCredentials(from, 'it is no JSON object with a type', false);
+  }
+}
+
+/** Failures of the way to a token endpoint. */
+const onTheWay = /^(?:ECONN|EPIPE|ETIMEDOUT|ENOTFOUND|EAI_AGAIN|ENETUNREACH|EHOSTUNREACH|UND_ERR)/;
+
 /** The library's errors hold whole requests, keys included: only their words go on. */
 async function translated<T>(from: string, run: () => Promise<T>): Promise<T> {
   try {
@@ -94,14 +113,18 @@ async function translated<T>(from: string, run: () => Promise<T>): Promise<T> {
     if (isFlannelVpcError(error)) throw error;
     const { message, status, code } = error as { message?: unknown; status?: unknown; code?: unknown };
     const said = wordsOf(typeof message === 'string' ? message : 'it did not say why');
-    const answered = typeof status === 'number';
-    const passes = answered ? status >= 500 || status === 429 : typeof code === 'string' && code !== 'ENOENT';
-    throw new FlannelVpcError(passes ? 'TRANSIENT' : 'PERMISSION_DENIED', `no credentials from ${from}: ${said}`, {
-      hint: passes
-        ? 'check the way to the token endpoint that the file names: NAT, proxy, DNS'
-        : 'check the file of credentials: that it is there, readable, and still valid',
-    });
+    const passes =
+      typeof status === 'number' ? status >= 500 || status === 429 : typeof code === 'string' && onTheWay.test(code);
+    throw noCredentials(from, said, passes);
   }
+}
+
+function noCredentials(from: string, said: string, passes: boolean): FlannelVpcError {
+  return new FlannelVpcError(passes ? 'TRANSIENT' : 'PERMISSION_DENIED', `no credentials from ${from}: ${said}`, {
+    hint: passes
+      ? 'check the way to the token endpoint that the file names: NAT, proxy, DNS'
+      : 'check the file of credentials: that it is there, readable, and still valid',
+  });
 }
 
 /** One line of an error, without anything that looks like a key or a token. */

@@ -13,14 +13,16 @@ export async function remove(writer: Writer, change: Delete, place: Place, signa
   const { destination, expected, handle } = change;
   if (handle !== undefined) {
     const key = deletionOf(place, handle);
-    if (!writer.operations.isOpen(key)) {
-      const standing = await readRoute(writer.compute, place.project, handle, signal);
-      if (standing && !isExpected(standing, change, place)) throw another(place, [standing]);
-      // A name that holds its content in a hash is asked for even where the read, which may lag, does not have it.
-      if (!standing && !handle.startsWith('flannel-vpc-')) return;
+    for (;;) {
+      if (!writer.operations.isOpen(key)) {
+        const standing = await readRoute(writer.compute, place.project, handle, signal);
+        if (standing && !isExpected(standing, change, place)) throw another(place, [standing]);
+        // A name that holds its content in a hash is asked for even where the read, which may lag, does not have it.
+        if (!standing && !handle.startsWith('flannel-vpc-')) return;
+      }
+      // The end of an earlier try's deletion is no word on what stands now.
+      if (!(await deleteByName(writer, handle, place, signal))) return;
     }
-    await deleteByName(writer, handle, place, signal);
-    return;
   }
   const routes = await readRoutes(writer.compute, place.project, signal, writer.pageSize);
   const standing = routes.filter((route) => isOf(route, destination, place) && route.nextHopNetwork === undefined);
@@ -29,16 +31,17 @@ export async function remove(writer: Writer, change: Delete, place: Place, signa
   for (const { name } of meant) await deleteByName(writer, name, place, signal);
 }
 
+/** True when it was begun by an earlier call. */
 async function deleteByName(
   { compute, operations }: Writer,
   route: string,
   place: Place,
   signal: AbortSignal,
-): Promise<void> {
+): Promise<boolean> {
   const { project, context } = place;
   operations.forget(creationOf(place, route));
   try {
-    await operations.run(deletionOf(place, route), { context, project, signal }, async ({ requestId }) => {
+    return await operations.run(deletionOf(place, route), { context, project, signal }, async ({ requestId }) => {
       const [answer] = await compute.call(context, signal, (client, options) =>
         client('RoutesClient').delete({ project, requestId, route }, options),
       );
@@ -46,6 +49,7 @@ async function deleteByName(
     });
   } catch (error) {
     if (!isFlannelVpcError(error, 'NOT_FOUND')) throw error;
+    return false;
   }
 }
 

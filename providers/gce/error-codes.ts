@@ -72,12 +72,12 @@ export function meaningOf(
   status: number | undefined,
   message: string,
 ): Meaning {
+  if (status === 401) return { code: 'PERMISSION_DENIED', hint: keysHint };
   const known = reasons.flatMap((reason) => (reason === undefined ? [] : (meanings[reason] ?? [])));
   const [first] = known;
   if (first && first.code !== 'INVALID') return first;
   if (underWay.test(message)) return busy;
   if (first) return first;
-  if (status === 401) return { code: 'PERMISSION_DENIED', hint: keysHint };
   if (status === 403) return { code: 'PERMISSION_DENIED' };
   if (status === 404) return { code: 'NOT_FOUND' };
   if (status === 409) return { code: 'CONFLICT' };

@@ -34,7 +34,8 @@ export class Operations {
   }
 
   /**
-   * Runs a change to its end. `begin` sends it unless it is under way.
+   * Runs a change to its end. `begin` sends it unless it is under way. True when it was begun by an earlier call: what it did then may
+   * have been undone since.
    *
    * @throws what `begin` throws; what the operation says that it failed by; TRANSIENT when it is not done before the signal's deadline.
    */
@@ -46,7 +47,8 @@ export class Operations {
       signal,
     }: { readonly context: CallContext; readonly project: string; readonly signal: AbortSignal },
     begin: (intent: Intent) => Promise<string>,
-  ): Promise<void> {
+  ): Promise<boolean> {
+    const resumed = this.#open.has(key);
     const intent = this.#intent(key);
     try {
       intent.operation ??= await begin(intent);
@@ -55,11 +57,12 @@ export class Operations {
       if (!signal.aborted && !isFlannelVpcError(error, 'TRANSIENT')) this.#open.delete(key);
       throw error;
     }
-    const operation = await this.#wait(intent.operation, { context, project, signal });
+    const operation = await this.#end(key, intent.operation, { context, project, signal });
     this.#open.delete(key);
     if (operation.error?.errors.length || (operation.httpErrorStatusCode ?? 0) >= 400) {
       throw operationError(operation, context, this.#compute.clock);
     }
+    return resumed;
   }
 
   /** Whether such a change was begun and not seen to end. */
@@ -80,6 +83,17 @@ export class Operations {
     const made = { requestId: this.#newRequestId(key), since: now };
     this.#open.set(key, made);
     return made;
+  }
+
+  async #end(key: string, operation: string, where: Parameters<Operations['run']>[1]): Promise<Operation> {
+    try {
+      return await this.#wait(operation, where);
+    } catch (error) {
+      // Not the change's own "not found": Google has forgotten the operation.
+      if (!isFlannelVpcError(error, 'NOT_FOUND')) throw error;
+      this.#open.delete(key);
+      throw failure('TRANSIENT', where.context, error.message, { cause: error });
+    }
   }
 
   async #wait(

@@ -45,21 +45,30 @@ async function create(writer: Writer, change: Create, place: Place, signal: Abor
   const { project, context } = place;
   const wanted = await resourceOf(writer, change, place, signal);
   const { name } = wanted;
+  const stands = async (): Promise<boolean> => {
+    const standing = await readRoute(compute, project, name, signal);
+    return standing !== undefined && isSame(standing, wanted);
+  };
   operations.forget(deletionOf(place, name));
   try {
-    await operations.run(creationOf(place, name), { context, project, signal }, async ({ requestId }) => {
-      const request = { project, requestId, routeResource: wanted };
-      const [answer] = await compute.call(context, signal, (client, options) =>
-        client('RoutesClient').insert(request, options),
+    for (;;) {
+      const resumed = await operations.run(
+        creationOf(place, name),
+        { context, project, signal },
+        async ({ requestId }) => {
+          const request = { project, requestId, routeResource: wanted };
+          const [answer] = await compute.call(context, signal, (client, options) =>
+            client('RoutesClient').insert(request, options),
+          );
+          return operationOf(answer, context);
+        },
       );
-      return operationOf(answer, context);
-    });
+      if (!resumed || (await stands())) return;
+    }
   } catch (error) {
     if (isFlannelVpcError(error, 'NOT_FOUND')) throw notFound(error, change);
-    if (!isFlannelVpcError(error, 'CONFLICT')) throw error;
     // Of this name there is one. Ours, by an earlier try whose answer was lost, or by another writer of the same: then it is done.
-    const standing = await readRoute(compute, project, name, signal);
-    if (standing && isSame(standing, wanted)) return;
+    if (isFlannelVpcError(error, 'CONFLICT') && (await stands())) return;
     throw error;
   }
 }
