@@ -174,14 +174,14 @@ export const refusals = {
       code: 'AnotherOperationInProgress',
       message: `Another operation on this or dependent resource is in progress. To retrieve status of the operation use uri: ${operationUrl}.`,
     }),
-  notProvisioned: (used: string, by: string) =>
+  notProvisioned: (used: string, by: string, operation: string) =>
     armRefusal(429, {
       code: 'RetryableError',
       message: 'A retryable error occurred.',
       details: [
         {
           code: 'ReferencedResourceNotProvisioned',
-          message: `Cannot proceed with operation because resource ${used} used by resource ${by} is not in Succeeded state. Resource is in Updating state and the last operation that updated/is updating the resource is PutRouteOperation.`,
+          message: `Cannot proceed with operation because resource ${used} used by resource ${by} is not in Succeeded state. Resource is in Updating state and the last operation that updated/is updating the resource is ${operation}.`,
         },
       ],
     }),

@@ -103,7 +103,7 @@ export async function putSubnet(context: Context, subnet: Subnet): Promise<Simul
   checkIdle(context, subnet.id, subnet.writer, false);
   for (const used of [subnet.tableId, known?.id]) {
     const writer = used === undefined ? undefined : state.tables.get(shorten(used))?.writer;
-    if (used !== undefined && writer) throw refusals.notProvisioned(used, subnet.id);
+    if (used !== undefined && writer) throw refusals.notProvisioned(used, subnet.id, writer.name);
   }
   checkPreconditions(context, subnet.id, subnet.etag);
   const before = subnetDocument(state, subnet, false)['properties'] as JsonObject;

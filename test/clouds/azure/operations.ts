@@ -7,7 +7,7 @@ export interface Operation {
   readonly id: string;
   /** Such as `PutRouteOperation`. */
   readonly name: string;
-  status: 'InProgress' | 'Succeeded' | 'Failed';
+  status: 'InProgress' | 'Succeeded' | 'Failed' | 'Canceled';
   error: ErrorBody | undefined;
   /** `performance.now()` when it is to end. */
   readonly endsAt: number;
@@ -38,7 +38,8 @@ export class Operations {
   async run(operation: Operation, finish: () => Promise<ErrorBody | undefined>): Promise<void> {
     const end = async (): Promise<void> => {
       operation.error = await finish();
-      operation.status = operation.error ? 'Failed' : 'Succeeded';
+      // What another operation takes the place of is canceled, and has no provisioning state but the other's.
+      operation.status = operation.error ? (operation.error.code === 'Canceled' ? 'Canceled' : 'Failed') : 'Succeeded';
     };
     if (this.delayMs <= 0) {
       await end();

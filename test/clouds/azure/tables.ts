@@ -13,6 +13,7 @@ import {
   newEtag,
   type ProvisioningState,
   type StoredRoute,
+  type Subnet,
   type Table,
   type TableContent,
 } from './state.ts';
@@ -39,9 +40,7 @@ const tableSchema = z.strictObject({
 const readOnlyProperties = ['provisioningState', 'resourceGuid', 'routes', 'subnets'];
 
 export function tableDocument(state: AzureState, table: Table, content = table.content.current): JsonObject {
-  const subnets = [...state.networks.values()]
-    .flatMap((network) => network.subnets)
-    .filter(({ tableId }) => tableId !== undefined && sameId(tableId, table.id));
+  const subnets = subnetsOf(state, table);
   return {
     name: table.id.split('/').at(-1) ?? '',
     id: table.id,
@@ -106,6 +105,7 @@ export async function putTable(context: Context, table: Table): Promise<Simulato
   if (table.locked) throw refusals.locked(table.id, 'write');
   const before = table.content.current;
   checkIdle(context, table.id, table.writer, false);
+  checkSubnets(state, table);
   checkPreconditions(context, table.id, before.etag);
   checkRoutes(put.routes, table.id, state.routeLimit);
   refuseLoss(state, lostByWhole(table, put));
@@ -139,6 +139,7 @@ export async function putRoute(context: Context, table: Table, name: string): Pr
   const route = readRoute(parseBody(context.body), table.id, name, () => before);
   if (table.locked) throw refusals.locked(id, 'write');
   checkIdle(context, table.id, table.writer, true);
+  checkSubnets(state, table);
   checkPreconditions(context, id, before && etag);
   const next = before ? routes.map((other) => (other === before ? route : other)) : [...routes, route];
   checkRoutes(next, table.id, state.routeLimit);
@@ -156,6 +157,7 @@ export async function deleteRoute(context: Context, table: Table, name: string):
   if (!before) return { status: 204 };
   if (table.locked) throw refusals.locked(id, 'delete');
   checkIdle(context, table.id, table.writer, true);
+  checkSubnets(state, table);
   checkPreconditions(context, id, etag);
   refuseLoss(state, lostByPart(before, undefined));
   const next = routes.filter((other) => other !== before);
@@ -214,6 +216,18 @@ function halfway(before: readonly StoredRoute[], after: readonly StoredRoute[]):
     else made.delete(name.toLowerCase());
   }
   return [...made.values()];
+}
+
+/** A subnet that is being written holds its table as well. @throws Refusal */
+function checkSubnets(state: AzureState, table: Table): void {
+  const busy = subnetsOf(state, table).find(({ writer }) => writer !== undefined);
+  if (busy?.writer) throw refusals.notProvisioned(busy.id, table.id, busy.writer.name);
+}
+
+function subnetsOf(state: AzureState, { id }: Table): readonly Subnet[] {
+  return [...state.networks.values()]
+    .flatMap((network) => network.subnets)
+    .filter(({ tableId }) => tableId !== undefined && sameId(tableId, id));
 }
 
 function refuseLoss(state: AzureState, loss: string | undefined): void {

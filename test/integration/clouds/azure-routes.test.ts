@@ -278,6 +278,20 @@ describe('an operation', () => {
     expect((await putRoute('theirs', route('10.244.2.0/24', '10.0.1.10'))).status).toBe(201);
   });
 
+  it('of a subnet is in the way of the subnet’s table', async () => {
+    world.setOperationDelay(30);
+    const subnet = pathOf('subnet', world.subnets[0].id);
+    const joined = await send('PUT', subnet, await get(subnet));
+    for (const answer of [
+      await putRoute('ours', route('10.244.1.0/24', '10.0.1.10')),
+      await send('DELETE', `${table}/routes/to-hub`),
+      await send('PUT', table, await get()),
+    ]) {
+      expect([answer.status, answer.body.error.details[0].code]).toEqual([429, 'ReferencedResourceNotProvisioned']);
+    }
+    await ended(world, joined);
+  });
+
   it('can fail in the end, and then nothing was done', async () => {
     world.failNextOperation({ code: 'InternalServerError', message: 'An error occurred.' });
     const answer = await putRoute('ours', route('10.244.1.0/24', '10.0.1.10'));
@@ -290,6 +304,12 @@ describe('an operation', () => {
     expect((await send('GET', `${table}/routes/ours`)).status).toBe(404);
     expect((await putRoute('ours', route('10.244.1.0/24', '10.0.1.10'))).status).toBe(201);
     expect((await get()).properties.provisioningState).toBe('Succeeded');
+  });
+
+  it('can be canceled', async () => {
+    world.failNextOperation({ code: 'Canceled', message: 'Operation was canceled by another one.' });
+    const answer = await putRoute('ours', route('10.244.1.0/24', '10.0.1.10'));
+    expect((await ended(world, answer)).body).toMatchObject({ status: 'Canceled', error: { code: 'Canceled' } });
   });
 
   it('can fail half-way through a table', async () => {

@@ -2,6 +2,7 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { type AzureWorld, createAzureWorld } from '../../clouds/azure/world.ts';
 import { describeCloudWorld, hostOf } from '../../clouds/world-contract.ts';
+import { ask, pathOf } from './azure-client.ts';
 
 describeCloudWorld('The simulated Azure', createAzureWorld);
 
@@ -19,6 +20,20 @@ describe('Azure’s own', () => {
     const [first = '', second = ''] = world.tableIds;
     expect(first.split('/')[1]).not.toBe(second.split('/')[1]);
     expect(world.table(first)['tags']).not.toEqual(world.table(second)['tags']);
+  });
+
+  it('table can be in another subscription', async () => {
+    const subscription = '11111111-2222-3333-4444-555566667777';
+    const tableId = world.addTable({ group: 'Other-RG', name: 'Other', tags: undefined, subscription });
+    expect(tableId).toBe(`${subscription}/other-rg/other`);
+    const [subnet] = world.subnets;
+    world.associate(subnet.id, tableId);
+    const { body } = await ask(world, { path: pathOf('subnet', subnet.id) });
+    const found = await ask(world, { path: body.properties.routeTable.id });
+    expect(found.body.properties.subnets).toHaveLength(1);
+    world.associate(subnet.id, undefined);
+    const without = await ask(world, { path: pathOf('subnet', subnet.id) });
+    expect(without.body.properties.routeTable).toBeUndefined();
   });
 
   it('route leads to whoever has the address: nobody, a machine that is off, another one', async () => {
