@@ -24,9 +24,6 @@ export interface AliVpcConfig {
   readonly accessKey?: AccessKey | undefined;
 }
 
-/** Members whose values no message may show. */
-export const aliVpcSecretMembers: readonly string[] = ['AccessKeyID', 'AccessKeySecret'];
-
 const tableText = 'a route table id such as "vtb-bp145q7glnuzdvzu2abcd", or a list of them';
 const regionText = 'a region id such as "cn-hangzhou"';
 const limitText = 'a whole number from 1 to 100000: the quota vpc_quota_route_entrys_num';

@@ -224,7 +224,9 @@ const netconf: CommandDescription = {
     },
     {
       ...{ name: 'get', operands: '', does: 'print the net-conf that is stored' },
-      details: ['It is printed as it stands, so that "netconf get > FILE" and "netconf set FILE" change nothing.'],
+      details: [
+        'It is printed as it stands, so that "netconf get > FILE" and "netconf set FILE" change nothing. Only secrets (ali-vpc: AccessKeyID, AccessKeySecret) are hidden; "netconf set" refuses what stands in their place.',
+      ],
       flags: storeFlags,
       exits: [{ code: 0, means: 'printed' }, { code: 1, means: 'none is stored, or etcd can’t be read' }, misused],
     },

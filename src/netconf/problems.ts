@@ -1,5 +1,8 @@
 /** What is wrong with a net-conf, in a form for people and programs. */
 
+import { hiddenText } from '../core/secret.ts';
+import { hideSecrets, isSecretMember } from './secrets.ts';
+
 /**
  * What an agent does about a problem, as flannel does: `wait` for somebody to store a better net-conf, or `exit`, because the
  * net-conf is well-formed and asks for what this program can't do.
@@ -20,7 +23,7 @@ export interface NetConfProblem {
   readonly message: string;
 }
 
-/** Makes a problem; `value` is any JSON value. */
+/** Makes a problem; `value` is any JSON value. What stands under the name of a secret member is not shown. */
 export function problem(
   field: string,
   value: unknown,
@@ -28,10 +31,15 @@ export function problem(
   allowed: string,
   severity: Severity = 'wait',
 ): NetConfProblem {
-  const shown = value === undefined ? undefined : shorten(JSON.stringify(value) ?? String(value));
+  const shown = value === undefined ? undefined : shorten(textOf(field, value));
   const where = field === '' ? '' : `${field}: `;
   const found = shown === undefined ? '' : ` (found ${shown})`;
   return { field, value: shown, allowed, text, severity, message: `${where}${text}${found}; allowed: ${allowed}` };
+}
+
+function textOf(field: string, value: unknown): string {
+  if (isSecretMember(field)) return JSON.stringify(hiddenText);
+  return JSON.stringify(value, hideSecrets) ?? String(value);
 }
 
 const longest = 80;

@@ -3,6 +3,7 @@ import type { Lease } from '../../lease/lease.ts';
 import { leaseKey, subnetsOf } from '../../lease/lease-key.ts';
 import { describeNetConf } from '../netconf/check.ts';
 import type { NetConf } from '../netconf/net-conf.ts';
+import { haveSameSecrets } from '../netconf/secrets.ts';
 import { isSubnetOf } from '../routing/networks.ts';
 
 /** The values in force before and after as `- ` and `+ ` lines; without a usable one before, all that are new. */
@@ -12,6 +13,7 @@ export function netConfChanges(before: NetConf | undefined, after: NetConf): rea
   return [
     ...old.filter((line) => !now.includes(line)).map((line) => `- ${line}`),
     ...now.filter((line) => !old.includes(line)).map((line) => `+ ${line}`),
+    ...(before && !haveSameSecrets(before.backend.config, after.backend.config) ? ['~ a hidden value'] : []),
   ];
 }
 

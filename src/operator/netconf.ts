@@ -3,6 +3,7 @@ import type { NetConfDocument } from '../../lease/lease-store.ts';
 import { FlannelVpcError, isFlannelVpcError } from '../core/errors.ts';
 import { checkNetConf } from '../netconf/check.ts';
 import { type NetConf, parseNetConf } from '../netconf/net-conf.ts';
+import { withoutSecretValues } from '../netconf/secrets.ts';
 import { netConfByKubectl, refuseOnKubernetes } from './by-kubectl.ts';
 import { leasesOutside, netConfChanges } from './net-conf-change.ts';
 import type { Session, StoreSession } from './session.ts';
@@ -16,7 +17,7 @@ export async function checkNetConfCommand({ console, operands }: Session): Promi
   return report.ok ? 0 : refused;
 }
 
-/** Prints what is stored, as it stands. @throws NOT_FOUND when nothing is. */
+/** Prints what is stored, as it stands but for secrets. @throws NOT_FOUND when nothing is. */
 export async function getNetConf(session: StoreSession): Promise<number> {
   const { console, stores, signal } = session;
   refuseOnKubernetes(session, 'netconf get', netConfByKubectl.get);
@@ -26,7 +27,11 @@ export async function getNetConf(session: StoreSession): Promise<number> {
       hint: 'Store one with "flannel-vpc netconf set FILE", or check --etcd-prefix.',
     });
   }
-  console.print(document.text.replace(/\n$/, ''));
+  const shown = withoutSecretValues(document.text);
+  if (shown !== document.text) {
+    console.say('warning: secrets are hidden; complete them before "netconf set" stores this again');
+  }
+  console.print(shown.replace(/\n$/, ''));
   return 0;
 }
 

@@ -139,6 +139,21 @@ describe('netconf', () => {
     expect(await here('netconf', 'get')).toMatchObject({ code: 0, stdout: `${netConf}\n`, stderr: '' });
   });
 
+  it('get hides an access key, which "set" then does not take for one', async () => {
+    const key = { AccessKeyID: 'LTAI5tExample', AccessKeySecret: 'sEcReT0123456789' };
+    const text = JSON.stringify({ Network: '10.5.0.0/16', Backend: { Type: 'ali-vpc', ...key } });
+    await etcd.put(`${prefix}/config`, text);
+    const ran = await here('netconf', 'get');
+    expect(ran).toMatchObject({ code: 0, stderr: expect.stringContaining('secrets are hidden') });
+    expect(ran.stdout).toContain('"AccessKeySecret":"[secret]"');
+    expect(JSON.stringify(ran)).not.toMatch(/LTAI5t|sEcReT0/);
+    const hidden = await file(ran.stdout);
+    expect(await here('netconf', 'set', hidden)).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining('AccessKeyID'),
+    });
+  });
+
   it('get fails where nothing is stored', async () => {
     await etcd.delete(`${prefix}/config`);
     const ran = await here('netconf', 'get');
