@@ -3,6 +3,7 @@
  * before its type is chosen.
  */
 import * as z from 'zod';
+import { type AliVpcConfig, aliVpcSchema } from './ali-vpc/config.ts';
 import { type AwsVpcConfig, awsVpcSchema } from './aws-vpc/config.ts';
 import type { HostBackend } from './host-backend.ts';
 import { hostGw } from './host-gw/host-gw.ts';
@@ -38,6 +39,16 @@ export const backendTypes: readonly BackendType[] = [
       return createProvider({ ...options, config: asAwsVpc(options.config) });
     },
   },
+  {
+    name: 'ali-vpc',
+    members: ['RouteTableID', 'RouteLimit', 'RegionID', 'EndpointType', 'AccessKeyID', 'AccessKeySecret'],
+    schema: aliVpcSchema,
+    routeTableIds: (config) => asAliVpc(config).routeTableIds,
+    async load(options) {
+      const { createProvider } = await import('./ali-vpc/ali-vpc.ts');
+      return createProvider({ ...options, config: asAliVpc(options.config) });
+    },
+  },
   { name: 'alloc', members: [], schema: z.object({}) },
   { name: 'host-gw', members: [], schema: z.object({}), host: hostGw },
 ];
@@ -48,7 +59,7 @@ export function backendTypeNamed(name: string): BackendType | undefined {
 }
 
 /** Types of flannel's or of ours that are meant to come, and are not built yet. */
-export const plannedTypes: readonly string[] = ['gce', 'ali-vpc', 'azure-vnet', 'vxlan', 'extension'];
+export const plannedTypes: readonly string[] = ['gce', 'azure-vnet', 'vxlan', 'extension'];
 
 /** flannel's types that this program will not have, with what to use in their place. */
 export const refusedTypes: Readonly<Record<string, string>> = {
@@ -59,7 +70,11 @@ export const refusedTypes: Readonly<Record<string, string>> = {
   'tencent-vpc': 'its cloud is not supported',
 };
 
-/** The schema made the configuration, and net-conf hands it through unchanged. */
+/** The schemas made the configurations, and net-conf hands them through unchanged. */
+function asAliVpc(config: unknown): AliVpcConfig {
+  return config as AliVpcConfig;
+}
+
 function asAwsVpc(config: unknown): AwsVpcConfig {
   return config as AwsVpcConfig;
 }

@@ -131,6 +131,7 @@ class AliVpcProvider implements CloudProvider {
       doing: `change ${changes.length} routes of ${tableId}`,
       details: { tableId },
     };
+    if (changes.length === 0) return [];
     try {
       return await this.#withinTime(tableId, signal, async (inner) => {
         const entries = await readEntries(this.#api, tableId, inner, { pageSize: this.#options.pageSize });
@@ -156,9 +157,9 @@ class AliVpcProvider implements CloudProvider {
 
   async diagnose(subject: DiagnosisSubject, signal: AbortSignal): Promise<readonly Finding[]> {
     signal.throwIfAborted();
-    const remedy = 'read providers/ali-vpc/README.md, "Least rights"';
-    const found = 'not checked: this version does not look at RAM, vSwitches and security groups yet';
-    return subject.needs === 'none' ? [] : [{ check: 'ali-vpc', status: 'warning', found, remedy }];
+    // No agent needs it.
+    const { diagnose } = await import('./diagnose.ts');
+    return await diagnose(this.#api, subject, signal);
   }
 
   async close(): Promise<void> {

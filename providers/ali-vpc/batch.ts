@@ -75,8 +75,10 @@ class Batch {
     const standing = standingOf(change, entry);
     const wasSent = intent.sent !== 'no';
     if (intent.sent === 'yes' || (wasSent && standing === 'unsettled')) underWay.push({ change, intent });
-    else if (standing === 'ready') ready.push({ change, intent });
-    else if (standing === 'done' && (wasSent || change.action !== 'create')) this.#finish(change, undefined);
+    // What a read does not show may still be there: a deletion is sent all the same.
+    else if (standing === 'ready' || (standing === 'done' && change.action === 'delete'))
+      ready.push({ change, intent });
+    else if (standing === 'done' && (wasSent || change.action === 'replace')) this.#finish(change, undefined);
     else this.#finish(change, standing === 'unsettled' ? unsettled(change, entry) : conflict(change, entry));
   }
 

@@ -60,7 +60,8 @@ async function start(api: AlibabaApi, change: RouteChange, intent: Intent, optio
   switch (standingOf(change, entry)) {
     case 'done':
       if (change.action === 'create' && !wasSent) throw conflict(change, entry);
-      return false;
+      // A read may be from before the entry was there. The deletion itself knows.
+      return change.action === 'delete' ? await send(api, change, entry, intent, options) : false;
     case 'unsettled':
       if (wasSent) return true;
       throw unsettled(change, entry);

@@ -1,14 +1,7 @@
 /** Whether the security groups of this machine's NIC let in what pods of other nodes send. */
 import type { IpPermission, SecurityGroup } from '@aws-sdk/client-ec2';
-import {
-  addressBits,
-  type Cidr,
-  cidrContains,
-  cidrSize,
-  cidrsOverlap,
-  formatCidr,
-  parseCidr,
-} from '../../src/core/ip.ts';
+import { type Cidr, formatCidr, parseCidr } from '../../src/core/ip.ts';
+import { isCovered } from '../coverage.ts';
 import type { Finding } from '../diagnosis.ts';
 import type { DiagnosisSubject } from '../provider.ts';
 import { DescribeSecurityGroupsCommand } from './diagnose-sdk.ts';
@@ -68,16 +61,6 @@ export function judgeIngress(network: Cidr, nicId: string, groups: readonly Secu
 function sourcesOf({ IpRanges = [], Ipv6Ranges = [] }: IpPermission): readonly Cidr[] {
   const texts = [...IpRanges.map(({ CidrIp }) => CidrIp), ...Ipv6Ranges.map(({ CidrIpv6 }) => CidrIpv6)];
   return texts.flatMap((text) => parseCidr(text ?? '') ?? []);
-}
-
-/** True when the ranges together hold every address of the network; two halves do as well as the whole. */
-function isCovered(network: Cidr, ranges: readonly Cidr[]): boolean {
-  if (ranges.some((range) => cidrContains(range, network))) return true;
-  const inside = ranges.filter((range) => cidrsOverlap(range, network));
-  if (inside.length === 0 || network.length === addressBits(network.family)) return false;
-  const low = { ...network, length: network.length + 1 };
-  const high = { ...low, address: low.address + cidrSize(low) };
-  return isCovered(low, inside) && isCovered(high, inside);
 }
 
 function portsOf({ IpProtocol, FromPort, ToPort }: IpPermission): string {
