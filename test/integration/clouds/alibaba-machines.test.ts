@@ -1,6 +1,10 @@
 /** ECS and the metadata server of the simulated Alibaba Cloud, with the official SDK's own way to a role's credentials. */
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { createProvider } from '../../../providers/ali-vpc/ali-vpc.ts';
+import { systemClock } from '../../../src/core/clock.ts';
+import { silentLogger } from '../../../src/core/log.ts';
 import { type EcsMetadata, ecsMetadata } from '../../clouds/alibaba/metadata.ts';
+import { onInstance } from '../../clouds/alibaba/metadata-here.ts';
 import { type SdkCall, sdkCall } from '../../clouds/alibaba/sdk.ts';
 import { codeOf, startTenant, type Tenant } from '../../clouds/alibaba/tenant.ts';
 import type { AlibabaWorld } from '../../clouds/alibaba/world.ts';
@@ -195,6 +199,25 @@ describe('the metadata server', () => {
     expect(world.requests().at(-1)).toMatchObject({ caller: `node/${tenant.other.id}`, outcome: 'ok' });
     await metadata.stop();
     await expect(fetch(metadata.server.urls[0] ?? '')).rejects.toThrow();
+  });
+
+  it('answers each of several providers in a process as its instance’s', async () => {
+    const instances = [tenant.node, tenant.other];
+    const metadata = await Promise.all(instances.map((instance) => world.startMetadata(instance)));
+    const providers = metadata.map((one) =>
+      onInstance(
+        createProvider({
+          ...{ config: { routeTableIds: [] }, environment: one.environment, networks: [] },
+          ...{ logger: silentLogger, clock: systemClock, random: Math.random },
+        }),
+        one,
+      ),
+    );
+    const told = await Promise.all(providers.map((provider) => provider.identify(AbortSignal.timeout(10_000))));
+    expect(told.map(({ instanceId }) => instanceId)).toEqual(instances.map(({ id }) => id));
+    expect(providers.map(({ capabilities }) => capabilities.batchSize)).toEqual([50, 50]);
+    for (const provider of providers) await provider.close();
+    for (const { stop } of metadata) await stop();
   });
 
   it('answers for one of several instances in a process, and each has its own credentials', async () => {
