@@ -141,11 +141,7 @@ class Run {
     if (!first || this.#isStale(freshMs.write)) return;
     const objection = steps.map((step) => this.#objection(step)).find((text) => text !== undefined);
     if (objection !== undefined) return void this.#refuse(first, objection);
-    const records = steps.map((step) => ({
-      ...this.#record(step.tableId, step.destination, targetIdOf(step.nextHop, step.destination.family), step.holder),
-      ...this.#replaces(step),
-    }));
-    const unclaimed = await this.#attempt(first, () => this.#claim(records));
+    const unclaimed = await this.#attempt(first, () => this.#claim(this.#recordsOf(steps)));
     if (unclaimed) return;
     const tables = Map.groupBy(steps, ({ tableId }) => tableId);
     await Promise.all([...tables.values()].map((ofTable) => this.#writeTable(ofTable)));
@@ -259,6 +255,19 @@ class Run {
     holder: string,
   ): OwnershipRecord {
     return { tableId, destination, target, holder, writtenAt: new Date(this.#executor.clock.now()).toISOString() };
+  }
+
+  /** One record for each route, however many steps a move takes: no store takes a key twice in one transaction. */
+  #recordsOf(steps: readonly WriteStep[]): readonly OwnershipRecord[] {
+    const records = new Map<string, OwnershipRecord>();
+    for (const step of steps) {
+      const { tableId, destination, nextHop, holder } = step;
+      const key = writeKey(tableId, destination);
+      const record =
+        records.get(key) ?? this.#record(tableId, destination, targetIdOf(nextHop, destination.family), holder);
+      records.set(key, { ...record, ...this.#replaces(step) });
+    }
+    return [...records.values()];
   }
 
   /** Only what is ours already: a route that a lease's may take the place of is not ours before it has. */

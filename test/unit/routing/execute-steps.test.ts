@@ -71,6 +71,30 @@ describe('a write whose answer is lost', () => {
   });
 });
 
+describe('a move in two steps', () => {
+  it('stores one record of the route, which still says what it replaces', async () => {
+    lab.cloud.putRoute('rtb-1', { destination: subnet, target: target('b') });
+    const records = [recordOf(subnet, 'b')];
+    const { ownership } = executor;
+    const claimed: (readonly object[])[] = [];
+    const claim: typeof ownership.claim = async (asked, signal) => {
+      claimed.push(asked);
+      return await ownership.claim(asked, signal);
+    };
+    executor = { ...executor, ownership: { ...ownership, claim } };
+    const steps: readonly RouteStep[] = [
+      { ...write(subnet, 'a'), action: 'withdraw', expected: target('b') },
+      { ...write(subnet, 'a'), action: 'create' },
+    ];
+
+    const result = await execute(steps, 0, { ...input, records });
+
+    expect(codes(result)).toEqual([]);
+    expect(claimed).toEqual([[expect.objectContaining({ target: 'eni-a', holder: 'i-a', replaces: 'eni-b' })]]);
+    expect(lab.cloud.staticRoutes('rtb-1')).toEqual({ [subnet]: 'eni-a' });
+  });
+});
+
 describe('a removal', () => {
   it('that hangs is given up long before its mark ends', async () => {
     const step = deletion();
