@@ -11,7 +11,7 @@ export function nicIdOf(instanceId: string, nicName: string): string {
   return `${instanceId}/${nicName}`;
 }
 
-/** The network's static routes and its peers' subnets. Routes with tags hold for VMs that carry those, and ours carry none. */
+/** The network's static routes and its peers' subnets. Routes with tags are left out: they hold for some instances only. */
 export function forwardingOf(state: GceState, network: string): readonly VpcRoute[] {
   const routes = [...state.routes.current.values()].filter(
     (route) => route.network === network && route.tags.length === 0,

@@ -25,6 +25,8 @@ export interface GceRunOptions {
   readonly ipv6?: boolean;
   /** Of its service account's tokens; empty for none. Default `cloud-platform`. */
   readonly scopes?: readonly string[];
+  /** Network tags, for firewall rules. Routes with tags do not count, whatever instances carry. */
+  readonly tags?: readonly string[];
 }
 
 export interface MachinesOptions {
@@ -50,7 +52,7 @@ export class Machines {
 
   async run(subnet: CloudSubnet, address: string, options: GceRunOptions = {}): Promise<GceInstance> {
     const { state, project, networkId } = this.#options;
-    const { forwards = true, ipv6 = true, scopes = [fullScope], name = `vm-${++this.#made}` } = options;
+    const { forwards = true, ipv6 = true, scopes = [fullScope], tags = [], name = `vm-${++this.#made}` } = options;
     const known = state.subnets.find((one) => one.id === subnet.id);
     if (!known) throw new Error(`there is no subnet ${subnet.id}`);
     const id = `${subnet.zone}/${name}`;
@@ -66,6 +68,7 @@ export class Machines {
       canIpForward: forwards,
       nics: [{ name: 'nic0', network: networkId, subnet: known.id, address: ip(address), address6, mac }],
       scopes,
+      tags,
       createdAt: Date.now(),
     };
     state.instances = [...state.instances, instance];

@@ -20,7 +20,7 @@ export function subnetPath(project: string, id: string): string {
 const projectOf = (networkId: string): string => networkId.split('/')[0] ?? '';
 
 export function showInstance(instance: Instance): Shown {
-  const { project, id, number, status, canIpForward, nics, scopes, createdAt } = instance;
+  const { project, id, number, status, canIpForward, nics, scopes, tags, createdAt } = instance;
   const [zone = '', name = ''] = id.split('/');
   const path = instancePath(project, id);
   return {
@@ -28,7 +28,7 @@ export function showInstance(instance: Instance): Shown {
     id: number,
     creationTimestamp: timestamp(createdAt),
     name,
-    tags: { fingerprint: '42WmSpB8rSM=' },
+    tags: { ...(tags.length === 0 ? {} : { items: tags }), fingerprint: '42WmSpB8rSM=' },
     machineType: linkTo(`projects/${project}/zones/${zone}/machineTypes/e2-small`),
     status,
     zone: linkTo(`projects/${project}/zones/${zone}`),
@@ -122,19 +122,16 @@ export function showSubnet({ id, network, cidr, cidr6, secondary }: Subnet): Sho
   };
 }
 
-export function showFirewall({ name, network, direction, priority, sourceRanges, allowed }: Firewall): Shown {
+export function showFirewall({ network, disabled = false, ...rule }: Firewall): Shown {
+  const { name } = rule;
   return {
     kind: 'compute#firewall',
     id: idOf(`firewall ${name}`),
     creationTimestamp: made,
-    name,
     network: linkTo(networkPath(network)),
-    priority,
-    direction,
-    sourceRanges,
-    allowed,
+    ...rule,
     logConfig: { enable: false },
-    disabled: false,
+    disabled,
     selfLink: linkTo(`projects/${projectOf(network)}/global/firewalls/${name}`),
   };
 }

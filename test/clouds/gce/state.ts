@@ -45,6 +45,8 @@ export interface Instance {
   readonly nics: readonly InstanceNic[];
   /** What its service account's tokens may reach. */
   readonly scopes: readonly string[];
+  /** Network tags. */
+  readonly tags: readonly string[];
   readonly createdAt: number;
 }
 
@@ -77,8 +79,19 @@ export interface Firewall {
   readonly network: string;
   readonly direction: 'INGRESS' | 'EGRESS';
   readonly priority: number;
-  readonly sourceRanges: readonly string[];
-  readonly allowed: readonly { readonly IPProtocol: string; readonly ports?: readonly string[] }[];
+  readonly sourceRanges?: readonly string[];
+  readonly sourceTags?: readonly string[];
+  readonly targetTags?: readonly string[];
+  readonly targetServiceAccounts?: readonly string[];
+  readonly disabled?: boolean;
+  /** A rule has one of the two. */
+  readonly allowed?: readonly Traffic[];
+  readonly denied?: readonly Traffic[];
+}
+
+interface Traffic {
+  readonly IPProtocol: string;
+  readonly ports?: readonly string[];
 }
 
 export class GceState {

@@ -307,6 +307,18 @@ describe('lists of the simulated Compute Engine', () => {
     expect(body.nextPageToken).toBeDefined();
   });
 
+  it('of firewall rules show what a test has put there', async () => {
+    const before = world.state.firewalls;
+    const rule = { name: 'no-pods', network: world.networkId, direction: 'INGRESS', priority: 10 } as const;
+    world.setFirewalls([...before, { ...rule, sourceRanges: ['10.244.0.0/16'], denied: [{ IPProtocol: 'all' }] }]);
+    const { body } = await send('GET', 'global/firewalls');
+    world.setFirewalls(before);
+    expect(body.items).toMatchObject([
+      { name: 'allow-internal', allowed: [{ IPProtocol: 'all' }] },
+      { name: 'no-pods', denied: [{ IPProtocol: 'all' }], network: expect.stringContaining(network), disabled: false },
+    ]);
+  });
+
   it('and single ones of everything else are there', async () => {
     const paths = [
       'zones',
