@@ -41,7 +41,7 @@ export function subnetDocument(state: AzureState, subnet: Subnet, expanded: bool
   const configurations = [...state.nics.values()]
     .filter((nic) => nic.subnet === subnet && !nic.scaleSet)
     .flatMap((nic) => {
-      const properties = nic.document.current['properties'] as JsonObject;
+      const properties = nic.content.current.document['properties'] as JsonObject;
       return properties['ipConfigurations'] as readonly JsonObject[];
     });
   const [prefix] = subnet.prefixes;

@@ -5,20 +5,21 @@ import { refusals } from './errors.ts';
 import { shorten } from './ids.ts';
 import { isObject, type Json, type JsonObject, sameJson, without } from './json.ts';
 import { checkIdle, checkPreconditions } from './preconditions.ts';
-import { type AzureState, type Nic, newEtag } from './state.ts';
+import { type AzureState, type Nic, newEtag, type ProvisioningState } from './state.ts';
 import { parseBody } from './tables.ts';
 
-export function nicDocument(nic: Nic, lagMs = 0): JsonObject {
-  const document = nic.document.before(lagMs);
-  const properties = document['properties'] as JsonObject;
-  const configurations = (properties['ipConfigurations'] as readonly JsonObject[]).map((configuration) => ({
-    ...configuration,
-    etag: nic.etag,
-  }));
+export function nicDocument({ content }: Nic, lagMs = 0): JsonObject {
+  const { document, etag, state } = content.before(lagMs);
+  const properties = propertiesOf(document);
+  const configurations = properties['ipConfigurations'] as readonly JsonObject[];
   return {
     ...document,
-    etag: nic.etag,
-    properties: { provisioningState: nic.state, ...properties, ipConfigurations: configurations },
+    etag,
+    properties: {
+      provisioningState: state,
+      ...properties,
+      ipConfigurations: configurations.map((configuration) => ({ ...configuration, etag })),
+    },
   };
 }
 
@@ -46,50 +47,57 @@ export async function putNic(context: Context, nic: Nic): Promise<SimulatorAnswe
   const { state } = context;
   const value = parseBody(context.body);
   if (!isObject(value)) throw refusals.badJson('A network interface is no object.');
-  const properties = isObject(value['properties']) ? value['properties'] : {};
-  const { enableIPForwarding: wanted } = properties;
+  const { enableIPForwarding: wanted } = propertiesOf(value);
   if (wanted !== undefined && typeof wanted !== 'boolean') {
     throw refusals.badJson("Error converting value to type 'System.Boolean'. Path 'properties.enableIPForwarding'.");
   }
   checkIdle(context, nic.id, nic.writer, false);
-  checkPreconditions(context, nic.id, nic.etag);
-  const before = nic.document.current;
+  const before = nic.content.current.document;
+  checkPreconditions(context, nic.id, nic.content.current.etag);
   const loss = lost(before, value);
   if (loss !== undefined) {
     state.offences.push(loss);
     throw refusals.offence(loss);
   }
   // Absent means the API's default.
-  const forwards = wanted ?? false;
-  const after = { ...before, properties: { ...(before['properties'] as JsonObject), enableIPForwarding: forwards } };
+  const after = forwarding(before, wanted ?? false);
   const operation = state.operations.begin('PutNetworkInterfaceOperation');
   nic.writer = operation;
-  nic.etag = newEtag();
-  nic.state = 'Updating';
-  nic.document.set(after);
+  nic.content.set({ document: after, etag: newEtag(), state: 'Updating' });
   const interim = nicDocument(nic);
   await state.operations.run(operation, async () => {
     const failure = context.half ? { code: 'InternalServerError', message: 'An error occurred.' } : state.takeFailure();
-    await settleNic(state, nic, failure ? before : after);
-    nic.state = failure ? 'Failed' : 'Succeeded';
+    await settleNic(state, nic, failure ? before : after, failure ? 'Failed' : 'Succeeded');
     return failure;
   });
   return begun(context, operation, interim, 200);
 }
 
 /** Makes it what the data path goes by, and frees the NIC for the next writer. */
-export async function settleNic(state: AzureState, nic: Nic, document: JsonObject): Promise<void> {
+export async function settleNic(
+  { listeners }: Pick<AzureState, 'listeners'>,
+  nic: Nic,
+  document: JsonObject,
+  state: ProvisioningState = 'Succeeded',
+): Promise<void> {
+  const forwards = propertiesOf(document)['enableIPForwarding'] === true;
   try {
-    nic.document.set(document);
-    await state.listeners.tell({ kind: 'forwards', nicId: shorten(nic.id), forwards: forwardsOf(nic) });
+    nic.forwards = forwards;
+    await listeners.tell({ kind: 'forwards', nicId: shorten(nic.id), forwards });
   } finally {
-    nic.etag = newEtag();
+    nic.content.set({ document, etag: newEtag(), state });
     nic.writer = undefined;
   }
 }
 
-export function forwardsOf(nic: Nic): boolean {
-  return (nic.document.current['properties'] as JsonObject)['enableIPForwarding'] === true;
+/** The same but for the switch. */
+export function forwarding(document: JsonObject, on: boolean): JsonObject {
+  return { ...document, properties: { ...propertiesOf(document), enableIPForwarding: on } };
+}
+
+function propertiesOf(document: JsonObject): JsonObject {
+  const { properties } = document;
+  return isObject(properties) ? properties : {};
 }
 
 /** What a PUT would lose or change besides the switch. Members that only the cloud sets may be left out. */
@@ -121,8 +129,10 @@ const propertiesSetByCloud = [
 
 /** Flat and comparable: what a client decides, by path. */
 function asPut(document: JsonObject): JsonObject {
-  const properties = isObject(document['properties']) ? document['properties'] : {};
-  const { ipConfigurations, ...rest } = without(properties, [...propertiesSetByCloud, 'enableIPForwarding']);
+  const { ipConfigurations, ...rest } = without(propertiesOf(document), [
+    ...propertiesSetByCloud,
+    'enableIPForwarding',
+  ]);
   const configurations: readonly Json[] = Array.isArray(ipConfigurations) ? ipConfigurations : [];
   return {
     ...without(document, [...setByCloud, 'properties']),

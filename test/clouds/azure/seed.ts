@@ -116,9 +116,12 @@ export function addMachine(state: AzureState, seed: MachineSeed): { readonly mac
     addresses,
     machineId,
     scaleSet: scaleSet !== undefined,
-    document: new History(nicContent(state, { nicId, nicName, machineId, subnet, addresses, forwards: seed.forwards })),
-    etag: newEtag(),
-    state: 'Succeeded',
+    content: new History({
+      document: nicContent(state, { nicId, nicName, machineId, subnet, addresses, forwards: seed.forwards }),
+      etag: newEtag(),
+      state: 'Succeeded',
+    }),
+    forwards: seed.forwards,
     writer: undefined,
   };
   const machine: Machine = {

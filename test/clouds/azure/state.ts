@@ -62,16 +62,22 @@ export interface Network {
   readonly subnets: Subnet[];
 }
 
+export interface NicContent {
+  readonly etag: string;
+  readonly state: ProvisioningState;
+  /** As a GET shows it, without `etag` and `provisioningState`. */
+  readonly document: JsonObject;
+}
+
 export interface Nic {
   readonly id: string;
   readonly subnet: Subnet;
   readonly addresses: readonly string[];
   readonly machineId: string;
   readonly scaleSet: boolean;
-  /** As a GET shows it, without `etag` and `provisioningState`. */
-  readonly document: History<JsonObject>;
-  etag: string;
-  state: ProvisioningState;
+  readonly content: History<NicContent>;
+  /** What the data path does. */
+  forwards: boolean;
   writer: Operation | undefined;
 }
 

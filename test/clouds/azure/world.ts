@@ -16,7 +16,7 @@ import { shorten } from './ids.ts';
 import { metadataOf } from './instance-metadata.ts';
 import type { JsonObject } from './json.ts';
 import { type MetadataState, startAzureMetadata } from './metadata.ts';
-import { forwardsOf, settleNic } from './nics.ts';
+import { forwarding, settleNic } from './nics.ts';
 import { actionsOfReadme, RightsBook } from './rights.ts';
 import { canonicalPrefix } from './route-rules.ts';
 import { addMachine, address6Beside, addTable, macOf, type TableSeed } from './seed.ts';
@@ -189,16 +189,12 @@ export async function createAzureWorld(options: AzureWorldOptions = {}): Promise
       for (const nic of nics) state.nics.delete(shorten(nic.id));
       for (const nic of nics) await touched(nic);
     },
-    forwards: async (nicId) => forwardsOf(nicOf(nicId)),
+    forwards: async (nicId) => nicOf(nicId).forwards,
     async setForwards(nicId, forwards) {
       const nic = nicOf(nicId);
       while (nic.writer) await clock.sleep(5, AbortSignal.timeout(30_000));
       nic.writer = state.operations.begin('PutNetworkInterfaceOperation');
-      const { current } = nic.document;
-      await settleNic(state, nic, {
-        ...current,
-        properties: { ...(current['properties'] as JsonObject), enableIPForwarding: forwards },
-      });
+      await settleNic(state, nic, forwarding(nic.content.current.document, forwards));
     },
 
     async startMetadata(instance) {

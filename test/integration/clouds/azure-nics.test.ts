@@ -87,6 +87,18 @@ describe('a network interface', () => {
     expect((await get(nic)).properties).toMatchObject({ provisioningState: 'Failed', enableIPForwarding: false });
   });
 
+  it('forwards when the operation has ended, and is shown as a while ago where reads lag', async () => {
+    world.setOperationDelay(30);
+    const read = await get(nic);
+    const answer = await ask(world, { method: 'PUT', path: nic, body: forwarding(read, true) });
+    expect((await get(nic)).properties).toMatchObject({ provisioningState: 'Updating', enableIPForwarding: true });
+    expect(await world.forwards(node.nicId)).toBe(false);
+    await ended(world, answer);
+    expect(await world.forwards(node.nicId)).toBe(true);
+    world.setReadLag(5000);
+    expect(await get(nic)).toEqual(read);
+  });
+
   it('takes a switch that is true or false', async () => {
     const read = await get(nic);
     const answer = await ask(world, { method: 'PUT', path: nic, body: having(read, { enableIPForwarding: 'on' }) });
