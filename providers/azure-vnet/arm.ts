@@ -139,16 +139,21 @@ export class Arm {
 
   /** One request, whatever comes back. */
   async exchange(context: CallContext, request: ArmRequest, signal: AbortSignal): Promise<ArmAnswer> {
-    try {
-      signal.throwIfAborted();
-      this.#loading ??= import('./sdk.ts');
-      const sdk = await this.#loading;
-      signal.throwIfAborted();
-      this.#opening ??= this.#open(sdk, signal);
-      return await transfer(await this.#opening, request, signal);
-    } catch (error) {
-      throw translateError(error, context, signal);
-    }
+    const { clock } = this.#options;
+    // The SDK's own time-out ends with the headers, and leaves a timer behind where a request fails.
+    const error = () => new DOMException(`no answer within ${requestTimeoutMs / 1_000} s`, 'TimeoutError');
+    return await withDeadline({ clock, ms: requestTimeoutMs, signal, error }, async (inner) => {
+      try {
+        inner.throwIfAborted();
+        this.#loading ??= import('./sdk.ts');
+        const sdk = await this.#loading;
+        inner.throwIfAborted();
+        this.#opening ??= this.#open(sdk, inner);
+        return await transfer(await this.#opening, request, inner);
+      } catch (caught) {
+        throw translateError(caught, context, inner);
+      }
+    });
   }
 
   close(): void {
@@ -211,7 +216,6 @@ async function transfer(client: Client, request: ArmRequest, signal: AbortSignal
   let text = '';
   const options = {
     abortSignal: signal,
-    timeout: requestTimeoutMs,
     headers: { accept: 'application/json', ...headers },
     ...(query ? { queryParameters: query } : {}),
     ...(body === undefined ? {} : { body, contentType: 'application/json' }),
@@ -236,6 +240,16 @@ function bodyOf(text: string, status: number): unknown {
     if (status >= 400) return undefined;
     throw new SyntaxError('the answer is no JSON');
   }
+}
+
+/** One after the other: when one fails, none of the others is left under way. */
+export async function inTurn<Item, Result>(
+  items: Iterable<Item>,
+  read: (item: Item) => Promise<Result>,
+): Promise<readonly Result[]> {
+  const results: Result[] = [];
+  for (const item of items) results.push(await read(item));
+  return results;
 }
 
 /** The path of a link in an answer. Its host is not followed: tokens go to the endpoint alone. */

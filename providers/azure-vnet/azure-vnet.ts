@@ -112,9 +112,12 @@ class AzureVnetProvider implements CloudProvider {
     return await this.#writer.applyBatch(tableId, changes, signal);
   }
 
-  async diagnose(_subject: DiagnosisSubject, signal: AbortSignal): Promise<readonly Finding[]> {
+  async diagnose(subject: DiagnosisSubject, signal: AbortSignal): Promise<readonly Finding[]> {
     signal.throwIfAborted();
-    return [];
+    // No agent needs it.
+    const { diagnose } = await import('./diagnose.ts');
+    const besideForeignController = this.#options.config.foreignController;
+    return await diagnose({ arm: this.#arm, besideForeignController }, subject, signal);
   }
 
   async close(): Promise<void> {

@@ -76,7 +76,8 @@ function judge(chain: readonly ArmError[], status: number | undefined): { meanin
  */
 export function translateError(error: unknown, context: CallContext, signal: AbortSignal): Error {
   if (signal.aborted) return abortOrDeadline(signal, context);
-  if (error instanceof FlannelVpcError || isAbortError(error)) return error as Error;
+  // Somebody else's abort, by which a connection was not opened, is a mishap to this caller.
+  if (error instanceof FlannelVpcError) return error;
   const systemCode = (error as { code?: unknown } | undefined)?.code;
   const code = typeof systemCode === 'string' ? systemCode : undefined;
   // Its text would be the body that could not be read.

@@ -70,7 +70,7 @@ export async function readMachine(environment: Environment, signal: AbortSignal)
       `${subscription}/${group}/${compute.name.toLowerCase()}`;
     const identity: MachineIdentity = {
       instanceId,
-      zone: location && zone ? `${location}-${zone}` : undefined,
+      zone: zone || undefined,
       region: location || undefined,
       nics: network.interface.map((nic) => nicOf(nic, server)),
       clockAheadMs: server.clockAheadMs,

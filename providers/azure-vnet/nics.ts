@@ -2,7 +2,7 @@
 import * as z from 'zod';
 import { type Family, formatIp, type Ip, parseIp } from '../../src/core/ip.ts';
 import type { NextHop, RouteTarget } from '../provider.ts';
-import { type Arm, type ArmRequest, apiVersions } from './arm.ts';
+import { type Arm, type ArmRequest, apiVersions, inTurn } from './arm.ts';
 import { type CallContext, unreadable } from './errors.ts';
 import { armPath, isMember, kinds, networkOf, shortId } from './ids.ts';
 import { canonicalMac } from './metadata.ts';
@@ -118,12 +118,10 @@ export async function nicsOfInstance(arm: Arm, instanceId: string, signal: Abort
   const machine = machineShape.safeParse(answer.body);
   if (!machine.success) throw unreadable(context);
   const ids = machine.data.properties.networkProfile?.networkInterfaces ?? [];
-  const nics = await Promise.all(
-    ids.map(async ({ id }) => {
-      const nicId = shortId(id, kinds.nic);
-      return nicId === undefined ? undefined : await readNic(arm, nicId, signal);
-    }),
-  );
+  const nics = await inTurn(ids, async ({ id }) => {
+    const nicId = shortId(id, kinds.nic);
+    return nicId === undefined ? undefined : await readNic(arm, nicId, signal);
+  });
   return nics.filter((nic) => nic !== undefined);
 }
 

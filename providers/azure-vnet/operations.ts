@@ -4,7 +4,6 @@
  */
 import * as z from 'zod';
 import type { Clock } from '../../src/core/clock.ts';
-import { isFlannelVpcError } from '../../src/core/errors.ts';
 import { type Arm, type ArmAnswer, pathOfLink } from './arm.ts';
 import { type CallContext, overdue, refusalError, retryAfterMs, unreadable } from './errors.ts';
 
@@ -40,7 +39,7 @@ export function operationOf({ status, headers }: ArmAnswer, changes: ReadonlySet
 /**
  * Waits for the end of an operation: asks at once, and then as often as it is told to, or every two seconds.
  *
- * @returns true when it has succeeded; false when nobody knows it any more, or this identity may not ask.
+ * @returns true when it has succeeded; false when nobody knows it any more.
  * @throws the operation's own failure as `EndedBadly`; TRANSIENT when it is not done in time; what a request throws.
  */
 export async function awaitOperation(
@@ -50,8 +49,9 @@ export async function awaitOperation(
   { clock, until }: WaitOptions,
   signal: AbortSignal,
 ): Promise<boolean> {
+  const polled = { ...context, action: 'Microsoft.Network/locations/operations/read' };
   for (;;) {
-    const answer = await look(arm, operation, context, signal);
+    const answer = await arm.find(polled, { path: operation.path }, signal);
     if (!answer) return false;
     if (isDone(operation, answer, context)) return true;
     const pause = retryAfterMs(answer.headers['retry-after']) ?? pollMs;
@@ -59,22 +59,6 @@ export async function awaitOperation(
     // Who would be cut off while waiting says so now, and comes back when there may be news.
     if (pause >= left) throw overdue(context, pause);
     await clock.sleep(pause, signal);
-  }
-}
-
-/** Undefined where nobody knows the operation any more, or we may not: then what became of it shows at what it works on. */
-async function look(
-  arm: Arm,
-  { path }: Operation,
-  context: CallContext,
-  signal: AbortSignal,
-): Promise<ArmAnswer | undefined> {
-  try {
-    return await arm.find(context, { path }, signal);
-  } catch (error) {
-    // Operations are the subscription's, and a role that was given for a resource group does not reach them.
-    if (isFlannelVpcError(error, 'PERMISSION_DENIED')) return undefined;
-    throw error;
   }
 }
 

@@ -2,7 +2,7 @@
 import * as z from 'zod';
 import { FlannelVpcError } from '../../src/core/errors.ts';
 import type { RouteTable, TableSelector } from '../provider.ts';
-import { type Arm, apiVersions } from './arm.ts';
+import { type Arm, apiVersions, inTurn } from './arm.ts';
 import { type CallContext, unreadable } from './errors.ts';
 import { armPath, kinds, networkOf, shortId } from './ids.ts';
 import { isRawObject, type RawObject } from './raw-json.ts';
@@ -31,12 +31,12 @@ export async function readTables(
   const { subnetIds, networkId, alsoIds = [] } = selector;
   const configured = selector.tableIds.length > 0;
   const ids = configured
-    ? await Promise.all(selector.tableIds.map((id) => fullTableId(arm, id, signal)))
-    : await Promise.all([...new Set(subnetIds)].map((id) => tableOfSubnet(arm, id, signal)));
+    ? await inTurn(selector.tableIds, (id) => fullTableId(arm, id, signal))
+    : await inTurn(new Set(subnetIds), (id) => tableOfSubnet(arm, id, signal));
   const asked = new Set(ids);
-  const tables = await Promise.all([...asked].map((id) => readTable(arm, id, signal)));
+  const tables = await inTurn(asked, (id) => readTable(arm, id, signal));
   const others = configured ? [] : [...new Set(alsoIds)].filter((id) => !asked.has(id) && armPath(id, kinds.table));
-  const found = await Promise.all(others.map((id) => findTable(arm, id, signal)));
+  const found = await inTurn(others, (id) => findTable(arm, id, signal));
   const also = found.filter((table) => table !== undefined && isOfNetwork(table.table, networkId));
   return [...tables, ...also.filter((table) => table !== undefined)].map((table) => seamTable(table, selector, names));
 }

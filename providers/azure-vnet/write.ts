@@ -2,7 +2,7 @@
 import type { Clock } from '../../src/core/clock.ts';
 import { withDeadline } from '../../src/core/deadline.ts';
 import { FlannelVpcError, isFlannelVpcError } from '../../src/core/errors.ts';
-import { formatCidr } from '../../src/core/ip.ts';
+import { formatCidr, parseCidr, sameCidr } from '../../src/core/ip.ts';
 import type { ChangeResult, RouteChange } from '../provider.ts';
 import { type Arm, apiVersions } from './arm.ts';
 import { addressFor, type Edit, edited, editFor, isAsWanted, nameOf } from './edit.ts';
@@ -16,6 +16,8 @@ import { type RawTable, readTable } from './tables.ts';
 
 /** Milliseconds for a whole change, credentials and waiting included: a controller's term is longer. */
 export const writeTimeoutMs = 12_000;
+/** Milliseconds for which a route that is to go, and is not there, is looked for. */
+const goneMs = 2_000;
 /** Milliseconds for a change that has been made to be seen by a read. */
 const seenMs = 5_000;
 /** Routes of a table: "Azure subscription and service limits", before it was raised; Azure's own refusal decides. */
@@ -51,7 +53,7 @@ export class RouteWriter {
       const ended = await this.#options.pending.settle(tableId, context, wait, inner);
       const key = keyOf(change);
       if (ended?.error && ended.changes.has(key)) throw ended.error;
-      const table = await this.#read(tableId, inner);
+      const table = await this.#read(tableId, [change], inner);
       const made = ended?.changes.has(key) ?? false;
       const edit = editFor(rawRoutes(table), change, { names: this.#options.names, made });
       if (edit.kind === 'none') return;
@@ -72,6 +74,7 @@ export class RouteWriter {
     changes: readonly RouteChange[],
     signal: AbortSignal,
   ): Promise<readonly ChangeResult[]> {
+    if (changes.length === 0) return [];
     const context: CallContext = {
       action: 'Microsoft.Network/routeTables/write',
       doing: `change ${changes.length} routes of ${tableId}`,
@@ -80,7 +83,7 @@ export class RouteWriter {
     return await this.#timed(context, signal, async (inner, wait) => {
       const ended = await this.#options.pending.settle(tableId, context, wait, inner);
       if (ended?.error && changes.some((change) => ended.changes.has(keyOf(change)))) throw ended.error;
-      const table = await this.#read(tableId, inner);
+      const table = await this.#read(tableId, changes, inner);
       const plan = planBatch(table, changes, { names: this.#options.names, made: ended?.changes ?? new Set() });
       try {
         await this.#put(table, plan, context, wait, inner);
@@ -179,9 +182,20 @@ export class RouteWriter {
     throw failure('CONFLICT', context, 'it was done, and is not there', { hint: 'it is read again' });
   }
 
-  /** @throws INVALID for a table that another controller writes, unless that was allowed. */
-  async #read(tableId: string, signal: AbortSignal): Promise<RawTable> {
-    const table = await readTable(this.#options.arm, tableId, signal);
+  /**
+   * The table. Reads may show the state of some seconds ago: what is to go is not believed to be gone already at the first look, since
+   * no write would find that out.
+   *
+   * @throws INVALID for a table that another controller writes, unless that was allowed.
+   */
+  async #read(tableId: string, changes: readonly RouteChange[], signal: AbortSignal): Promise<RawTable> {
+    const { arm, clock } = this.#options;
+    let table = await readTable(arm, tableId, signal);
+    await eventually(clock, goneMs, signal, async () => {
+      if (!changes.some((change) => change.action === 'delete' && !standsIn(table, change))) return true;
+      table = await readTable(arm, tableId, signal);
+      return false;
+    });
     const sign = this.#options.besideForeignController ? undefined : foreignController(table.table);
     if (sign === undefined) return table;
     throw new FlannelVpcError('INVALID', `the route table ${tableId} is written by the Azure cloud provider: ${sign}`, {
@@ -264,6 +278,13 @@ function nameIn(edit: Edit): readonly string[] {
 function rawRoutes({ raw }: RawTable): readonly RawObject[] {
   const routes = isRawObject(raw['properties']) ? raw['properties']['routes'] : undefined;
   return Array.isArray(routes) ? routes.filter(isRawObject) : [];
+}
+
+function standsIn({ table }: RawTable, { destination }: RouteChange): boolean {
+  return routesOf(table).some(({ properties }) => {
+    const prefix = parseCidr(properties.addressPrefix);
+    return prefix !== undefined && sameCidr(prefix, destination);
+  });
 }
 
 function pathOf(tableId: string): string {
