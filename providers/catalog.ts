@@ -5,6 +5,7 @@
 import * as z from 'zod';
 import { type AliVpcConfig, aliVpcSchema } from './ali-vpc/config.ts';
 import { type AwsVpcConfig, awsVpcSchema } from './aws-vpc/config.ts';
+import { type AzureVnetConfig, azureVnetSchema } from './azure-vnet/config.ts';
 import type { HostBackend } from './host-backend.ts';
 import { hostGw } from './host-gw/host-gw.ts';
 import type { CloudProvider, ProviderOptions, TableTag } from './provider.ts';
@@ -49,6 +50,16 @@ export const backendTypes: readonly BackendType[] = [
       return createProvider({ ...options, config: asAliVpc(options.config) });
     },
   },
+  {
+    name: 'azure-vnet',
+    members: ['RouteTable', 'RouteTableID', 'ForeignController'],
+    schema: azureVnetSchema,
+    routeTableIds: (config) => asAzureVnet(config).routeTableIds,
+    async load(options) {
+      const { createProvider } = await import('./azure-vnet/azure-vnet.ts');
+      return createProvider({ ...options, config: asAzureVnet(options.config) });
+    },
+  },
   { name: 'alloc', members: [], schema: z.object({}) },
   { name: 'host-gw', members: [], schema: z.object({}), host: hostGw },
 ];
@@ -59,7 +70,7 @@ export function backendTypeNamed(name: string): BackendType | undefined {
 }
 
 /** Types of flannel's or of ours that are meant to come, and are not built yet. */
-export const plannedTypes: readonly string[] = ['gce', 'azure-vnet', 'vxlan', 'extension'];
+export const plannedTypes: readonly string[] = ['gce', 'vxlan', 'extension'];
 
 /** flannel's types that this program will not have, with what to use in their place. */
 export const refusedTypes: Readonly<Record<string, string>> = {
@@ -77,4 +88,8 @@ function asAliVpc(config: unknown): AliVpcConfig {
 
 function asAwsVpc(config: unknown): AwsVpcConfig {
   return config as AwsVpcConfig;
+}
+
+function asAzureVnet(config: unknown): AzureVnetConfig {
+  return config as AzureVnetConfig;
 }
