@@ -33,12 +33,11 @@ export function machineDocument(state: AzureState, machine: Machine, withView: b
 }
 
 export function instanceView({ power, name }: Machine): JsonObject {
-  const display = { running: 'running', deallocated: 'deallocated', stopped: 'stopped', starting: 'starting' };
   return {
     computerName: name,
     statuses: [
       { code: 'ProvisioningState/succeeded', level: 'Info', displayStatus: 'Provisioning succeeded' },
-      { code: `PowerState/${power}`, level: 'Info', displayStatus: `VM ${display[power as 'running'] ?? power}` },
+      { code: `PowerState/${power}`, level: 'Info', displayStatus: `VM ${power}` },
     ],
   };
 }

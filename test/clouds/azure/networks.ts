@@ -4,9 +4,8 @@ import { begun, type Context, ok, page } from './answers.ts';
 import { refusals } from './errors.ts';
 import { respelled, sameId, shorten } from './ids.ts';
 import { isObject, type JsonObject, sameJson, without } from './json.ts';
-import { checkIdle, checkPreconditions } from './preconditions.ts';
+import { checkIdle, checkPreconditions, parseBody } from './preconditions.ts';
 import { type AzureState, type Network, newEtag, type SecurityGroup, type Subnet } from './state.ts';
-import { parseBody } from './tables.ts';
 
 export function networkDocument(state: AzureState, network: Network): JsonObject {
   return {

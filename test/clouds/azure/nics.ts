@@ -4,9 +4,8 @@ import { begun, type Context, ok, page } from './answers.ts';
 import { refusals } from './errors.ts';
 import { shorten } from './ids.ts';
 import { isObject, type Json, type JsonObject, sameJson, without } from './json.ts';
-import { checkIdle, checkPreconditions } from './preconditions.ts';
+import { checkIdle, checkPreconditions, parseBody } from './preconditions.ts';
 import { type AzureState, type Nic, newEtag, type ProvisioningState } from './state.ts';
-import { parseBody } from './tables.ts';
 
 export function nicDocument({ content }: Nic, lagMs = 0): JsonObject {
   const { document, etag, state } = content.before(lagMs);

@@ -1,6 +1,7 @@
-/** If-Match and If-None-Match, as the network resource provider takes them, and its one writer at a time. */
+/** What comes before every write: a body, If-Match and If-None-Match, and one writer at a time. */
 import { type Context, operationUrl } from './answers.ts';
 import { refusals } from './errors.ts';
+import { type Json, parseJson } from './json.ts';
 import type { Operation } from './operations.ts';
 
 /** @throws Refusal 412. `etag` undefined: the resource is not there. */
@@ -28,4 +29,13 @@ function header({ headers }: Context, name: string): string | undefined {
 
 function bare(etag: string): string {
   return etag.replace(/^W\//, '');
+}
+
+/** @throws Refusal */
+export function parseBody(text: string): Json {
+  try {
+    return parseJson(text);
+  } catch {
+    throw refusals.badJson('Unexpected character encountered while parsing the body.');
+  }
 }

@@ -22,7 +22,8 @@ import { canonicalPrefix } from './route-rules.ts';
 import { addMachine, address6Beside, addTable, macOf, type TableSeed } from './seed.ts';
 import { addNetwork, networkId, nodesGroup } from './seed-network.ts';
 import { AzureState, type Nic, newEtag, type StoredRoute, type Table } from './state.ts';
-import { settle, storedDocument, tableDocument } from './tables.ts';
+import { settle } from './table-writes.ts';
+import { storedDocument, tableDocument } from './tables.ts';
 import { TokenBook } from './tokens.ts';
 
 export interface AzureWorldOptions {
