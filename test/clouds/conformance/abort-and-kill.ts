@@ -132,7 +132,7 @@ async function killed(lab: Lab): Promise<void> {
   const [a, b] = lab.nodes;
   const ours = Array.from({ length: 8 }, () => lab.destination());
   const [stale, foreign] = [lab.destination(), lab.destination()];
-  const moved = ours.slice(0, 2);
+  const moved = ours.filter((_, at) => at % 4 === 0);
   for (const destination of moved) store.putLease(destination, a);
   const former = [...moved, stale];
   const earlier = await startWriter(lab, store, await Promise.all(former.map((each) => wanted(lab, each, a))));
@@ -141,7 +141,7 @@ async function killed(lab: Lab): Promise<void> {
   const before = await lab.others([...ours, stale]);
   const desired = await Promise.all(
     ours.map(async (destination, at) => {
-      const node = at % 2 === 0 ? b : lab.closed;
+      const node = at % 2 === 0 ? b : a;
       store.putLease(destination, node);
       return await wanted(lab, destination, node);
     }),

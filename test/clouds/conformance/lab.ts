@@ -70,13 +70,13 @@ export interface Lab {
   close(): Promise<void>;
 }
 
-/** Pauses of a minute and less take a fiftieth of their time; each is noted first. */
+/** Pauses of a minute and a half, and less, take a fiftieth of their time; each is noted first. */
 export function hurriedClock(note: (ms: number) => void = () => {}): Clock {
   return {
     ...systemClock,
     async sleep(ms, inner) {
       // What is longer bounds a call, and is no pause.
-      if (ms > 60_000) return await systemClock.sleep(ms, inner);
+      if (ms > 90_000) return await systemClock.sleep(ms, inner);
       note(ms);
       await systemClock.sleep(ms / 50, inner);
     },

@@ -38,8 +38,8 @@ export async function moves(lab: Lab, family: Family): Promise<void> {
   const { store, look } = await controller(lab);
   const [a, b] = lab.nodes;
   store.putLease(destination, a);
-  expectInSync(await look([await wanted(lab, destination, a)]));
   const before = await lab.others([destination]);
+  expectInSync(await look([await wanted(lab, destination, a)]));
   for (const [from, to] of [
     [a, b],
     [b, a],

@@ -6,6 +6,7 @@ import { withWriteQueue } from '../../../providers/write-queue.ts';
 import { systemClock } from '../../../src/core/clock.ts';
 import { FlannelVpcError } from '../../../src/core/errors.ts';
 import { silentLogger } from '../../../src/core/log.ts';
+import { networks } from './limits.ts';
 import { reconciling } from './look.ts';
 import { type Answer, type Done, type Orders, providerMethods, storeMethods, unpackError } from './process-message.ts';
 
@@ -38,7 +39,8 @@ async function providerOf({ provider }: Orders): Promise<CloudProvider> {
     createProvider: (options: ProviderOptions<unknown>) => CloudProvider;
   };
   const { config, environment } = provider;
-  const parts = { logger: silentLogger, clock: systemClock, random: Math.random };
+  const pods = [networks[4].network, networks[6].network];
+  const parts = { logger: silentLogger, clock: systemClock, random: Math.random, networks: pods };
   return createProvider({ config, environment: { ...process.env, ...environment }, ...parts });
 }
 

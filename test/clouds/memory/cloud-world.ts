@@ -15,6 +15,8 @@ export interface MemoryCloudWorld extends CloudWorld {
   /** On the first subnet's table, and on no other. */
   readonly tag: TableTag;
   provider(as: CloudInstance | 'controller' | 'reader'): CloudProvider;
+  /** After a change by `cloud`, which tells nobody. */
+  tell(tableId: string): Promise<void>;
 }
 
 const foreignDestination = '172.30.0.0/16';
@@ -109,6 +111,7 @@ export function createMemoryCloudWorld(variant: MemoryVariant): MemoryCloudWorld
   return {
     ...{ cloud, tag, type: variant.type, mtu: 1500, networkId: network.id, networkCidr: '10.0.0.0/16' },
     ...{ subnets, tableIds, backend: {}, foreignDestination },
+    tell: async (tableId) => await tell({ kind: 'routes', tableId }),
     provider: (as) => cloud.provider(typeof as === 'string' ? `${as}/suite` : as.id),
     async runInstance(subnet: CloudSubnet, address, { forwards = !capabilities.forwarding.settable } = {}) {
       made += 1;
