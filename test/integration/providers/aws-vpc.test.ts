@@ -15,7 +15,6 @@ import { type MetadataServer, startMetadataServer } from '../../clouds/aws/imds.
 import { type LocalStack, startLocalStack } from '../../clouds/aws/localstack.ts';
 import type { AwsCredentials } from '../../clouds/aws/roles.ts';
 import { type AwsInstance, type AwsWorld, createAwsWorld } from '../../clouds/aws/world.ts';
-import { describeCloudProvider } from '../../clouds/conformance.ts';
 import { cidr, ip } from '../../support/addresses.ts';
 import { createTestClock } from '../../support/test-clock.ts';
 
@@ -55,23 +54,6 @@ afterEach(() => {
   world.proxy.setClockOffset(0);
   world.proxy.roles.setRole('node', allowAll);
   world.proxy.resetLog();
-});
-
-describeCloudProvider('aws-vpc on LocalStack', async () => {
-  const spare = await world.runInstance(world.mainSubnet, '10.0.2.99');
-  return {
-    provider,
-    networkId: world.vpcId,
-    explicitTableId: world.explicitTableId,
-    mainTableId: world.mainTableId,
-    nodes: [conformanceNode(nodes[0]), conformanceNode(nodes[1])],
-    foreignDestination: '0.0.0.0/0',
-    spareInstanceId: spare.id,
-    stopInstance: world.stopInstance,
-    terminateInstance: world.terminateInstance,
-    tag,
-    close: async () => {},
-  };
 });
 
 describe('the calls aws-vpc makes', () => {
@@ -582,10 +564,6 @@ const readOnly = policySchema.parse({
   Version: '2012-10-17',
   Statement: [{ Effect: 'Allow', Action: 'ec2:Describe*', Resource: '*' }],
 });
-
-function conformanceNode({ id, nicId, subnet, address, address6 }: AwsInstance) {
-  return { instanceId: id, nicId, subnetId: subnet.id, address, address6 };
-}
 
 function signal(): AbortSignal {
   return AbortSignal.timeout(20_000);

@@ -8,7 +8,6 @@ import type { CloudProvider, NextHop, RouteChange } from '../../../providers/pro
 import type { Clock } from '../../../src/core/clock.ts';
 import { FlannelVpcError } from '../../../src/core/errors.ts';
 import { parseCidr, parseIp } from '../../../src/core/ip.ts';
-import { describeCloudProvider } from '../../clouds/conformance.ts';
 
 const network = {
   id: 'vpc-1',
@@ -38,32 +37,6 @@ function cloudOfTwo(options: MemoryCloudOptions = {}): MemoryCloud {
       { id: 'i-spare', nics: [{ id: 'eni-spare', subnetId: 'subnet-b', addresses: ['10.0.2.99'] }] },
     ],
     ...options,
-  });
-}
-
-for (const [name, capabilities] of [
-  ['a memory cloud', {}],
-  ['a memory cloud that can’t replace but lets routes coexist', { replacesInPlace: false, coexistingRoutes: true }],
-  ['a memory cloud without IPv6', { families: [4] }],
-] as const) {
-  describeCloudProvider(name, async () => {
-    const cloud = cloudOfTwo({ capabilities });
-    return {
-      provider: cloud.provider('i-a'),
-      networkId: 'vpc-1',
-      explicitTableId: 'rtb-a',
-      mainTableId: 'rtb-main',
-      nodes: [
-        { instanceId: 'i-a', nicId: 'eni-a', subnetId: 'subnet-a', address: '10.0.1.10' },
-        { instanceId: 'i-b', nicId: 'eni-b', subnetId: 'subnet-b', address: '10.0.2.10' },
-      ],
-      foreignDestination: '0.0.0.0/0',
-      spareInstanceId: 'i-spare',
-      stopInstance: async (id) => cloud.setInstanceState(id, 'stopped'),
-      terminateInstance: async (id) => cloud.setInstanceState(id, 'terminated'),
-      tag,
-      close: async () => {},
-    };
   });
 }
 
