@@ -5,8 +5,9 @@
  * Throws HOST_COMMAND_FAILED (details: argv, exit code, first lines of stderr; a missing program has its own hint),
  * INTERFACE_NOT_FOUND, CONFIG_INVALID, or an AbortError.
  */
-import type { GatewayRoute } from '../src/core/gateway-route.ts';
+
 import type { Cidr, Ip, PerFamily } from '../src/core/ip.ts';
+import type { ForwardingEntry, GatewayRoute, NeighbourEntry, VxlanLink } from '../src/core/peer-network.ts';
 import type { CniNetwork } from './cni-conflist.ts';
 
 /** flannel's interface flags; see `docs` of flannel's configuration, section interface selection. */
@@ -62,6 +63,8 @@ export interface HostState {
   /** Families whose forwarding sysctl must be on. */
   readonly forwarding: readonly (4 | 6)[];
   readonly bridge: BridgeState | undefined;
+  /** Undefined for backends without links of their own. */
+  readonly overlay?: OverlayState | undefined;
   readonly rules: RulesIntent;
   /** `--ip-blackhole-route`: blackhole routes for the own subnets. */
   readonly blackholeRoutes: readonly Cidr[];
@@ -69,13 +72,26 @@ export interface HostState {
   readonly probe?: ProbeAddressState | undefined;
 }
 
-/** Routes to peers, for backends that need no cloud. */
-export interface GatewayRouteState {
+/** Routes to peers and what belongs to them, for backends that need no cloud. */
+export interface PeerNetworkState {
   /** The interface they go by. */
   readonly device: string;
   /** The fence: only routes to subnets of these networks are ever removed. */
   readonly networks: PerFamily<{ readonly network: Cidr; readonly subnetLength: number }>;
   readonly routes: readonly GatewayRoute[];
+  /** Links that are the backend's own: what stands on them and is not listed here goes. */
+  readonly links?: readonly string[] | undefined;
+  /** On those links. */
+  readonly neighbours?: readonly NeighbourEntry[] | undefined;
+  /** On those links. */
+  readonly forwarding?: readonly ForwardingEntry[] | undefined;
+}
+
+/** The backend's own links with this node's addresses on them. */
+export interface OverlayState {
+  readonly links: readonly VxlanLink[];
+  /** Each subnet's network address, as a host address on the link of its family. */
+  readonly subnets: PerFamily<Cidr>;
 }
 
 /** What `apply` changed, as short lines for the log; empty when all was in place. */
@@ -101,12 +117,24 @@ export interface Host {
    */
   apply(state: HostState, phase: 'start' | 'resync', signal: AbortSignal): Promise<HostReport>;
 
+  /**
+   * Makes the links, or takes those that are there over where they fit, link-layer addresses included: what is given back is what
+   * stands. One that does not fit is made anew. `present` are only those that were asked for.
+   */
+  ensureLinks(
+    links: readonly VxlanLink[],
+    signal: AbortSignal,
+  ): Promise<HostReport & { readonly present: readonly VxlanLink[] }>;
+
+  /** Networks whose hosts the interface reaches without a gateway. */
+  onLinkNetworks(device: string, signal: AbortSignal): Promise<readonly Cidr[]>;
+
   /** Networks that containers on this bridge live on; empty for a bridge without ports, and for none. */
   networksInUse(bridge: string, signal: AbortSignal): Promise<readonly Cidr[]>;
 
   /** Brings the routes to peers in place, and takes out those of former peers. `refused` says what the kernel would not have. */
-  applyGatewayRoutes(
-    state: GatewayRouteState,
+  applyPeerNetwork(
+    state: PeerNetworkState,
     signal: AbortSignal,
   ): Promise<HostReport & { readonly refused: readonly string[] }>;
 

@@ -20,7 +20,20 @@ const linkSchema = z.object({
   mtu: z.number(),
   /** Of the link layer. */
   address: z.string().optional(),
-  linkinfo: z.object({ info_kind: z.string().optional() }).optional(),
+  linkinfo: z
+    .object({
+      info_kind: z.string().optional(),
+      /** Of vxlan devices; other kinds have other members. */
+      info_data: z
+        .object({
+          ...{ id: z.number().optional(), port: z.number().optional(), link: z.string().optional() },
+          ...{ local: z.string().optional(), local6: z.string().optional(), group: z.string().optional() },
+          ...{ learning: z.boolean().optional(), gbp: z.boolean().optional() },
+        })
+        .optional()
+        .catch(undefined),
+    })
+    .optional(),
   addr_info: z.array(addressSchema),
 });
 
@@ -36,6 +49,22 @@ const routeSchema = z.object({
   nexthops: z.array(z.object({ dev: z.string().optional() })).optional(),
 });
 
+const neighbourSchema = z.object({
+  dst: z.string(),
+  lladdr: z.string().optional(),
+  state: z.array(z.string()).optional(),
+});
+
+const forwardingSchema = z.object({
+  mac: z.string(),
+  dst: z.string().optional(),
+  flags: z.array(z.string()).optional(),
+  /** `permanent`, `static`, or absent for what the device has learnt. */
+  state: z.string().optional(),
+});
+
+export type IpNeighbour = z.infer<typeof neighbourSchema>;
+export type BridgeForwarding = z.infer<typeof forwardingSchema>;
 export type IpLink = z.infer<typeof linkSchema>;
 export type IpRoute = z.infer<typeof routeSchema>;
 
@@ -43,6 +72,22 @@ export type IpRoute = z.infer<typeof routeSchema>;
 export function readLinks(run: Run, signal: AbortSignal, dev?: string): Promise<readonly IpLink[]> {
   const only = dev === undefined ? [] : ['dev', dev];
   return readJson(run, ['ip', '-d', '-j', 'address', 'show', ...only], z.array(linkSchema), signal);
+}
+
+/** The vxlan devices, with their addresses. Throws HOST_COMMAND_FAILED. */
+export function readVxlanLinks(run: Run, signal: AbortSignal): Promise<readonly IpLink[]> {
+  return readJson(run, ['ip', '-d', '-j', 'address', 'show', 'type', 'vxlan'], z.array(linkSchema), signal);
+}
+
+/** Neighbours of the device that somebody set for good, both families. Throws HOST_COMMAND_FAILED. */
+export function readNeighbours(run: Run, device: string, signal: AbortSignal): Promise<readonly IpNeighbour[]> {
+  const argv = ['ip', '-j', 'neigh', 'show', 'dev', device, 'nud', 'permanent'] as const;
+  return readJson(run, argv, z.array(neighbourSchema), signal);
+}
+
+/** The device's forwarding database. Throws HOST_COMMAND_FAILED. */
+export function readForwarding(run: Run, device: string, signal: AbortSignal): Promise<readonly BridgeForwarding[]> {
+  return readJson(run, ['bridge', '-j', 'fdb', 'show', 'dev', device], z.array(forwardingSchema), signal);
 }
 
 /** Routes in the kernel's order; `args` follow `ip route`. Throws HOST_COMMAND_FAILED. */
@@ -56,18 +101,19 @@ export function readRoutes(
 }
 
 /**
- * Runs `ip -batch`: one process for all the commands, each without the leading `ip`. Stops at the first that fails, or with
+ * Runs `ip -batch` (or `bridge -batch`): one process for all the commands, each without the leading `ip`. Stops at the first that fails, or with
  * `keepGoing` tries them all; either way a failure throws HOST_COMMAND_FAILED.
  */
 export async function runBatch(
   run: Run,
   commands: readonly string[],
   signal: AbortSignal,
-  options: { readonly keepGoing?: boolean } = {},
+  options: { readonly keepGoing?: boolean; readonly program?: 'ip' | 'bridge' } = {},
 ): Promise<void> {
   if (commands.length === 0) return;
   const force = options.keepGoing ? ['-force'] : [];
-  await run(['ip', ...force, '-batch', '-'], { input: `${commands.join('\n')}\n`, signal });
+  const { program = 'ip' } = options;
+  await run([program, ...force, '-batch', '-'], { input: `${commands.join('\n')}\n`, signal });
 }
 
 async function readJson<T>(

@@ -6,16 +6,17 @@ import { ensureBlackholes } from './blackhole.ts';
 import { ensureBridge, networksInUse } from './bridge.ts';
 import { withdrawConflist, writeConflist } from './cni-conflist.ts';
 import { createPrograms, type Programs } from './exec.ts';
-import { ensureGatewayRoutes } from './gateway-routes.ts';
 import type { Host, HostState } from './host.ts';
 import { chooseInterface } from './interface-choice.ts';
 import { readNetworkFacts } from './interface-reader.ts';
 import { createIptables } from './iptables.ts';
 import { createNftables } from './nftables.ts';
+import { ensurePeerNetwork, onLinkNetworks } from './peer-network.ts';
 import { ensureProbeAddresses } from './probe-address.ts';
 import { rulesOf } from './rules.ts';
 import { readSubnetFile, writeSubnetFile } from './subnet-file.ts';
 import { enableForwarding, missingBridgeNetfilter } from './sysctls.ts';
+import { ensureOverlay, ensureVxlanLinks } from './vxlan-links.ts';
 
 export interface LinuxHostOptions {
   readonly logger: Logger;
@@ -54,9 +55,10 @@ export function createLinuxHost(options: LinuxHostOptions): Host {
   }
 
   /** The probe address first: kernels before 5.14 take a bridge's network address for a broadcast unless it is local already. */
-  async function applyLinks({ probe, bridge }: HostState, signal: AbortSignal): Promise<readonly string[]> {
+  async function applyLinks({ probe, overlay, bridge }: HostState, signal: AbortSignal): Promise<readonly string[]> {
     const addresses = probe ? await ensureProbeAddresses(run, probe, signal) : [];
-    return [...addresses, ...(bridge ? await ensureBridge(run, bridge, signal) : [])];
+    const links = overlay ? await ensureOverlay(run, overlay, signal) : [];
+    return [...addresses, ...links, ...(bridge ? await ensureBridge(run, bridge, signal) : [])];
   }
 
   async function warnWithoutBridgeNetfilter(state: HostState): Promise<void> {
@@ -86,7 +88,9 @@ export function createLinuxHost(options: LinuxHostOptions): Host {
     },
 
     networksInUse: (bridge, signal) => networksInUse(run, bridge, signal),
-    applyGatewayRoutes: (state, signal) => ensureGatewayRoutes(run, state, signal),
+    applyPeerNetwork: (state, signal) => ensurePeerNetwork(run, state, signal),
+    ensureLinks: (links, signal) => ensureVxlanLinks(run, links, signal),
+    onLinkNetworks: (device, signal) => onLinkNetworks(run, device, signal),
 
     readSubnetFile: (path) => readSubnetFile(path, logger),
     writeSubnetFile,

@@ -9,6 +9,8 @@ import { type AzureVnetConfig, azureVnetSchema } from './azure-vnet/config.ts';
 import type { HostBackend } from './host-backend.ts';
 import { hostGw } from './host-gw/host-gw.ts';
 import type { CloudProvider, ProviderOptions, TableTag } from './provider.ts';
+import { type VxlanConfig, vxlanMembers, vxlanSchema } from './vxlan/config.ts';
+import { vxlan } from './vxlan/vxlan.ts';
 
 /** A backend type that can be chosen. */
 export interface BackendType {
@@ -22,7 +24,7 @@ export interface BackendType {
   /** Tag by which its configuration names route tables, if it does. */
   readonly routeTableTag?: (config: unknown) => TableTag | undefined;
   /** What it does without a cloud. Absent for cloud backends, and for those that need no peers. */
-  readonly host?: HostBackend;
+  readonly host?: (config: unknown) => HostBackend;
   /** Makes its provider. Absent for backends that use no cloud. */
   readonly load?: (options: ProviderOptions<unknown>) => Promise<CloudProvider>;
 }
@@ -61,7 +63,8 @@ export const backendTypes: readonly BackendType[] = [
     },
   },
   { name: 'alloc', members: [], schema: z.object({}) },
-  { name: 'host-gw', members: [], schema: z.object({}), host: hostGw },
+  { name: 'host-gw', members: [], schema: z.object({}), host: () => hostGw },
+  { name: 'vxlan', members: vxlanMembers, schema: vxlanSchema, host: (config) => vxlan(config as VxlanConfig) },
 ];
 
 /** The type of this name, in lower case; undefined where there is none. */
@@ -70,7 +73,7 @@ export function backendTypeNamed(name: string): BackendType | undefined {
 }
 
 /** Types of flannel's or of ours that are meant to come, and are not built yet. */
-export const plannedTypes: readonly string[] = ['gce', 'vxlan', 'extension'];
+export const plannedTypes: readonly string[] = ['gce', 'extension'];
 
 /** flannel's types that this program will not have, with what to use in their place. */
 export const refusedTypes: Readonly<Record<string, string>> = {

@@ -2,12 +2,13 @@
 
 import { leaseKey } from '../../lease/lease-key.ts';
 import { FlannelVpcError } from '../../src/core/errors.ts';
-import type { GatewayRoute } from '../../src/core/gateway-route.ts';
 import { compareCidrs, families, formatIp, sameIp } from '../../src/core/ip.ts';
+import type { GatewayRoute } from '../../src/core/peer-network.ts';
 import type { HostBackend } from '../host-backend.ts';
 
 export const hostGw: HostBackend = {
   leaseType: 'host-gw',
+  needsOnLink: false,
 
   check({ addresses, publicIps }) {
     for (const family of families) {
@@ -25,7 +26,12 @@ export const hostGw: HostBackend = {
     }
   },
 
-  routes(leases, own, { name, publicIps }) {
+  mtu: ({ mtu }) => mtu,
+  links: () => [],
+  leaseData: () => ({}),
+  storedMacs: () => ({}),
+
+  peers(leases, { own, external: { name, publicIps } }) {
     const routes: GatewayRoute[] = [];
     for (const lease of leases) {
       if (lease.attributes.backendType !== 'host-gw' || leaseKey(lease.subnets) === leaseKey(own.subnets)) continue;
@@ -38,6 +44,10 @@ export const hostGw: HostBackend = {
           routes.push({ destination, gateway, device: name });
       }
     }
-    return routes.sort((a, b) => compareCidrs(a.destination, b.destination));
+    return {
+      routes: routes.sort((a, b) => compareCidrs(a.destination, b.destination)),
+      neighbours: [],
+      forwarding: [],
+    };
   },
 };

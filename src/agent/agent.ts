@@ -23,6 +23,7 @@ import { NetConfChanged, waitForNetConf } from './net-conf-wait.ts';
 import type { AgentParts, NodeContext } from './node-context.ts';
 import { getLease, keeperOptions } from './node-lease.ts';
 import { backendOf, cniNetwork, hostState, subnetFile, waitsForProbe, withLengthsOf } from './node-state.ts';
+import { establishLinks } from './overlay-links.ts';
 import { keepPeers } from './peer-keeper.ts';
 import { keepProbe, probeOf, probePart } from './probe-keeper.ts';
 import { keepReport } from './report-keeper.ts';
@@ -74,7 +75,8 @@ async function runWithNetConf(options: AgentOptions, parts: AgentParts, signal: 
     backendOf(netConf)?.check(external);
     const machine = cloud && (await learnMachine(cloud.provider, external, parts, signal));
     const routes = machine && routeKeeping(machine, cloud, netConf, external, options, parts);
-    return await runNode({ ...stored, options, parts, external, machine, routes, earlier }, signal);
+    const links = await establishLinks(netConf, external, parts, signal);
+    return await runNode({ ...stored, options, parts, external, machine, routes, earlier, links }, signal);
   } finally {
     await cloud?.provider.close();
   }
@@ -91,7 +93,7 @@ async function runNode(asked: NodeContext, signal: AbortSignal): Promise<never> 
   metrics?.leaseExpiry.set((lease.expiresAt ?? 0) / 1_000);
   logger.info('lease acquired', { subnet: leaseKey(lease.subnets), how: lease.how });
 
-  const state = hostState(netConf, options.host, lease, external);
+  const state = hostState(netConf, options.host, lease, external, asked.links);
   const hostStands = Promise.withResolvers<void>();
   const routesStand = Promise.withResolvers<void>();
   const reachable = Promise.withResolvers<void>();
@@ -124,7 +126,8 @@ async function runNode(asked: NodeContext, signal: AbortSignal): Promise<never> 
       const backend = backendOf(netConf);
       if (backend) {
         const onEstablished = routesStand.resolve;
-        return await keepPeers({ ...parts, backend, netConf, external, own: lease, onEstablished }, inner);
+        const { links } = asked;
+        return await keepPeers({ ...parts, backend, netConf, external, own: lease, links, onEstablished }, inner);
       }
       if (routes) await establishRoutes(routes, () => lease, view, inner);
       routesStand.resolve();

@@ -7,6 +7,7 @@ import type { AgentOptions } from '../cli/agent-options.ts';
 import type { OpenCloud } from '../cloud.ts';
 import type { Clock, Random } from '../core/clock.ts';
 import type { Logger } from '../core/log.ts';
+import type { VxlanLink } from '../core/peer-network.ts';
 import type { Readiness } from '../health/status.ts';
 import type { AgentMetrics } from '../metrics.ts';
 import type { NetConf } from '../netconf/net-conf.ts';
@@ -49,4 +50,6 @@ export interface NodeContext extends StoredNetConf {
   /** Undefined where this node writes no routes: there is no cloud, or a controller writes them. */
   readonly routes: RouteKeeperOptions | undefined;
   readonly earlier: SubnetFile | undefined;
+  /** The backend's own, as they stand. */
+  readonly links: readonly VxlanLink[];
 }

@@ -12,11 +12,12 @@ import { lookUntilItWorks } from './route-keeper.ts';
  * tables it would hold a subnet it can't use. One that has been here before goes on with what it had, whatever the cloud says.
  */
 export async function getLease(
-  { options, parts, netConf, revision, external, machine, routes, earlier }: NodeContext,
+  { options, parts, netConf, revision, external, machine, routes, earlier, links }: NodeContext,
   signal: AbortSignal,
 ): Promise<{ readonly lease: OwnedLease; readonly view: CloudView | undefined }> {
   const identity = machine && nodeIdentity(machine, parts.nodeName);
-  const backend = { type: backendOf(netConf)?.leaseType ?? '', node: identity };
+  const host = backendOf(netConf);
+  const backend = { type: host?.leaseType ?? '', data: host?.leaseData(links) ?? {}, node: identity };
   const request = async (): Promise<LeaseRequest> => {
     // Containers on our own bridge would be cut off by another subnet. Who makes a bridge of their own look after it themselves.
     const { bridge } = options.host;

@@ -19,6 +19,7 @@ import {
   sameCidr,
   sameIp,
 } from '../core/ip.ts';
+import type { VxlanLink } from '../core/peer-network.ts';
 import type { NetConf } from '../netconf/net-conf.ts';
 import type { Machine } from './machine.ts';
 
@@ -54,6 +55,7 @@ export function hostState(
   flags: HostFlags,
   lease: Pick<Lease, 'subnets'>,
   external: ExternalInterface,
+  links: readonly VxlanLink[],
 ): HostState {
   const subnets = netConf.families.flatMap((family) => lease.subnets[family] ?? []);
   return {
@@ -61,7 +63,8 @@ export function hostState(
     bridge:
       flags.bridge === undefined
         ? undefined
-        : { name: flags.bridge, addresses: subnets.map(gateway), mtu: external.mtu },
+        : { name: flags.bridge, addresses: subnets.map(gateway), mtu: podMtu(netConf, external) },
+    ...(links.length > 0 ? { overlay: { links, subnets: lease.subnets } } : {}),
     rules: {
       renderer: netConf.enableNFTables ? 'nftables' : 'iptables',
       masquerade: flags.ipMasq
@@ -82,7 +85,12 @@ export function hostState(
 
 /** What the backend does in this node's kernel; undefined for clouds and alloc. */
 export function backendOf({ backend }: NetConf): HostBackend | undefined {
-  return backendTypeNamed(backend.type)?.host;
+  return backendTypeNamed(backend.type)?.host?.(backend.config);
+}
+
+/** What pods' interfaces get, bytes: a backend's own headers need room. */
+function podMtu(netConf: NetConf, external: ExternalInterface): number {
+  return backendOf(netConf)?.mtu(external) ?? external.mtu;
 }
 
 /** True for backends whose routes are a cloud's. */
@@ -103,7 +111,7 @@ export function subnetFile(
       const subnet = lease.subnets[family];
       return subnet && gateway(subnet);
     }),
-    mtu: external.mtu,
+    mtu: podMtu(netConf, external),
     ipMasq: flags.ipMasq,
   };
 }
@@ -114,11 +122,11 @@ export function cniNetwork(
   bridge: string,
   file: string,
   { subnets }: Pick<Lease, 'subnets'>,
-  { mtu }: ExternalInterface,
+  external: ExternalInterface,
 ): CniNetwork {
   return {
     bridge,
-    mtu,
+    mtu: podMtu(netConf, external),
     subnets: perFamily(netConf.families, (family) => subnets[family]),
     networks: perFamily(netConf.families, (family) => netConf.ranges[family]?.network),
     subnetFile: resolve(file),
@@ -129,6 +137,8 @@ export function cniNetwork(
 export interface LeaseBackend {
   /** flannel's `BackendType`; `''` for alloc and the clouds. */
   readonly type: string;
+  /** flannel's `BackendData` and `BackendV6Data`; empty where the backend has none. */
+  readonly data: PerFamily<unknown>;
   /** Who this is in the cloud, if there is one. */
   readonly node: NodeIdentity | undefined;
 }
@@ -147,7 +157,7 @@ export function leaseRequest(
     attributes: {
       publicIps: publicIpsOf(external, backend),
       backendType: backend.type,
-      backendData: {},
+      backendData: backend.data,
       node: backend.node,
     },
     ...subnets,

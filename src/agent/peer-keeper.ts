@@ -8,6 +8,7 @@ import type { HostBackend } from '../../providers/host-backend.ts';
 import type { Clock } from '../core/clock.ts';
 import { FlannelVpcError } from '../core/errors.ts';
 import type { Logger } from '../core/log.ts';
+import type { VxlanLink } from '../core/peer-network.ts';
 import type { NetConf } from '../netconf/net-conf.ts';
 import { createRepeatGate } from '../repeats.ts';
 
@@ -18,6 +19,8 @@ export interface PeerKeeperOptions {
   readonly netConf: NetConf;
   readonly external: ExternalInterface;
   readonly own: Pick<Lease, 'subnets'>;
+  /** The backend's own. */
+  readonly links: readonly VxlanLink[];
   readonly logger: Logger;
   readonly clock: Clock;
   /** Called when the routes to all peers of the first list were put in place, but for those the kernel refuses. */
@@ -67,14 +70,17 @@ export async function keepPeers(options: PeerKeeperOptions, signal: AbortSignal)
 }
 
 async function applyOnce(
-  { host, backend, netConf, external, own, logger, onEstablished }: PeerKeeperOptions,
+  { host, backend, netConf, external, own, links, logger, onEstablished }: PeerKeeperOptions,
   leases: readonly Lease[],
   gate: ReturnType<typeof createRepeatGate>,
   signal: AbortSignal,
 ): Promise<void> {
-  const state = { device: external.name, networks: netConf.ranges, routes: backend.routes(leases, own, external) };
   try {
-    const { changes, refused } = await host.applyGatewayRoutes(state, signal);
+    const onLink = backend.needsOnLink ? await host.onLinkNetworks(external.name, signal) : [];
+    const entries = backend.peers(leases, { external, own, onLink });
+    const names = links.map(({ name }) => name);
+    const state = { device: external.name, networks: netConf.ranges, links: names, ...entries };
+    const { changes, refused } = await host.applyPeerNetwork(state, signal);
     if (changes.length > 0) {
       logger.info('routes to peers changed', {
         count: changes.length,

@@ -114,7 +114,7 @@ async function ownRules(subject: Subject, signal: AbortSignal): Promise<readonly
   if (!lease) throw new NotKnown('the lease');
   // Where doctor is not told the agent's flags, the file tells what it was asked for.
   const ipMasq = options.host.ipMasq || (file?.ipMasq ?? false);
-  const { rules } = hostState(netConf, { ...options.host, ipMasq }, lease, external);
+  const { rules } = hostState(netConf, { ...options.host, ipMasq }, lease, external, []);
   if (!ipMasq && !rules.forward) return [ok('rules', 'none are wanted')];
   return [judgeOwnRules(await missingRules({ run: programs.run, logger }, rules, signal), ipMasq)];
 }

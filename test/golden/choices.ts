@@ -1,4 +1,5 @@
 /** Subnets that a program chooses freely: any of a pool is right, and texts name the choice by a placeholder. */
+import * as z from 'zod';
 import { cidrOf, formatCidr, formatIp, networkAddress, parseInterfaceAddress, parseIp } from '../../src/core/ip.ts';
 import type { GoldenCase, State } from './case.ts';
 
@@ -38,3 +39,33 @@ export function chosenSubnets(
   }
   return choices;
 }
+
+/**
+ * Link-layer addresses that a program makes up: the recording names each by a placeholder, such as `{{mac1}}`, where the link shows
+ * it. One that no device can have is strange.
+ */
+export function chosenMacs(
+  recorded: Readonly<Record<string, State>>,
+  observed: Readonly<Record<string, State>>,
+): ReadonlyMap<string, Choice> {
+  const choices = new Map<string, Choice>();
+  for (const [name, state] of Object.entries(recorded)) {
+    for (const [node, { net }] of Object.entries(state.nodes)) {
+      const links = linksOf(observed[name]?.nodes[node]?.net);
+      for (const { ifname, address } of linksOf(net)) {
+        if (!/^\{\{mac\d+\}\}$/.test(address ?? '')) continue;
+        const mac = links.find((link) => link.ifname === ifname)?.address;
+        if (address === null || mac === undefined || mac === null) continue;
+        // Locally administered, of one device.
+        choices.set(address, { subnet: mac, allowed: /^[0-9a-f][26ae]:/.test(mac), words: [[address, mac]] });
+      }
+    }
+  }
+  return choices;
+}
+
+function linksOf(net: Readonly<Record<string, unknown>> | undefined): readonly z.infer<typeof linkRow>[] {
+  return z.array(linkRow).catch([]).parse(net?.['links']);
+}
+
+const linkRow = z.object({ ifname: z.string(), address: z.string().nullable() });

@@ -1,6 +1,6 @@
 /** Holds what happened against what should have: both in one form, in which they are equal when all is well. */
 import type { EtcdEntry, GoldenCase, NodeState, Outcome, State } from './case.ts';
-import { chosenSubnets } from './choices.ts';
+import { chosenMacs, chosenSubnets } from './choices.ts';
 import type { Observed } from './run-case.ts';
 
 export interface Comparison {
@@ -22,7 +22,7 @@ interface Comparable {
  * takes a new one.
  */
 export function compare(golden: GoldenCase, expectation: Outcome, run: Observed): Comparison {
-  const choices = chosenSubnets(golden.pool, run.states);
+  const choices = new Map([...chosenSubnets(golden.pool, run.states), ...chosenMacs(expectation.states, run.states)]);
   const words = [...choices.values()].flatMap((choice) => choice.words);
   const fill = (text: string): string =>
     words.reduce((filled, [word, value]) => filled.replaceAll(word, value), run.fill(text));

@@ -1,7 +1,7 @@
 /** A Linux host in a process of its own, so that it can live in a namespace and be killed. Speaks IPC with node.ts. */
 
 import { createPrograms, type Programs } from '../../../host/exec.ts';
-import type { GatewayRouteState, HostState, InterfaceSelection } from '../../../host/host.ts';
+import type { HostState, InterfaceSelection, PeerNetworkState } from '../../../host/host.ts';
 import { createLinuxHost } from '../../../host/linux-host.ts';
 import type { Clock } from '../../../src/core/clock.ts';
 import { systemClock } from '../../../src/core/clock.ts';
@@ -11,7 +11,7 @@ import type { Logger } from '../../../src/core/log.ts';
 export type Call =
   | { readonly call: 'apply'; readonly state: HostState; readonly phase: 'start' | 'resync'; readonly dieAt?: number }
   | { readonly call: 'find'; readonly selection: InterfaceSelection }
-  | { readonly call: 'gateway-routes'; readonly routes: GatewayRouteState }
+  | { readonly call: 'peer-network'; readonly routes: PeerNetworkState }
   | { readonly call: 'networks-in-use'; readonly bridge: string };
 
 export type Answer =
@@ -85,5 +85,5 @@ function carryOut(message: Call, signal: AbortSignal): Promise<unknown> {
   if (message.call === 'apply') return host.apply(message.state, message.phase, signal);
   if (message.call === 'find') return host.findExternalInterface(message.selection, signal);
   if (message.call === 'networks-in-use') return host.networksInUse(message.bridge, signal);
-  return host.applyGatewayRoutes(message.routes, signal);
+  return host.applyPeerNetwork(message.routes, signal);
 }

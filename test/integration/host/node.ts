@@ -4,7 +4,7 @@ import { mkdtemp, rm, symlink } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import type { ExternalInterface, GatewayRouteState, HostState, InterfaceSelection } from '../../../host/host.ts';
+import type { ExternalInterface, HostState, InterfaceSelection, PeerNetworkState } from '../../../host/host.ts';
 import { type Cidr, formatCidr, parseInterfaceAddress } from '../../../src/core/ip.ts';
 import { cidr } from '../../support/addresses.ts';
 import type { Answer, Call } from './driver.ts';
@@ -34,7 +34,7 @@ export interface TestNode {
   applyAndDie(state: HostState, phase: 'start' | 'resync', at: number): Promise<boolean>;
   find(selection: InterfaceSelection): Promise<ExternalInterface>;
   /** Brings routes to peers in place. */
-  gatewayRoutes(routes: GatewayRouteState): Promise<Applied & { readonly refused: readonly string[] }>;
+  peerNetwork(routes: PeerNetworkState): Promise<Applied & { readonly refused: readonly string[] }>;
   /** Text of the networks that containers on the bridge live on. */
   networksInUse(bridge: string): Promise<readonly string[]>;
   /** Ends the host's process; the next call starts a new one, as a restart does. */
@@ -127,8 +127,8 @@ export async function createNode(options: NodeOptions = {}): Promise<TestNode> {
     async find(selection) {
       return (await callForResult({ call: 'find', selection })).result as ExternalInterface;
     },
-    async gatewayRoutes(routes) {
-      const { result, commands, logs } = await callForResult({ call: 'gateway-routes', routes });
+    async peerNetwork(routes) {
+      const { result, commands, logs } = await callForResult({ call: 'peer-network', routes });
       return { ...(result as { changes: readonly string[]; refused: readonly string[] }), commands, logs };
     },
     async networksInUse(bridge) {

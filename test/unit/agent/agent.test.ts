@@ -60,7 +60,9 @@ function createFakeHost(events: string[]): FakeHost {
       return { changes: [] };
     },
     networksInUse: async () => host.inUse,
-    applyGatewayRoutes: async () => ({ changes: [], refused: [] }),
+    applyPeerNetwork: async () => ({ changes: [], refused: [] }),
+    ensureLinks: async (links) => ({ changes: [], present: links }),
+    onLinkNetworks: async () => [],
     readSubnetFile: async () => host.file,
     async writeSubnetFile(_, file) {
       events.push('file');

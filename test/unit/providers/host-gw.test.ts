@@ -19,14 +19,15 @@ function lease(subnet: string, address: string, backendType = 'host-gw'): Lease 
 const own = lease('10.5.42.0/24', '192.168.0.11');
 const external: BackendInterface = {
   name: 'eth0',
+  mtu: 1500,
   addresses: own.attributes.publicIps,
   publicIps: own.attributes.publicIps,
 };
 
 function routes(...leases: readonly Lease[]): readonly string[] {
   return hostGw
-    .routes(leases, own, external)
-    .map(({ destination, gateway, device }) => `${formatCidr(destination)} ${formatIp(gateway)} ${device}`);
+    .peers(leases, { own, external, onLink: [] })
+    .routes.map(({ destination, gateway, device }) => `${formatCidr(destination)} ${formatIp(gateway)} ${device}`);
 }
 
 test('one route for each peer, in order', () => {

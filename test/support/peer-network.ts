@@ -1,9 +1,9 @@
 /** The routes to peers that host tests ask for. */
-import type { GatewayRouteState } from '../../host/host.ts';
+import type { PeerNetworkState } from '../../host/host.ts';
 import { cidr, ip } from './addresses.ts';
 
 /** Routes as `[destination, gateway]`, by eth0, within the recorded networks of both families. */
-export function routesByEth0(...routes: readonly (readonly [string, string])[]): GatewayRouteState {
+export function routesByEth0(...routes: readonly (readonly [string, string])[]): PeerNetworkState {
   return {
     device: 'eth0',
     networks: {

@@ -1,6 +1,6 @@
 /** Routes to peers on a real kernel. */
 import { afterEach, beforeEach, expect, test } from '@jest/globals';
-import { routesByEth0 } from '../../support/gateway-routes.ts';
+import { routesByEth0 } from '../../support/peer-network.ts';
 import { createNode, type TestNode } from './node.ts';
 
 let node: TestNode;
@@ -25,15 +25,15 @@ test('adds, moves in place and removes, in both families, and does nothing the s
     ['10.5.2.0/24', '192.168.0.3'],
     ['fd42:0:0:1::/64', 'fd77::2'],
   );
-  expect((await node.gatewayRoutes(first)).changes).toHaveLength(3);
-  expect((await node.gatewayRoutes(first)).changes).toEqual([]);
+  expect((await node.peerNetwork(first)).changes).toHaveLength(3);
+  expect((await node.peerNetwork(first)).changes).toEqual([]);
   const second = routesByEth0(['10.5.1.0/24', '192.168.0.9']);
-  expect((await node.gatewayRoutes(second)).changes).toHaveLength(3);
+  expect((await node.peerNetwork(second)).changes).toHaveLength(3);
   expect(await peerRoutes()).toEqual(['10.5.1.0/24 via 192.168.0.9 dev eth0']);
 });
 
 test('one peer the kernel refuses keeps no other from its route, and is named', async () => {
-  const { changes, refused } = await node.gatewayRoutes(
+  const { changes, refused } = await node.peerNetwork(
     routesByEth0(['10.5.1.0/24', '10.99.0.1'], ['10.5.2.0/24', '192.168.0.3']),
   );
   expect(changes).toEqual(['route replace 10.5.2.0/24 via 192.168.0.3 dev eth0']);
@@ -49,13 +49,13 @@ test('leaves routes of others, the pod network’s too', async () => {
   );
   const before = await peerRoutes();
   expect(before).toHaveLength(3);
-  expect((await node.gatewayRoutes(routesByEth0())).changes).toEqual([]);
+  expect((await node.peerNetwork(routesByEth0())).changes).toEqual([]);
   expect(await peerRoutes()).toEqual(before);
 });
 
 test('250 routes take three programs: a read for each family and one batch', async () => {
   const many = Array.from({ length: 250 }, (_, at) => [`10.5.${at}.0/24`, '192.168.0.2'] as const);
-  const { commands, changes } = await node.gatewayRoutes(routesByEth0(...many));
+  const { commands, changes } = await node.peerNetwork(routesByEth0(...many));
   expect(changes).toHaveLength(250);
   expect(commands).toHaveLength(3);
 });

@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
-import { planGatewayRoutes } from '../../../host/gateway-routes.ts';
 import type { IpRoute } from '../../../host/ip-json.ts';
-import { routesByEth0 } from '../../support/gateway-routes.ts';
+import { planRoutes } from '../../../host/peer-network.ts';
+import { routesByEth0 } from '../../support/peer-network.ts';
 
 const via = (dst: string, gateway: string, more: Partial<IpRoute> = {}): IpRoute => ({
   dst,
@@ -12,7 +12,7 @@ const via = (dst: string, gateway: string, more: Partial<IpRoute> = {}): IpRoute
 });
 
 test('adds what is missing, in both families', () => {
-  expect(planGatewayRoutes(routesByEth0(['10.5.1.0/24', '192.168.0.2'], ['fd42:0:0:1::/64', 'fd77::2']), {})).toEqual([
+  expect(planRoutes(routesByEth0(['10.5.1.0/24', '192.168.0.2'], ['fd42:0:0:1::/64', 'fd77::2']), {})).toEqual([
     'route replace 10.5.1.0/24 via 192.168.0.2 dev eth0',
     'route replace fd42:0:0:1::/64 via fd77::2 dev eth0',
   ]);
@@ -21,19 +21,19 @@ test('adds what is missing, in both families', () => {
 test('leaves what stands', () => {
   const wanted = routesByEth0(['10.5.1.0/24', '192.168.0.2'], ['fd42:0:0:1::/64', 'fd77::2']);
   const actual = { 4: [via('10.5.1.0/24', '192.168.0.2')], 6: [via('fd42:0:0:1::/64', 'fd77::2')] };
-  expect(planGatewayRoutes(wanted, actual)).toEqual([]);
+  expect(planRoutes(wanted, actual)).toEqual([]);
 });
 
 test('replaces a wrong gateway in place', () => {
   const actual = { 4: [via('10.5.1.0/24', '192.168.0.9')] };
-  expect(planGatewayRoutes(routesByEth0(['10.5.1.0/24', '192.168.0.2']), actual)).toEqual([
+  expect(planRoutes(routesByEth0(['10.5.1.0/24', '192.168.0.2']), actual)).toEqual([
     'route replace 10.5.1.0/24 via 192.168.0.2 dev eth0',
   ]);
 });
 
 test('takes out a former peer’s', () => {
   const actual = { 4: [via('10.5.7.0/24', '192.168.0.7')] };
-  expect(planGatewayRoutes(routesByEth0(), actual)).toEqual(['route del 10.5.7.0/24 via 192.168.0.7 dev eth0']);
+  expect(planRoutes(routesByEth0(), actual)).toEqual(['route del 10.5.7.0/24 via 192.168.0.7 dev eth0']);
 });
 
 describe('never takes out', () => {
@@ -47,14 +47,14 @@ describe('never takes out', () => {
     ['one with a metric of its own', via('10.5.7.0/24', '192.168.0.7', { metric: 50 })],
     ['a blackhole', { type: 'blackhole', dst: '10.5.7.0/24' }],
   ])('%s', (_, route) => {
-    expect(planGatewayRoutes(routesByEth0(), { 4: [route] })).toEqual([]);
+    expect(planRoutes(routesByEth0(), { 4: [route] })).toEqual([]);
   });
 });
 
 test('carrying the plan out leaves nothing to do', () => {
   const wanted = routesByEth0(['10.5.1.0/24', '192.168.0.2'], ['10.5.2.0/24', '192.168.0.3']);
   const before = [via('10.5.2.0/24', '192.168.0.9'), via('10.5.7.0/24', '192.168.0.7')];
-  expect(planGatewayRoutes(wanted, { 4: before })).toHaveLength(3);
+  expect(planRoutes(wanted, { 4: before })).toHaveLength(3);
   const after = [via('10.5.1.0/24', '192.168.0.2'), via('10.5.2.0/24', '192.168.0.3')];
-  expect(planGatewayRoutes(wanted, { 4: after })).toEqual([]);
+  expect(planRoutes(wanted, { 4: after })).toEqual([]);
 });
