@@ -31,6 +31,10 @@ async function run(): Promise<number> {
       const { doctorCommand } = await import('./doctor/command.ts');
       return await doctorCommand(command.argv, process.env);
     }
+    case 'docker-opts': {
+      const { dockerOptsCommand } = await import('./docker-opts/command.ts');
+      return await dockerOptsCommand(command.argv, process.env);
+    }
     case 'version': {
       const { version } = await import('./version.ts');
       process.stdout.write(`flannel-vpc ${version}\n`);

@@ -36,6 +36,7 @@ const groups = [
   'hostgw',
   'kube',
   'vxlan',
+  'docker',
 ];
 /** Cases of those groups that need what is not built yet, or a stand-in that is not the project's; test/golden/README.md says which. */
 const leftOut = ['kube-40', 'kube-42'];
@@ -61,13 +62,18 @@ const recordedEtcd = z.array(
   }),
 );
 
+const recordedDockerOpts = z.object({ exit_code: z.int(), stderr: z.string(), out_file: z.string().nullish() });
+
 /** The case in a recording's folder; undefined when it is of no group we copy. */
 function readRecording(folder: string): GoldenCase | undefined {
   const recording = recordedCase.parse(readJson(join(folder, 'case.json')));
   if (!groups.includes(recording.group) || leftOut.includes(recording.id)) return undefined;
   const results = recordedOutcome.parse(readJson(join(folder, 'expected/outcome.json')));
-  const captures = readdirSync(join(folder, 'expected'), { withFileTypes: true }).filter((entry) =>
-    entry.isDirectory(),
+  const dockerOpts = recording.steps.flatMap((step) =>
+    step.op === 'mkdockeropts' ? readDockerOpts(folder, String(step['name'])) : [],
+  );
+  const captures = readdirSync(join(folder, 'expected'), { withFileTypes: true }).filter(
+    (entry) => entry.isDirectory() && !existsSync(join(folder, 'expected', entry.name, 'mkdockeropts.json')),
   );
   const states = captures.map(({ name }): [string, State] => {
     const capture = join(folder, 'expected', name);
@@ -91,11 +97,20 @@ function readRecording(folder: string): GoldenCase | undefined {
     // Which requests are sent is free; what they leave is not.
     steps: recording.steps.filter(({ op }) => op !== 'kube_requests'),
     recorded: {
-      steps: results.steps,
+      steps: [...results.steps, ...dockerOpts],
       says: recording.group === 'config' ? reasons(results.warnings_and_errors) : {},
       states: Object.fromEntries(states),
     },
   });
+}
+
+/** What mk-docker-opts.sh did: all of its cases have one call, after all waits. */
+function readDockerOpts(folder: string, name: string): object {
+  const { exit_code, stderr, out_file } = recordedDockerOpts.parse(
+    readJson(join(folder, 'expected', name, 'mkdockeropts.json')),
+  );
+  const file = typeof out_file === 'string' ? toLines(out_file) : null;
+  return { dockerOpts: name, code: exit_code, says: stderr.split('\n')[0], file };
 }
 
 /** Flannel's reasons for refusing a net-conf, without what it says in front of each. */

@@ -89,11 +89,14 @@ export function writeAnnotations(
   const v6 = address(6);
   // flannel's host-gw has no data, and says so in dual stack.
   const noData = backendType === 'host-gw' && publicIps[6] ? 'null' : undefined;
+  // An IPv6-only vxlan leaves IPv4's alone.
+  const v4Data =
+    backendData[4] === undefined && backendData[6] !== undefined ? undefined : JSON.stringify(backendData[4] ?? null);
   const v6Data = backendData[6] === undefined ? noData : JSON.stringify(backendData[6]);
   return {
     [names.subnetManager]: 'true',
     [names.backendType]: backendType,
-    [names.backendData]: backendData[4] === undefined ? 'null' : JSON.stringify(backendData[4]),
+    ...(v4Data === undefined ? {} : { [names.backendData]: v4Data }),
     ...(v4 === undefined ? {} : { [names.publicIp[4]]: v4 }),
     ...(v6 === undefined ? {} : { [names.publicIp[6]]: v6 }),
     ...(v6Data === undefined ? {} : { [names.backendV6Data]: v6Data }),

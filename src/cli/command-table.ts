@@ -246,6 +246,28 @@ const netconf: CommandDescription = {
   ],
 };
 
+const dockerOpts: CommandDescription = {
+  name: 'docker-opts',
+  verbs: [
+    {
+      ...{ name: '', operands: '[-f FILE] [-d FILE] [-i] [-c] [-k KEY] [-m]', flags: [] },
+      does: 'write Docker’s options for this node’s subnet, as mk-docker-opts.sh does',
+      details: [
+        '-f FILE is subnet.env (default /run/flannel/subnet.env), -d FILE what is written (default /run/docker_opts.env). -i gives each option as a variable of its own (DOCKER_OPT_BIP, DOCKER_OPT_IPMASQ, DOCKER_OPT_MTU), -c all of them in one; neither means both. -k KEY names that one (default DOCKER_OPTS); what it has in the environment is kept in front. -m leaves --ip-masq out.',
+        'Without subnet.env the options are empty. Called as mk-docker-opts.sh, by a link of that name, it is this command.',
+      ],
+      exits: [
+        { code: 0, means: 'written' },
+        {
+          code: 1,
+          means:
+            'a wrong option, or a value in the file that can’t be, and nothing is written; or it is written, and the kernel has a route to the subnet by a gateway',
+        },
+      ],
+    },
+  ],
+};
+
 const doctor: CommandDescription = {
   name: 'doctor',
   verbs: [
@@ -280,6 +302,7 @@ export const commandTable: readonly CommandDescription[] = [
   routes,
   netconf,
   doctor,
+  dockerOpts,
   { name: 'version', verbs: [{ ...plain, name: '', operands: '', does: 'print the version' }] },
   {
     name: 'help',

@@ -4,6 +4,7 @@ import { nearest } from '../core/suggest.ts';
 
 export const commandNames = [
   ...(['agent', 'controller', 'plan', 'apply', 'status', 'leases', 'routes', 'netconf', 'doctor'] as const),
+  ...(['docker-opts'] as const),
   ...(['version', 'help', 'completion'] as const),
 ] as const;
 export type CommandName = (typeof commandNames)[number];
@@ -29,6 +30,8 @@ export interface CalledBy {
  */
 export function resolveCommand(argv: readonly string[], by: CalledBy): Command {
   if (by.name === 'flanneld') return { name: 'agent', argv };
+  // Docker's unit files call flannel's script by its path.
+  if (by.name === 'mk-docker-opts.sh') return { name: 'docker-opts', argv };
   const [first, ...rest] = argv;
   if (first === undefined) {
     if (Object.entries(by.env).some(([name, value]) => name.startsWith('FLANNELD_') && value))

@@ -51,6 +51,14 @@ const step = z.discriminatedUnion('op', [
   z.strictObject({ op: z.literal('signal'), proc: z.string(), sig: z.string() }),
   z.strictObject({ op: z.literal('sleep'), seconds }),
   z.strictObject({ op: z.literal('sh'), node: z.string(), cmd: z.string(), check: z.boolean().default(true) }),
+  z.strictObject({
+    op: z.literal('mkdockeropts'),
+    node: z.string(),
+    name: z.string(),
+    argv: z.array(z.string()),
+    out: z.string(),
+    env: z.record(z.string(), z.string()).default({}),
+  }),
   z.strictObject({ op: z.literal('http'), node: z.string(), url: z.string() }),
   z.strictObject({ op: z.literal('capture'), name: z.string() }),
 ]);
@@ -66,6 +74,14 @@ const result = z.union([
     code: z.union([z.int(), z.string()]).optional(),
   }),
   z.strictObject({ http: z.string(), status: z.int(), body: z.string() }),
+  z.strictObject({
+    dockerOpts: z.string(),
+    code: z.int(),
+    /** First line of standard error; the usage that may follow is each program's own. */
+    says: z.string(),
+    /** Lines of the file; null where there is none. */
+    file: z.array(z.string()).nullable(),
+  }),
 ]);
 
 const key = z.strictObject({

@@ -1,11 +1,12 @@
 /** Carries out the steps of a recorded case with the program under test. */
-import { mkdir, mkdtemp, rm, utimes, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, rm, utimes, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import * as z from 'zod';
+import { program } from '../fabric/agent.ts';
 import type { Namespace } from '../fabric/namespace.ts';
-import { captureNode } from './capture.ts';
+import { captureNode, toLines } from './capture.ts';
 import type { GoldenCase, NodeState, State, Step, StepResult } from './case.ts';
 import type { Hub } from './hub.ts';
 import type { KubeHub } from './kube-hub.ts';
@@ -119,6 +120,20 @@ export async function runCase(golden: GoldenCase, hub: Hub): Promise<Observed> {
       case 'http': {
         const answer = await machine(step.node).exec([process.execPath, '-e', request, step.url]);
         steps.push({ http: step.url, ...reply.parse(JSON.parse(answer)) });
+        return;
+      }
+      case 'mkdockeropts': {
+        const env = Object.entries(step.env).map(([name, value]) => `${name}=${value}`);
+        const argv = ['env', ...env, program, 'docker-opts', ...step.argv.map(fill)];
+        const { code, stderr } = await machine(step.node).tryExec(argv);
+        const file = await readFile(fill(step.out), 'utf8').catch(() => undefined);
+        const says = (stderr.split('\n')[0] ?? '').replace(/^flannel-vpc: /, '');
+        steps.push({
+          dockerOpts: step.name,
+          code: Number(code),
+          says,
+          file: file === undefined ? null : toLines(file),
+        });
         return;
       }
       case 'capture':

@@ -7,12 +7,15 @@ import type { Clock } from '../../../src/core/clock.ts';
 import { systemClock } from '../../../src/core/clock.ts';
 import { FlannelVpcError } from '../../../src/core/errors.ts';
 import type { Logger } from '../../../src/core/log.ts';
+import type { VxlanLink } from '../../../src/core/peer-network.ts';
 
 export type Call =
   | { readonly call: 'apply'; readonly state: HostState; readonly phase: 'start' | 'resync'; readonly dieAt?: number }
   | { readonly call: 'find'; readonly selection: InterfaceSelection }
   | { readonly call: 'peer-network'; readonly routes: PeerNetworkState }
-  | { readonly call: 'networks-in-use'; readonly bridge: string };
+  | { readonly call: 'networks-in-use'; readonly bridge: string }
+  | { readonly call: 'links'; readonly links: readonly VxlanLink[] }
+  | { readonly call: 'on-link'; readonly device: string };
 
 export type Answer =
   | { readonly result: unknown; readonly commands: readonly string[]; readonly logs: readonly string[] }
@@ -85,5 +88,7 @@ function carryOut(message: Call, signal: AbortSignal): Promise<unknown> {
   if (message.call === 'apply') return host.apply(message.state, message.phase, signal);
   if (message.call === 'find') return host.findExternalInterface(message.selection, signal);
   if (message.call === 'networks-in-use') return host.networksInUse(message.bridge, signal);
+  if (message.call === 'links') return host.ensureLinks(message.links, signal);
+  if (message.call === 'on-link') return host.onLinkNetworks(message.device, signal);
   return host.applyPeerNetwork(message.routes, signal);
 }

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { ExternalInterface, HostState, InterfaceSelection, PeerNetworkState } from '../../../host/host.ts';
 import { type Cidr, formatCidr, parseInterfaceAddress } from '../../../src/core/ip.ts';
+import type { VxlanLink } from '../../../src/core/peer-network.ts';
 import { cidr } from '../../support/addresses.ts';
 import type { Answer, Call } from './driver.ts';
 
@@ -35,6 +36,10 @@ export interface TestNode {
   find(selection: InterfaceSelection): Promise<ExternalInterface>;
   /** Brings routes to peers in place. */
   peerNetwork(routes: PeerNetworkState): Promise<Applied & { readonly refused: readonly string[] }>;
+  /** Makes links of a backend's own; gives those that stand. */
+  links(links: readonly VxlanLink[]): Promise<Applied & { readonly present: readonly VxlanLink[] }>;
+  /** Text of the networks that the interface reaches without a gateway. */
+  onLinkNetworks(device: string): Promise<readonly string[]>;
   /** Text of the networks that containers on the bridge live on. */
   networksInUse(bridge: string): Promise<readonly string[]>;
   /** Ends the host's process; the next call starts a new one, as a restart does. */
@@ -130,6 +135,14 @@ export async function createNode(options: NodeOptions = {}): Promise<TestNode> {
     async peerNetwork(routes) {
       const { result, commands, logs } = await callForResult({ call: 'peer-network', routes });
       return { ...(result as { changes: readonly string[]; refused: readonly string[] }), commands, logs };
+    },
+    async links(links) {
+      const { result, commands, logs } = await callForResult({ call: 'links', links });
+      return { ...(result as { changes: readonly string[]; present: readonly VxlanLink[] }), commands, logs };
+    },
+    async onLinkNetworks(device) {
+      const { result } = await callForResult({ call: 'on-link', device });
+      return (result as readonly Cidr[]).map(formatCidr);
     },
     async networksInUse(bridge) {
       const { result } = await callForResult({ call: 'networks-in-use', bridge });
