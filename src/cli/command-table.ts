@@ -250,7 +250,7 @@ const dockerOpts: CommandDescription = {
   name: 'docker-opts',
   verbs: [
     {
-      ...{ name: '', operands: '[-f FILE] [-d FILE] [-i] [-c] [-k KEY] [-m]', flags: [] },
+      ...{ name: '', operands: '[OPTIONS]', flags: [] },
       does: 'write Docker’s options for this node’s subnet, as mk-docker-opts.sh does',
       details: [
         '-f FILE is subnet.env (default /run/flannel/subnet.env), -d FILE what is written (default /run/docker_opts.env). -i gives each option as a variable of its own (DOCKER_OPT_BIP, DOCKER_OPT_IPMASQ, DOCKER_OPT_MTU), -c all of them in one; neither means both. -k KEY names that one (default DOCKER_OPTS); what it has in the environment is kept in front. -m leaves --ip-masq out.',
