@@ -13,6 +13,7 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { build, type Metafile, type Plugin } from 'esbuild';
 import { writeOutAwsKeys } from './aws-schemas.ts';
+import { noAzureBrowser } from './azure-identity.ts';
 import { dropProtoDescriptors, inlineEtcdProtos } from './etcd-protos.ts';
 import { googleRestOnly, pruneGoogleProtos } from './google-compute.ts';
 
@@ -124,6 +125,7 @@ async function bundle(target: string): Promise<void> {
       writeOutAwsKeys,
       pruneGoogleProtos,
       googleRestOnly,
+      noAzureBrowser,
     ],
     metafile: true,
     logLevel: 'warning',
