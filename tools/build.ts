@@ -12,6 +12,7 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { build, type Metafile, type Plugin } from 'esbuild';
+import { leaveOutAlibabaParts } from './alibaba-parts.ts';
 import { writeOutAwsKeys } from './aws-schemas.ts';
 import { noAzureBrowser } from './azure-identity.ts';
 import { dropProtoDescriptors, inlineEtcdProtos } from './etcd-protos.ts';
@@ -28,7 +29,13 @@ const cloudPackages = /node_modules\/(@(?:aws-sdk|smithy|aws-crypto|google-cloud
 const optimiseLate = ['--no-maglev', '--invocation-count-for-turbofan=30000', '--invocation-count-for-osr=5000'];
 
 /** Smaller young generation and one helper thread: 6 MB less resident memory, no slower start. */
-const nodeFlags = ['--max-semi-space-size=1', '--v8-pool-size=1', '--disable-warning=DEP0123', ...optimiseLate];
+const nodeFlags = [
+  '--max-semi-space-size=1',
+  '--v8-pool-size=1',
+  '--disable-warning=DEP0123',
+  '--disable-warning=DEP0169',
+  ...optimiseLate,
+];
 
 /**
  * Node's own modules are required, not imported: an import reads every export at once, and those of http and crypto that are made
@@ -123,6 +130,7 @@ async function bundle(target: string): Promise<void> {
       inlineEtcdProtos,
       dropProtoDescriptors,
       writeOutAwsKeys,
+      leaveOutAlibabaParts,
       pruneGoogleProtos,
       googleRestOnly,
       noAzureBrowser,
