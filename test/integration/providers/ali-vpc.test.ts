@@ -2,20 +2,23 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import { createProvider } from '../../../providers/ali-vpc/ali-vpc.ts';
 import type { AliVpcConfig } from '../../../providers/ali-vpc/config.ts';
-import type { CloudProvider, NextHop, RouteChange, RouteEntry } from '../../../providers/provider.ts';
-import { systemClock } from '../../../src/core/clock.ts';
+import type { Finding } from '../../../providers/diagnosis.ts';
+import type { CloudProvider, DiagnosisSubject, NextHop, RouteChange, RouteEntry } from '../../../providers/provider.ts';
+import { type Clock, systemClock } from '../../../src/core/clock.ts';
 import type { FlannelVpcError } from '../../../src/core/errors.ts';
 import { silentLogger } from '../../../src/core/log.ts';
+import type { MetadataHere } from '../../clouds/alibaba/metadata-here.ts';
 import { addGateway, addStanding } from '../../clouds/alibaba/topology.ts';
 import { type AlibabaWorld, createAlibabaWorld } from '../../clouds/alibaba/world.ts';
 import type { CloudInstance } from '../../clouds/cloud-world.ts';
 import { cidr, ip } from '../../support/addresses.ts';
+import { createTestClock } from '../../support/test-clock.ts';
 
 const networks = [cidr('10.244.0.0/16'), cidr('fd00:244::/48')];
 const mark = { RouteEntryName: 'flannel-vpc', Description: 'pod network 10.244.0.0/16' };
 let world: AlibabaWorld;
 let nodes: readonly [CloudInstance, CloudInstance];
-let metadata: { stop(): Promise<void> };
+let metadata: MetadataHere;
 let provider: CloudProvider;
 let tableId: string;
 
@@ -53,12 +56,12 @@ afterEach(async () => {
 
 function make(
   environment: Readonly<Record<string, string>>,
-  more: { readonly config?: Partial<AliVpcConfig>; readonly pageSize?: number } = {},
+  more: { readonly config?: Partial<AliVpcConfig>; readonly pageSize?: number; readonly clock?: Clock } = {},
 ): CloudProvider {
   return createProvider({
     config: { routeTableIds: [], ...more.config },
     logger: silentLogger,
-    clock: systemClock,
+    clock: more.clock ?? systemClock,
     random: () => 0.5,
     environment,
     networks,
@@ -98,6 +101,16 @@ function removal(destination: string, { instanceId = '' }: NextHop): RouteChange
 function move(destination: string, from: NextHop, nextHop: NextHop): RouteChange {
   const expected = { kind: 'instance', id: from.instanceId ?? '' } as const;
   return { action: 'replace', tableId, destination: cidr(destination), nextHop, expected };
+}
+
+/** Deadlines and pauses take a part of their time. */
+function hurried(times: number): Clock {
+  return { ...systemClock, sleep: async (ms, inner) => await systemClock.sleep(ms / times, inner) };
+}
+
+async function until(condition: () => boolean | undefined): Promise<void> {
+  for (let tries = 0; tries < 500 && !condition(); tries += 1) await new Promise((resolve) => setTimeout(resolve, 10));
+  expect(condition()).toBe(true);
 }
 
 const failure = async (promise: Promise<unknown>): Promise<FlannelVpcError> =>
@@ -380,5 +393,276 @@ describe('one change', () => {
     const error = await failure(create('10.244.5.0/24'));
     expect(error).toMatchObject({ code: 'QUOTA_EXCEEDED', details: { limit: 200, used: 2, tableId } });
     expect(error.hint).toContain('Quota Center');
+  });
+});
+
+describe('a change that is cut short', () => {
+  it('is waited for by who asks again: one request makes it', async () => {
+    const change = creation('10.244.10.0/24', await hop(0));
+    world.resetRequests();
+    world.setOperationDelay(1_200);
+    const gone = new AbortController();
+    const first = failure(provider.apply(change, gone.signal));
+    await until(() => stored('10.244.10.0/24') !== undefined);
+    gone.abort();
+    expect((await first).name).toBe('AbortError');
+
+    await provider.apply(change, signal());
+
+    expect(stored('10.244.10.0/24')?.status).toBe('Available');
+    expect(writes()).toEqual(['CreateRouteEntry']);
+  });
+
+  it('is sent again with the same token where the answer was lost, and made once', async () => {
+    const [a, b] = [await hop(0), await hop(1)];
+    const changes = [
+      ['CreateRouteEntry', creation('10.244.11.0/24', a)],
+      ['ModifyRouteEntry', move('10.244.11.0/24', a, b)],
+      ['DeleteRouteEntry', removal('10.244.11.0/24', b)],
+    ] as const;
+    for (const [operation, change] of changes) {
+      for (const when of ['before', 'after'] as const) {
+        world.inject({ operation: new RegExp(operation), effect: { kind: 'cut' }, when });
+        expect(await failure(provider.apply(change, signal()))).toMatchObject({ code: 'TRANSIENT' });
+      }
+      await provider.apply(change, signal());
+    }
+    expect(stored('10.244.11.0/24')).toBeUndefined();
+  });
+
+  it('in the middle of the cloud’s work is found out, and made by the next try', async () => {
+    const [a, b] = [await hop(0), await hop(1)];
+    world.setOperationDelay(300);
+    for (const [operation, change] of [
+      [/CreateRouteEntry/, creation('10.244.12.0/24', a)],
+      [/DeleteRouteEntry/, removal('10.244.12.0/24', a)],
+      [/CreateRouteEntry/, creation('10.244.12.0/24', b)],
+    ] as const) {
+      world.inject({ operation, effect: { kind: 'half' } });
+      expect(await failure(provider.apply(change, signal()))).toMatchObject({
+        code: 'TRANSIENT',
+        message: expect.stringContaining('did not make it'),
+      });
+      await provider.apply(change, signal());
+    }
+    expect(stored('10.244.12.0/24')).toMatchObject({ status: 'Available', hops: [{ id: nodes[1].id }] });
+  });
+
+  it('by the deadline says so, and is not done twice', async () => {
+    const clock = createTestClock();
+    const slow = make(world.operatorEnvironment('controller', 'slow'), { clock });
+    const change = creation('10.244.13.0/24', await hop(0));
+    await slow.tables({ tableIds: [tableId], networkId: undefined, subnetIds: [] }, signal());
+    world.setOperationDelay(1_000);
+    const error = failure(slow.apply(change, signal()));
+    await until(() => stored('10.244.13.0/24') !== undefined);
+    await until(() => clock.pauses().length > 1);
+    for (let s = 0; s < 13; s += 1) {
+      await clock.advance(1_000);
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+    expect(await error).toMatchObject({ code: 'TRANSIENT', message: expect.stringContaining('within 12 s') });
+    await until(() => stored('10.244.13.0/24')?.status === 'Available');
+    await slow.apply(change, signal());
+    expect(writes()).toEqual(['CreateRouteEntry']);
+    await slow.close();
+  });
+
+  it('sends nothing once its signal has fired, not even after it got its credentials', async () => {
+    const change = creation('10.244.14.0/24', await hop(0));
+    metadata.server.setFaults({ delayMs: 150 });
+    const node = make({ ...world.nodeEnvironment(nodes[0]), ALIBABA_CLOUD_REGION_ID: world.region });
+    world.resetRequests();
+    const gone = new AbortController();
+    const cut = failure(node.apply(change, gone.signal));
+    setTimeout(() => gone.abort(), 200);
+    expect((await cut).name).toBe('AbortError');
+    await new Promise((resolve) => setTimeout(resolve, 700));
+    metadata.server.setFaults({ delayMs: 0 });
+    expect(operations()).toEqual([]);
+    await node.close();
+  });
+});
+
+describe('a batch', () => {
+  const apply = async (changes: readonly RouteChange[]) => await provider.applyBatch?.(tableId, changes, signal());
+
+  it('deletes, creates and moves, in few requests', async () => {
+    const [a, b] = [await hop(0), await hop(1)];
+    const many = Array.from({ length: 48 }, (_, index) => creation(`10.244.${100 + index}.0/24`, a));
+    expect(await apply([...many, creation('10.244.30.0/24', a)])).toEqual(Array(49).fill(undefined));
+    expect(writes()).toEqual(['CreateRouteEntries']);
+    expect(stored('10.244.147.0/24')).toMatchObject({ name: 'flannel-vpc', description: 'pod network 10.244.0.0/16' });
+    world.resetRequests();
+
+    const results = await apply([
+      move('10.244.100.0/24', a, b),
+      removal('10.244.101.0/24', a),
+      creation('10.244.31.0/24', b),
+      move('10.244.102.0/24', a, b),
+      removal('10.244.201.0/24', a),
+      creation('fd00:244:0:31::/64', b),
+    ]);
+
+    expect(results).toEqual(Array(6).fill(undefined));
+    expect(writes()).toEqual(['DeleteRouteEntries', 'CreateRouteEntries', 'ModifyRouteEntry', 'ModifyRouteEntry']);
+    expect(await world.staticRoutes(tableId)).toMatchObject({
+      '10.244.100.0/24': nodes[1].id,
+      '10.244.102.0/24': nodes[1].id,
+      '10.244.103.0/24': nodes[0].id,
+      '10.244.31.0/24': nodes[1].id,
+      'fd00:244:0:31::/64': nodes[1].id,
+    });
+    expect(stored('10.244.101.0/24')).toBeUndefined();
+  });
+
+  it('tells apart two destinations of one next hop, of which one fails', async () => {
+    await world.putRoute(tableId, '10.244.40.0/24', nodes[1]);
+    const [a, b] = [await hop(0), await hop(1)];
+    world.setReadLag(400);
+    const results = await apply([
+      creation('10.244.40.0/24', a),
+      creation('10.244.41.0/24', a),
+      removal('10.244.42.0/24', b),
+    ]);
+    expect(results).toMatchObject([{ code: 'CONFLICT' }, undefined, undefined]);
+    expect(stored('10.244.40.0/24')?.hops).toEqual([{ type: 'Instance', id: nodes[1].id }]);
+  });
+
+  it('of which half is made says which, and makes the rest the next time', async () => {
+    const a = await hop(0);
+    const changes = Array.from({ length: 6 }, (_, index) => creation(`10.244.${60 + index}.0/24`, a));
+    world.inject({ operation: /CreateRouteEntries/, effect: { kind: 'half' } });
+    const results = await apply(changes);
+    expect(results?.map((result) => result?.code)).toEqual([
+      ...[undefined, undefined, undefined],
+      ...['TRANSIENT', 'TRANSIENT', 'TRANSIENT'],
+    ]);
+    expect(await apply(changes.slice(3))).toEqual([undefined, undefined, undefined]);
+  });
+
+  it('whose answer was lost is not made twice, and is done when it is asked for again', async () => {
+    const a = await hop(0);
+    const changes = [creation('10.244.70.0/24', a), creation('10.244.71.0/24', a)];
+    world.inject({ operation: /CreateRouteEntries/, effect: { kind: 'cut' }, when: 'after' });
+    expect(await failure(apply(changes) as Promise<unknown>)).toMatchObject({ code: 'TRANSIENT' });
+    expect(await apply(changes)).toEqual([undefined, undefined]);
+    expect(writes()).toEqual(['CreateRouteEntries']);
+  });
+
+  it('that does not fit before the deadline leaves the moves for which there was no time', async () => {
+    const [a, b] = [await hop(0), await hop(1)];
+    await apply([creation('10.244.80.0/24', a), creation('10.244.81.0/24', a), creation('10.244.82.0/24', a)]);
+    world.setOperationDelay(500);
+    const hasty = make(world.operatorEnvironment('controller', 'hasty'), { clock: hurried(8) });
+    world.resetRequests();
+
+    const results = await hasty.applyBatch?.(
+      tableId,
+      [move('10.244.80.0/24', a, b), move('10.244.81.0/24', a, b), move('10.244.82.0/24', a, b)],
+      signal(),
+    );
+
+    expect(results?.[0]).toBeUndefined();
+    expect(results?.[2]).toMatchObject({ code: 'TRANSIENT', message: expect.stringContaining('within 12 s') });
+    expect(writes().length).toBeLessThanOrEqual(3);
+    await until(() => world.account.tables.get(tableId)?.entries.current.every(({ status }) => status === 'Available'));
+    await hasty.close();
+  });
+
+  it('is refused as a whole while the VPC is busy or its caller may not', async () => {
+    const changes = [creation('10.244.90.0/24', await hop(0))];
+    world.inject({ operation: /CreateRouteEntries/, effect: { kind: 'refuse', as: 'busy' } });
+    const busy = await failure(apply(changes) as Promise<unknown>);
+    expect(busy).toMatchObject({ code: 'TRANSIENT', retryAfterMs: 4_000 });
+    world.setRights('controller', { readmeWithout: 'vpc:CreateRouteEntries' });
+    expect(await failure(apply(changes) as Promise<unknown>)).toMatchObject({
+      code: 'PERMISSION_DENIED',
+      details: { action: 'vpc:CreateRouteEntries' },
+    });
+    world.setRights('controller', 'readme');
+    expect(await apply(changes)).toEqual([undefined]);
+  });
+});
+
+describe('a diagnosis', () => {
+  const subjectOf = async (more: Partial<DiagnosisSubject> = {}): Promise<DiagnosisSubject> => ({
+    networks: [cidr('10.244.0.0/16')],
+    nextHop: await hop(0),
+    tables: await provider.tables({ tableIds: world.tableIds, networkId: undefined, subnetIds: [] }, signal()),
+    networkId: world.networkId,
+    needs: 'control',
+    ...more,
+  });
+  const statusOf = (findings: readonly Finding[], check: string) =>
+    findings.filter((finding) => finding.check.startsWith(check)).map(({ status }) => status);
+
+  it('tries every action of the role without changing anything', async () => {
+    world.setRights('controller', 'readme');
+    const before = JSON.stringify(await Promise.all(world.tableIds.map((id) => world.document?.(id, []))));
+    const findings = await provider.diagnose(await subjectOf(), signal());
+    expect(JSON.stringify(await Promise.all(world.tableIds.map((id) => world.document?.(id, []))))).toBe(before);
+    const rights = findings.filter(({ check }) => check.startsWith('ram '));
+    expect(rights.filter(({ status }) => status !== 'ok')).toEqual([]);
+    expect(rights).toHaveLength(4 + 5 * world.tableIds.length);
+    // Who is no reader does not look at ranges and groups.
+    expect(statusOf(findings, 'overlap vswitches')).toEqual(['warning']);
+    expect(statusOf(findings, 'security groups')).toEqual(['warning']);
+    for (const { status, remedy } of findings) expect(status === 'ok' || remedy).toBeTruthy();
+  });
+
+  it.each([
+    'vpc:DescribeRouteTableList',
+    'vpc:DescribeRouteEntryList',
+    'ecs:DescribeInstances',
+    'vpc:CreateRouteEntry',
+    'vpc:ModifyRouteEntry',
+    'vpc:DeleteRouteEntry',
+    'vpc:CreateRouteEntries',
+    'vpc:DeleteRouteEntries',
+  ])('names %s where it is missing, with the remedy', async (action) => {
+    const subject = await subjectOf();
+    world.setRights('controller', { readmeWithout: action });
+    const findings = await provider.diagnose(subject, signal());
+    const failed = findings.filter(({ status, check }) => status === 'failed' && check.startsWith('ram '));
+    expect(failed.length).toBeGreaterThan(0);
+    for (const { check, remedy } of failed) {
+      expect(check).toContain(action);
+      expect(remedy).toContain(`allow ${action}`);
+    }
+  });
+
+  it('of ranges, groups and the switch says what stands in the way', async () => {
+    const reader = make(world.operatorEnvironment('reader', 'a'));
+    const networks = [cidr('10.0.0.0/16'), cidr('100.100.0.0/16')];
+    const nextHop = { ...(await hop(0)), forwards: false };
+    const bad = await reader.diagnose(await subjectOf({ needs: 'read', networks, nextHop }), signal());
+    expect(statusOf(bad, 'source/dest check')).toEqual(['failed']);
+    expect(statusOf(bad, 'overlap vswitches')).toEqual(['failed', 'failed']);
+    expect(statusOf(bad, 'overlap vpc')).toEqual(['warning']);
+    expect(statusOf(bad, 'overlap services')).toEqual(['failed']);
+    expect(statusOf(bad, 'security groups')).toEqual(['failed', 'failed']);
+    const { rules } = world.account.securityGroup;
+    rules.push({
+      ...{ direction: 'ingress', policy: 'Accept', protocol: 'ALL', ports: '-1/-1', priority: 1 },
+      cidr: '10.244.0.0/16',
+    });
+    const open = { ...(await hop(0)), forwards: true };
+    const good = await reader.diagnose(await subjectOf({ needs: 'read', nextHop: open }), signal());
+    expect(good.filter(({ status }) => status !== 'ok')).toEqual([]);
+    rules.pop();
+    await reader.close();
+  });
+
+  it('without credentials that the cloud knows is short', async () => {
+    const stranger = make({
+      ...world.operatorEnvironment('reader', 'b'),
+      ALIBABA_CLOUD_ACCESS_KEY_ID: 'LTAI5tNobody',
+    });
+    const findings = await stranger.diagnose(await subjectOf(), signal());
+    expect(findings).toMatchObject([
+      { check: 'credentials', status: 'failed', remedy: expect.stringContaining('key') },
+    ]);
+    await stranger.close();
   });
 });
