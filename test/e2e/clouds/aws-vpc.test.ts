@@ -1,5 +1,14 @@
 /** EC2, by LocalStack behind its proxy. */
 import { describeCloud } from './describe-cloud.ts';
 
-// NIC, tables, and the tables once more to confirm; two tables, and the source/dest check.
-describeCloud({ cloud: 'aws-vpc', join: { reads: 3, changes: 3 } });
+describeCloud({
+  cloud: 'aws-vpc',
+  join: {
+    DescribeNetworkInterfaces: 1,
+    // Once before and once to confirm.
+    DescribeRouteTables: 2,
+    // One in each table.
+    CreateRoute: 2,
+    ModifyNetworkInterfaceAttribute: 1,
+  },
+});
