@@ -139,7 +139,7 @@ export async function createAzureWorld(options: AzureWorldOptions = {}): Promise
     tableIds: tables.map(({ id }) => shorten(id)),
     backend: { Type: 'azure-vnet', RouteTable: tables.map(({ id }) => shorten(id)) },
     foreignDestination: '172.30.0.0/16',
-    url: front.url,
+    url: at(front),
     subscription,
     location: state.location,
     traffic: front.traffic,
@@ -205,7 +205,7 @@ export async function createAzureWorld(options: AzureWorldOptions = {}): Promise
       return {
         server,
         environment: {
-          FLANNEL_VPC_AZURE_ENDPOINT: front.url,
+          FLANNEL_VPC_AZURE_ENDPOINT: at(front),
           FLANNEL_VPC_AZURE_METADATA: url,
           AZURE_POD_IDENTITY_AUTHORITY_HOST: url,
         },
@@ -305,8 +305,9 @@ export async function createAzureWorld(options: AzureWorldOptions = {}): Promise
   };
 }
 
-function at({ url, port }: Front, host: string | undefined): string {
-  return host === undefined ? url : `http://${host}:${port}`;
+/** Where programs find it, on the host named or on this one. */
+function at({ url, port }: Front, host = new URL(url).hostname.replace('0.0.0.0', '127.0.0.1')): string {
+  return `http://${host}:${port}`;
 }
 
 function known<T>(value: T | undefined, what: string): T {

@@ -22,6 +22,15 @@ describe('Azure’s own', () => {
     expect(world.table(first)['tags']).not.toEqual(world.table(second)['tags']);
   });
 
+  it('operator on this machine finds it by the loopback address, also where it listens on all', async () => {
+    const wide = await createAzureWorld({ address: '0.0.0.0' });
+    const { FLANNEL_VPC_AZURE_ENDPOINT: here } = wide.operatorEnvironment('controller', 'one');
+    const { FLANNEL_VPC_AZURE_ENDPOINT: there } = wide.operatorEnvironment('controller', 'one', '10.9.8.7');
+    await wide.stop();
+    expect(here).toMatch(/^http:\/\/127\.0\.0\.1:\d+$/);
+    expect(there).toMatch(/^http:\/\/10\.9\.8\.7:\d+$/);
+  });
+
   it('table can be in another subscription', async () => {
     const subscription = '11111111-2222-3333-4444-555566667777';
     const tableId = world.addTable({ group: 'Other-RG', name: 'Other', tags: undefined, subscription });
