@@ -1,12 +1,81 @@
+/** What Compute Engine says about this machine, its rights and its network, for `doctor`. Changes nothing. Loaded only when it is asked for. */
+import { isFlannelVpcError } from '../../src/core/errors.ts';
 import type { Finding } from '../diagnosis.ts';
-import type { DiagnosisSubject } from '../provider.ts';
+import type { DiagnosisSubject, NextHop } from '../provider.ts';
 import type { Compute } from './compute.ts';
+import { firewallFindings } from './diagnose-firewall.ts';
+import { overlapFindings } from './diagnose-networks.ts';
+import { rightsFindings } from './diagnose-rights.ts';
 
+/** One thing to look at. `run` throws what its reads throw. */
+export interface Check {
+  readonly check: string;
+  run(): Promise<readonly Finding[]>;
+}
+
+/** What checks look by. */
+export interface Look {
+  readonly compute: Compute;
+  readonly subject: DiagnosisSubject;
+  readonly signal: AbortSignal;
+  /** The project that the nodes are in. */
+  readonly project: string;
+}
+
+/**
+ * A dozen requests, one after the other.
+ *
+ * @throws TRANSIENT, THROTTLED and what else passes by itself, and an AbortError. Whatever needs a person is a finding.
+ */
 export async function diagnose(
-  _compute: Compute,
-  _subject: DiagnosisSubject,
-  _signal: AbortSignal,
-  _project: (signal: AbortSignal) => Promise<string>,
+  compute: Compute,
+  subject: DiagnosisSubject,
+  signal: AbortSignal,
+  projectOf: (signal: AbortSignal) => Promise<string>,
 ): Promise<readonly Finding[]> {
-  return [];
+  if (subject.needs === 'none') {
+    const found =
+      'the controller writes the routes; this machine needs no rights in Compute Engine, which was not asked';
+    return [{ check: 'iam', status: 'ok', found }];
+  }
+  const look: Look = { compute, subject, signal, project: await projectOf(signal) };
+  const rights = await rightsFindings(look);
+  // Without credentials every other question has the same answer.
+  if (rights.some(({ check, status }) => check === 'credentials' && status === 'failed')) return rights;
+  const checks = [...overlapFindings(look), ...firewallFindings(look)];
+  return [...rights, forwarding(subject.nextHop), ...(await whatCanBeRead(checks))];
+}
+
+function forwarding(nextHop: NextHop | undefined): Finding {
+  const check = 'canIpForward';
+  if (!nextHop) return notChecked(check, 'the instance of this machine is not known', 'run it on a node');
+  const { nicId, instanceId = nicId, forwards } = nextHop;
+  if (forwards) return { check, status: 'ok', found: `on for ${instanceId}` };
+  return {
+    check,
+    status: 'failed',
+    found: `off for ${instanceId}: Google drops every packet that pods send or get by it`,
+    remedy:
+      'create the instance again with --can-ip-forward (gcloud compute instances create, or canIpForward in its template); this program does not change it',
+  };
+}
+
+/** The steps of checks that rest on reads which a role may lack: then they are not made, and that is the finding. */
+async function whatCanBeRead(checks: readonly Check[]): Promise<readonly Finding[]> {
+  const findings: Finding[] = [];
+  for (const { check, run } of checks) {
+    try {
+      findings.push(...(await run()));
+    } catch (error) {
+      if (!isFlannelVpcError(error) || error.retry === 'backoff') throw error;
+      const denied = error.code === 'PERMISSION_DENIED';
+      const why = denied ? `the credentials may not ${String(error.details['action'])}` : error.message;
+      findings.push(notChecked(check, why, error.hint));
+    }
+  }
+  return findings;
+}
+
+export function notChecked(check: string, why: string, remedy = 'look at it by hand'): Finding {
+  return { check, status: 'warning', found: `not checked: ${why}`, remedy };
 }

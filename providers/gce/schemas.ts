@@ -82,3 +82,35 @@ export type InstanceNic = z.infer<typeof nicSchema>;
 
 /** What an aggregated list has for one zone. */
 export const instancesOfZoneSchema = z.object({ instances: many(instanceSchema) });
+
+export const subnetsOfRegionSchema = z.object({
+  subnetworks: many(
+    z.object({
+      name: z.string(),
+      network: text,
+      ipCidrRange: text,
+      internalIpv6Prefix: text,
+      externalIpv6Prefix: text,
+      secondaryIpRanges: many(z.object({ rangeName: text, ipCidrRange: text })),
+    }),
+  ),
+});
+
+export const networkSchema = z.object({ name: z.string(), IPv4Range: text, internalIpv6Range: text });
+
+export const firewallSchema = z.object({
+  name: z.string(),
+  network: text,
+  direction: text,
+  disabled: z.boolean().nullish(),
+  priority: number,
+  sourceRanges: many(z.string()),
+  targetTags: many(z.string()),
+  targetServiceAccounts: many(z.string()),
+  allowed: many(z.object({ IPProtocol: text, ports: many(z.string()) })),
+  denied: many(z.object({ IPProtocol: text, ports: many(z.string()) })),
+});
+export type Firewall = z.infer<typeof firewallSchema>;
+
+/** Of the permissions asked about: those that the caller has. */
+export const permissionsSchema = z.object({ permissions: many(z.string()) });
