@@ -6,6 +6,7 @@ import * as z from 'zod';
 import { type AliVpcConfig, aliVpcSchema } from './ali-vpc/config.ts';
 import { type AwsVpcConfig, awsVpcSchema } from './aws-vpc/config.ts';
 import { type AzureVnetConfig, azureVnetSchema } from './azure-vnet/config.ts';
+import { type GceConfig, gceSchema } from './gce/config.ts';
 import type { HostBackend } from './host-backend.ts';
 import { hostGw } from './host-gw/host-gw.ts';
 import type { CloudProvider, ProviderOptions, TableTag } from './provider.ts';
@@ -62,6 +63,16 @@ export const backendTypes: readonly BackendType[] = [
       return createProvider({ ...options, config: asAzureVnet(options.config) });
     },
   },
+  {
+    name: 'gce',
+    members: ['VPCNetwork', 'RouteLimit'],
+    schema: gceSchema,
+    routeTableIds: (config) => [asGce(config).network ?? []].flat(),
+    async load(options) {
+      const { createProvider } = await import('./gce/gce.ts');
+      return createProvider({ ...options, config: asGce(options.config) });
+    },
+  },
   { name: 'alloc', members: [], schema: z.object({}) },
   { name: 'host-gw', members: [], schema: z.object({}), host: () => hostGw },
   { name: 'vxlan', members: vxlanMembers, schema: vxlanSchema, host: (config) => vxlan(config as VxlanConfig) },
@@ -73,7 +84,7 @@ export function backendTypeNamed(name: string): BackendType | undefined {
 }
 
 /** Types of flannel's or of ours that are meant to come, and are not built yet. */
-export const plannedTypes: readonly string[] = ['gce', 'extension'];
+export const plannedTypes: readonly string[] = ['extension'];
 
 /** flannel's types that this program will not have, with what to use in their place. */
 export const refusedTypes: Readonly<Record<string, string>> = {
@@ -95,4 +106,8 @@ function asAwsVpc(config: unknown): AwsVpcConfig {
 
 function asAzureVnet(config: unknown): AzureVnetConfig {
   return config as AzureVnetConfig;
+}
+
+function asGce(config: unknown): GceConfig {
+  return config as GceConfig;
 }

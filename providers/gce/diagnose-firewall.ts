@@ -10,8 +10,7 @@ import {
 } from '../../src/core/ip.ts';
 import type { Finding } from '../diagnosis.ts';
 import { parsed } from './compute.ts';
-import type { Check, Look } from './diagnose.ts';
-import { notChecked } from './diagnose.ts';
+import { type Check, type Look, notChecked } from './diagnose-look.ts';
 import { networkId, networkOfLink, parseNetworkId } from './names.ts';
 import { maxPageSize, readInstance } from './read-instances.ts';
 import { type Firewall, firewallSchema, type Instance } from './schemas.ts';

@@ -2,8 +2,7 @@
 import { type Cidr, cidrsOverlap, formatCidr, parseCidr } from '../../src/core/ip.ts';
 import type { Finding } from '../diagnosis.ts';
 import { parsed } from './compute.ts';
-import type { Check, Look } from './diagnose.ts';
-import { notChecked } from './diagnose.ts';
+import { type Check, type Look, notChecked } from './diagnose-look.ts';
 import { networkId, networkOfLink, parseNetworkId } from './names.ts';
 import { maxPageSize } from './read-instances.ts';
 import { networkSchema, subnetsOfRegionSchema } from './schemas.ts';

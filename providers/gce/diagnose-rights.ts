@@ -6,8 +6,7 @@ import { type FlannelVpcError, isFlannelVpcError } from '../../src/core/errors.t
 import type { Finding } from '../diagnosis.ts';
 import type { CallOptions } from './clients.mjs';
 import { type ClientOf, parsed } from './compute.ts';
-import type { Look } from './diagnose.ts';
-import { notChecked } from './diagnose.ts';
+import { type Look, notChecked } from './diagnose-look.ts';
 import { parseInstanceId, parseNetworkId } from './names.ts';
 import { permissionsSchema } from './schemas.ts';
 

@@ -4,23 +4,9 @@ import type { Finding } from '../diagnosis.ts';
 import type { DiagnosisSubject, NextHop } from '../provider.ts';
 import type { Compute } from './compute.ts';
 import { firewallFindings } from './diagnose-firewall.ts';
+import { type Check, type Look, notChecked } from './diagnose-look.ts';
 import { overlapFindings } from './diagnose-networks.ts';
 import { rightsFindings } from './diagnose-rights.ts';
-
-/** One thing to look at. `run` throws what its reads throw. */
-export interface Check {
-  readonly check: string;
-  run(): Promise<readonly Finding[]>;
-}
-
-/** What checks look by. */
-export interface Look {
-  readonly compute: Compute;
-  readonly subject: DiagnosisSubject;
-  readonly signal: AbortSignal;
-  /** The project that the nodes are in. */
-  readonly project: string;
-}
 
 /**
  * A dozen requests, one after the other.
@@ -74,8 +60,4 @@ async function whatCanBeRead(checks: readonly Check[]): Promise<readonly Finding
     }
   }
   return findings;
-}
-
-export function notChecked(check: string, why: string, remedy = 'look at it by hand'): Finding {
-  return { check, status: 'warning', found: `not checked: ${why}`, remedy };
 }

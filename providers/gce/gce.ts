@@ -36,7 +36,8 @@ const capabilities: ProviderCapabilities = {
   marksRoutes: true,
   writesAtOnce: 'any',
   forwarding: { name: 'canIpForward', wanted: 'on', settable: false },
-  // Gardener's documentation on GCP and Google's quota page of new projects name 200; both families together. Projects can have more.
+  // Google's pages tell no number any more; Gardener's documentation on GCP does, "the default quota of static routes per VPC is
+  // 200". It counts both families together.
   defaultRouteLimit: 200,
   writeTimeoutMs,
   budget: {

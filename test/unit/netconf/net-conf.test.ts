@@ -188,7 +188,7 @@ describe('Backend', () => {
     [null, 'Backend.Type', /none is named/],
     [{ Type: 'udp' }, 'Backend.Type', /udp is not supported: .* through user space/],
     [{ Type: 'WireGuard' }, 'Backend.Type', /wireguard is not supported/],
-    [{ Type: 'gce' }, 'Backend.Type', /gce is not built yet/],
+    [{ Type: 'extension' }, 'Backend.Type', /extension is not built yet/],
     [
       { Type: 'aws-vcp' },
       'Backend.Type',
