@@ -29,6 +29,8 @@ export interface ProviderCapabilities {
   readonly batchSize: number;
   /** The cloud stores a mark of ours on the route itself. */
   readonly marksRoutes: boolean;
+  /** A route to a machine that is gone looks like any other: only asking for the machine tells. */
+  readonly hidesDeadNextHops?: boolean | undefined;
   /** Writes that may be under way at the same time: any number, one for each table, or one in all (one VPC is one queue). */
   readonly writesAtOnce: 'any' | 'one-per-table' | 'one';
   /** Routes per table when the API does not tell, from the cloud's public documentation. */

@@ -33,6 +33,8 @@ const capabilities: ProviderCapabilities = {
   // One PUT of a table carries all of its routes; half of the most that a table holds by default keeps a request below a megabyte.
   batchSize: 200,
   marksRoutes: true,
+  // A route leads to an address, whoever has it: its state says nothing of a machine.
+  hidesDeadNextHops: true,
   // ARM refuses a second write to a table while one is under way.
   writesAtOnce: 'one-per-table',
   forwarding: { name: 'IP forwarding', wanted: 'on', settable: true },

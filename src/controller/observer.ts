@@ -79,6 +79,8 @@ export interface Look {
 /** What a look's reads share. */
 interface Reading {
   readonly signal: AbortSignal;
+  /** All next hops are asked about again. */
+  readonly verifies: boolean;
   /** For what the plan can do without: notes the error and gives this instead. */
   readonly tolerate: <T>(otherwise: T) => (error: unknown) => T;
 }
@@ -146,9 +148,9 @@ export function createObserver(options: ObserverOptions): Observer {
     leases: readonly Lease[],
     networkId: string | undefined,
     tables: readonly RouteTable[],
-    { signal, tolerate }: Reading,
+    { signal, verifies, tolerate }: Reading,
   ): Promise<void> {
-    const due = book.due(leases, networkId, tables, clock.monotonic());
+    const due = book.due(leases, networkId, tables, { monotonic: clock.monotonic(), all: verifies });
     if (due.length === 0) return;
     const asking = provider.resolve(
       due.map(({ claim }) => claim),
@@ -214,7 +216,9 @@ export function createObserver(options: ObserverOptions): Observer {
       options.backendTypes === 'all' || isOwnBackend(lease, netConf.backend.type);
     leaseCount = list.leases.length;
     const eligible = list.leases.filter(concerned);
-    const read = await readCloud(eligible, records, { signal, tolerate });
+    // Where no route shows that its machine is gone, machines are asked for as often as the tables are read.
+    const verifies = resync && provider.capabilities.hidesDeadNextHops === true;
+    const read = await readCloud(eligible, records, { signal, verifies, tolerate });
     const monotonic = clock.monotonic();
     const tables = limits.apply(read.tables, monotonic);
     const resolutions = book.resolutions(read.networkId);

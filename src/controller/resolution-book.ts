@@ -36,18 +36,18 @@ export class ResolutionBook {
   #verifiedAt: number | undefined;
   #verifying = false;
 
-  /** The questions to ask now. Leases that are gone are forgotten. */
+  /** The questions to ask now; all of them with `all`. Leases that are gone are forgotten. */
   due(
     leases: readonly Lease[],
     networkId: string | undefined,
     tables: readonly RouteTable[],
-    monotonic: number,
+    { monotonic, all }: { readonly monotonic: number; readonly all: boolean },
   ): readonly Question[] {
     const present = new Set(leases.map((lease) => leaseKey(lease.subnets)));
     for (const key of this.#answers.keys()) if (!present.has(key)) this.#answers.delete(key);
     const nics = new Set(this.#nextHops().map(({ nicId }) => nicId));
     for (const nicId of this.#doubted) if (!nics.has(nicId)) this.#doubted.delete(nicId);
-    const verify = this.#verifiedAt === undefined || monotonic - this.#verifiedAt >= verifyMs;
+    const verify = all || this.#verifiedAt === undefined || monotonic - this.#verifiedAt >= verifyMs;
     this.#verifying = verify;
     const doubtful = verify ? new Set<LeaseKey>() : this.#contradicted(leases, tables);
     return leases.flatMap((lease) => {

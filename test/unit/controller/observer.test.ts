@@ -124,6 +124,19 @@ describe('calls to the cloud', () => {
     expect(await lab.spent(() => writer.look())).toEqual({ tables: 1 });
   });
 
+  it('verify every next hop at each resync where no route shows that its machine is gone', async () => {
+    const lab = createLab({ capabilities: { hidesDeadNextHops: true } });
+    lab.machine('a1', 'b1');
+    lab.join('a1', 1);
+    lab.join('b1', 2);
+    const { look } = lab.writer();
+    await look();
+
+    expect(await lab.spent(() => look())).toEqual({ tables: 1 });
+    expect(await lab.spent(() => look(true))).toEqual({ resolve: 1, tables: 1 });
+    expect(await lab.spent(() => look())).toEqual({ tables: 1 });
+  });
+
   it('verify every next hop in that hour, however many leases come meanwhile', async () => {
     lab.join('a1', 1);
     const writer = lab.writer();
