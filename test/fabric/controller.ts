@@ -45,7 +45,7 @@ export function startController(place: ControllerPlace, request: ControllerReque
     ...args,
   ];
   const child = start(prelude === undefined ? argv : ['bash', '-c', prelude, 'prelude', ...argv], {
-    ...world.operatorEnvironment('controller', name),
+    ...world.operatorEnvironment('controller', name, '127.0.0.1'),
     ...env,
   });
   async function get(path: string): Promise<{ readonly status: number; readonly body: string }> {
