@@ -165,6 +165,7 @@ async function killed(lab: Lab): Promise<void> {
       await writer.ended;
       stop();
     }
+    store.endRemovals();
     const last = await startWriter(lab, store, desired);
     expect({ points, ...(await last.ended) }).toEqual({ points, inSync: true, problems: [] });
   };

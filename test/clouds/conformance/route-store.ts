@@ -15,6 +15,8 @@ export interface RouteStore {
   readonly ownership: OwnershipStore;
   readonly leases: ReturnType<typeof createMemoryLeaseStore>;
   putLease(destination: Cidr, holder: CloudInstance): void;
+  /** As if the time had passed for which a process that began a removal keeps others away. */
+  endRemovals(): void;
 }
 
 export function createRouteStore(): RouteStore {
@@ -23,6 +25,12 @@ export function createRouteStore(): RouteStore {
     world,
     ownership: createMemoryOwnershipStore(world),
     leases: createMemoryLeaseStore(world),
+    endRemovals() {
+      for (const [key, record] of world.records()) {
+        if (record.removingUntil === undefined) continue;
+        world.putRecord(key, { ...record, removingUntil: new Date(Date.now() - 1_000).toISOString() });
+      }
+    },
     putLease(destination, { id, address }) {
       const attributes = {
         ...{ publicIps: { 4: ip(address) }, backendType: '', backendData: {} },

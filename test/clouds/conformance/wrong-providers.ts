@@ -2,6 +2,7 @@
 import type { CloudProvider, NextHop, RouteChange, RouteTable } from '../../../providers/provider.ts';
 import { FlannelVpcError, isFlannelVpcError } from '../../../src/core/errors.ts';
 import { formatCidr } from '../../../src/core/ip.ts';
+import { cidr } from '../../support/addresses.ts';
 import type { MemoryCloudWorld } from '../memory/cloud-world.ts';
 import type { memoryVariants } from '../memory/variants.ts';
 import { signal } from './limits.ts';
@@ -68,6 +69,13 @@ const withRoutes = (tables: readonly RouteTable[], change: (routes: RouteTable['
 const unsignalled = (): AbortSignal => signal(60_000);
 const code = (error: FlannelVpcError, to: FlannelVpcError['code']): FlannelVpcError =>
   new FlannelVpcError(to, error.message, { hint: error.hint, details: error.details });
+const nobody: NextHop = {
+  ...{ nicId: 'eni-x', instanceId: 'i-x', subnetId: undefined, networkId: undefined, forwards: true },
+};
+const replacement: RouteChange = {
+  ...{ action: 'replace', tableId: 'rtb-x', destination: cidr('10.244.255.0/24'), nextHop: nobody },
+  expected: { kind: 'instance', id: 'i-y' },
+};
 const everyTransient = ['what goes wrong: is called TRANSIENT', 'what goes wrong: in the middle of it'];
 
 export const wrongProviders: readonly WrongProvider[] = [
@@ -501,15 +509,13 @@ export const wrongProviders: readonly WrongProvider[] = [
   },
   {
     does: 'asks for more than its README grants',
-    variant: 'like Azure',
-    wrong: (right, _, as) => ({
+    variant: 'like Google Cloud',
+    wrong: (right) => ({
       async tables(...given) {
-        if (as === 'reader') await right.prepare({ nicId: 'eni-1' } as NextHop, signal());
-        else
-          await right.diagnose(
-            { networks: [], nextHop: undefined, tables: [], networkId: undefined, needs: 'none' },
-            signal(),
-          );
+        // Nobody of this cloud may replace, nor needs to.
+        await right.apply(replacement, signal()).catch((error: unknown) => {
+          if (isFlannelVpcError(error, 'PERMISSION_DENIED')) throw error;
+        });
         return await right.tables(...given);
       },
     }),

@@ -65,8 +65,8 @@ export function createMemoryCloudWorld(variant: MemoryVariant): MemoryCloudWorld
 
   /** What a role needs, where a real provider's README would say it. */
   function rightsOf(role: Role): readonly MemoryAction[] {
-    const reads = ['resolve', 'tables'] as const;
-    if (role === 'reader') return [...reads, 'instances', 'diagnose'];
+    const reads = ['resolve', 'tables', 'diagnose'] as const;
+    if (role === 'reader') return [...reads, 'instances'];
     const writes = [
       ...(capabilities.replacesInPlace ? (['replace'] as const) : []),
       ...(capabilities.forwarding.settable ? (['prepare'] as const) : []),
