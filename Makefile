@@ -4,7 +4,7 @@ SHELL := /bin/bash
 MAKEFLAGS += --no-builtin-rules
 
 node := node_modules/node-linux-$(shell uname -m | sed 's/x86_64/x64/;s/aarch64/arm64/')/bin/node
-sources := $(shell find src lease providers host tools/build.ts -name '*.ts' 2>/dev/null)
+sources := $(shell find src lease providers host tools -name '*.ts' 2>/dev/null)
 
 .PHONY: help
 help: ## This list

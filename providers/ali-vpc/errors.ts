@@ -115,11 +115,19 @@ function said(
   return failure(meaning.code, context, message === '' ? cloudCode : `${cloudCode}: ${message}`, {
     hint: denied
       ? `allow ${action} for this role or user: providers/ali-vpc/README.md, "Least rights", has the policies`
-      : meaning.hint,
+      : (meaning.hint ?? defaultHints[meaning.code]),
     details: { action, cloudCode, status, requestId },
     retryAfterMs: retryAfter !== undefined && retryAfter > 0 ? Math.min(retryAfter, 300_000) : meaning.retryAfterMs,
   });
 }
+
+const defaultHints: Partial<Record<FlannelVpcError['code'], string>> = {
+  CONFLICT: 'what stands is read again; see who else writes to this table (ActionTrail) if it goes on',
+  NOT_FOUND: 'see whether it is there, in this account and region; RegionID in net-conf names another region',
+  INVALID: 'look the request id of the details up at https://api.alibabacloud.com/troubleshoot',
+  THROTTLED: 'it is asked again by itself; the account’s other users of this API count too',
+  TRANSIENT: 'it is asked again by itself',
+};
 
 /** What never reached the cloud, or came back garbled. */
 function translateOther(error: unknown, context: CallContext, secrets: readonly string[]): FlannelVpcError {
