@@ -22,6 +22,8 @@ export type ClientOf = <Name extends ClientName>(name: Name) => InstanceType<Sdk
 
 /** Milliseconds for one whole answer. A page of 500 instances takes a few seconds. */
 const readTimeoutMs = 30_000;
+/** Milliseconds for all pages of a list that the SDK walks by itself. */
+export const listTimeoutMs = 100_000;
 
 export class Compute {
   readonly #options: ComputeOptions;
@@ -42,7 +44,7 @@ export class Compute {
   }
 
   /**
-   * Runs one request.
+   * Runs one request. `ms`: how long it may take; an answer's time when absent.
    *
    * @throws FlannelVpcError as `translateError` has it; an AbortError when the signal was fired by its owner.
    */
@@ -50,9 +52,10 @@ export class Compute {
     context: CallContext,
     signal: AbortSignal,
     run: (client: ClientOf, options: CallOptions) => Promise<Output>,
+    ms = readTimeoutMs,
   ): Promise<Output> {
-    const error = () => new DOMException(`no answer within ${readTimeoutMs / 1_000} s`, 'TimeoutError');
-    const deadline = { clock: this.clock, ms: readTimeoutMs, signal, error };
+    const error = () => new DOMException(`no answer within ${ms / 1_000} s`, 'TimeoutError');
+    const deadline = { clock: this.clock, ms, signal, error };
     return await withDeadline(deadline, async (inner) => {
       try {
         inner.throwIfAborted();

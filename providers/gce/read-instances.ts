@@ -1,6 +1,7 @@
 /** Reads instances: a few by name, or all of a project. */
 import { isFlannelVpcError } from '../../src/core/errors.ts';
-import { type Compute, parsed } from './compute.ts';
+import type { CallOptions } from './clients.mjs';
+import { type ClientOf, type Compute, listTimeoutMs, parsed } from './compute.ts';
 import { instanceId, parseInstanceId } from './names.ts';
 import { type Instance, instanceSchema, instancesOfZoneSchema } from './schemas.ts';
 
@@ -45,7 +46,7 @@ export async function readAllInstances(
   { project, pageSize = maxPageSize }: ReadOptions,
 ): Promise<ReadonlyMap<string, Instance>> {
   const context = { action: 'compute.instances.list', doing: `list the instances of ${project}` };
-  return await compute.call(context, signal, async (client, options) => {
+  const read = async (client: ClientOf, options: CallOptions) => {
     const found = new Map<string, Instance>();
     const request = { project, maxResults: pageSize };
     const pages = client('InstancesClient').aggregatedListAsync(request, { ...options, autoPaginate: false });
@@ -55,7 +56,8 @@ export async function readAllInstances(
       }
     }
     return found;
-  });
+  };
+  return await compute.call(context, signal, read, listTimeoutMs);
 }
 
 function lastPart(path: string): string {
