@@ -59,7 +59,7 @@ class Batch {
     const of = (action: RouteChange['action']) => ready.filter(({ change }) => change.action === action);
     await this.#sendMany('vpc:DeleteRouteEntries', of('delete'));
     await this.#sendMany('vpc:CreateRouteEntries', of('create'));
-    for (const { change } of of('replace')) await this.#moveOne(change);
+    for (const { change } of of('replace')) await this.#writeOne(change);
   }
 
   /** All that have no result yet did not get their turn. */
@@ -100,11 +100,21 @@ class Batch {
       {},
       ...items.map((item, index) => this.#parametersOf(item, index + 1)),
     ) as ApiParameters;
-    const { FailedRouteEntries: failures } = await track(
+    const intents = items.map(({ intent }) => intent);
+    const sending = track(
       this.#api,
-      items.map(({ intent }) => intent),
+      intents,
       async () => await this.#api.call(context, signal, { parameters, answer: writtenMany, asForm: true }),
     );
+    const answer = await sending.catch((error: unknown) => {
+      if (isForOne(error)) return error;
+      throw error;
+    });
+    if (isFlannelVpcError(answer)) {
+      await this.#oneByOne(items, answer);
+      return;
+    }
+    const { FailedRouteEntries: failures } = answer;
     const left: UnderWay[] = [];
     for (const item of items) {
       const failure = failures.find((each) => isOf(each, item.change));
@@ -121,7 +131,17 @@ class Batch {
     await this.#settle(left);
   }
 
-  async #moveOne(change: RouteChange): Promise<void> {
+  /** What the cloud refuses as a whole for the sake of one. Where it is all of them, the first few say so for the rest. */
+  async #oneByOne(items: readonly UnderWay[], refusal: FlannelVpcError): Promise<void> {
+    let refused = 0;
+    for (const { change } of items) {
+      if (refused >= mostRefused) this.#finish(change, refusal);
+      else await this.#writeOne(change);
+      if (this.results.get(change) !== undefined) refused += 1;
+    }
+  }
+
+  async #writeOne(change: RouteChange): Promise<void> {
     try {
       await writeRoute(this.#api, change, this.#options);
       this.results.set(change, undefined);
@@ -159,6 +179,14 @@ class Batch {
     }
     return Object.fromEntries(Object.entries(fields).map(([name, value]) => [`RouteEntries.${number}.${name}`, value]));
   }
+}
+
+/** Refusals of single changes after which the others of a refused batch are not tried. */
+const mostRefused = 3;
+
+/** Whether the request was refused for what it asked, which may be the fault of one of many. */
+function isForOne(error: unknown): error is FlannelVpcError {
+  return isFlannelVpcError(error) && ['CONFLICT', 'NOT_FOUND', 'INVALID'].includes(error.code);
 }
 
 /** By destination and next hop: one node may have several. */

@@ -41,6 +41,7 @@ export function conflict(change: RouteChange, entry: Entry | undefined): Flannel
   const wanted = change.action === 'create' ? 'none was expected' : `${change.expected.id} was expected`;
   const text = `the route ${destination} in ${change.tableId} ${found}, and ${wanted}`;
   return new FlannelVpcError('CONFLICT', text, {
+    hint: 'the table is read again; if it goes on, see who else writes to it (ActionTrail)',
     details: {
       action: actionNames[change.action],
       tableId: change.tableId,
@@ -56,6 +57,7 @@ export function unsettled(change: RouteChange, entry: Entry | undefined): Flanne
   const status = entry?.Status ?? 'not there yet';
   return new FlannelVpcError('TRANSIENT', `the route ${destination} in ${change.tableId} is ${status}`, {
     retryAfterMs: 3_000,
+    hint: 'it is asked again by itself once that is over',
     details: { action: actionNames[change.action], tableId: change.tableId, destination, status },
   });
 }

@@ -90,5 +90,6 @@ function undone(change: RouteChange, entry: Entry | undefined): FlannelVpcError 
   return new FlannelVpcError('TRANSIENT', text, {
     details: { ...details, action: actionNames[change.action] },
     retryAfterMs: 1_000,
+    hint: 'it is sent again by itself; if it goes on, see what ActionTrail says of the change',
   });
 }

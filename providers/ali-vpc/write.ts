@@ -164,6 +164,7 @@ export function notDone(tableId: string, ms: number): FlannelVpcError {
     `Alibaba Cloud has not finished a change of ${tableId} within ${ms / 1_000} s`,
     {
       retryAfterMs: 1_000,
+      hint: 'the change goes on, and is waited for by itself; if it goes on for minutes, see the status of the VPC and its entries',
       details: { tableId },
     },
   );

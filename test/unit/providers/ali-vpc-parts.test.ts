@@ -1,6 +1,8 @@
 import { describe, expect, test } from '@jest/globals';
 import type { Entry } from '../../../providers/ali-vpc/answers.ts';
 import { entryList } from '../../../providers/ali-vpc/answers.ts';
+import type { AlibabaApi } from '../../../providers/ali-vpc/api.ts';
+import { writeBatch } from '../../../providers/ali-vpc/batch.ts';
 import { credentialSource } from '../../../providers/ali-vpc/credentials.ts';
 import { judgeIngress } from '../../../providers/ali-vpc/diagnose-firewall.ts';
 import { endpointOf } from '../../../providers/ali-vpc/endpoints.ts';
@@ -9,6 +11,7 @@ import { Intents } from '../../../providers/ali-vpc/intents.ts';
 import { standingOf } from '../../../providers/ali-vpc/judge.ts';
 import { whyNot } from '../../../providers/ali-vpc/refuse.ts';
 import type { RouteChange } from '../../../providers/provider.ts';
+import { FlannelVpcError } from '../../../src/core/errors.ts';
 import { Secret } from '../../../src/core/secret.ts';
 import { cidr } from '../../support/addresses.ts';
 import { createTestClock } from '../../support/test-clock.ts';
@@ -219,5 +222,60 @@ describe('security groups', () => {
     expect(judge().remedy).toContain(
       'aliyun ecs AuthorizeSecurityGroup --RegionId cn-hangzhou --SecurityGroupId sg-1 --IpProtocol all --PortRange=-1/-1 --SourceCidrIp 10.244.0.0/16',
     );
+  });
+});
+
+describe('a batch that the cloud refuses as a whole for the sake of one', () => {
+  const creation = (text: string): RouteChange => ({ ...create, destination: cidr(text) }) as RouteChange;
+
+  /** An API that knows entries, refuses every batch, and single creations of these destinations. */
+  function api(refused: readonly string[]): { readonly api: AlibabaApi; readonly asked: readonly string[] } {
+    const asked: string[] = [];
+    const standing = new Set<string>();
+    const refusal = (code: string) =>
+      new FlannelVpcError('INVALID', code, { details: { cloudCode: code, status: 400 } });
+    const call: AlibabaApi['call'] = async ({ action }, _, { parameters, answer }) => {
+      const text = parameters['DestinationCidrBlock'] ?? '';
+      if (action !== 'vpc:DescribeRouteEntryList') asked.push(`${action} ${text}`.trim());
+      if (action === 'vpc:CreateRouteEntries') throw refusal('InvalidWhole');
+      if (refused.includes(text)) throw refusal('InvalidOne');
+      if (action === 'vpc:CreateRouteEntry') standing.add(text);
+      const hop = { NextHopId: 'i-2', NextHopType: 'Instance' };
+      const RouteEntry = [...standing]
+        .filter((each) => each === text)
+        .map((each) => ({
+          ...{ RouteEntryId: `rte-${each}`, DestinationCidrBlock: each, Status: 'Available', Type: 'Custom' },
+          NextHops: { NextHop: [hop] },
+        }));
+      return answer.parse({ RouteEntrys: { RouteEntry } });
+    };
+    return { api: { call, clock: createTestClock() } as unknown as AlibabaApi, asked };
+  }
+  const run = async (made: AlibabaApi, changes: readonly RouteChange[]) =>
+    await writeBatch(made, 'vtb-1', changes, {
+      entries: [],
+      intents: new Intents(made.clock),
+      networks,
+      signal: new AbortController().signal,
+    });
+
+  test('is made one by one, but for that one', async () => {
+    const { api: made, asked } = api(['10.244.2.0/24']);
+    const changes = ['10.244.1.0/24', '10.244.2.0/24', '10.244.3.0/24'].map(creation);
+    const results = await run(made, changes);
+    expect(results.map((result) => result?.message)).toEqual([undefined, 'InvalidOne', undefined]);
+    expect(asked).toEqual([
+      'vpc:CreateRouteEntries',
+      ...changes.map((_, index) => `vpc:CreateRouteEntry 10.244.${index + 1}.0/24`),
+    ]);
+  });
+
+  test('is given up after a few where it is all of them', async () => {
+    const texts = Array.from({ length: 20 }, (_, index) => `10.244.${index}.0/24`);
+    const { api: made, asked } = api(texts);
+    const results = await run(made, texts.map(creation));
+    expect(results.filter((result) => result?.message === 'InvalidOne')).toHaveLength(3);
+    expect(results.filter((result) => result?.message === 'InvalidWhole')).toHaveLength(17);
+    expect(asked).toHaveLength(4);
   });
 });
