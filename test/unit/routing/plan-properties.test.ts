@@ -54,7 +54,7 @@ describe('what is never touched', () => {
     const untouchable = ({ tables }: PlanInput): readonly (readonly [string, RouteEntry])[] =>
       tables.flatMap(({ id, routes }) =>
         routes
-          .filter(({ target, origin }) => !['nic', 'instance'].includes(target.kind) || origin !== 'static')
+          .filter(({ target, origin }) => !['nic', 'instance', 'address'].includes(target.kind) || origin !== 'static')
           .map((entry) => [id, entry] as const),
       );
 
@@ -72,7 +72,9 @@ describe('what is never touched', () => {
   it('names every change it makes by what stands there', () => {
     forAll((input, plan) => {
       for (const step of plan.steps) {
-        if ('expected' in step) expect(standing(input, step).map(({ target }) => target)).toContainEqual(step.expected);
+        if (!('expected' in step)) continue;
+        const named = standing(input, step).map(({ target, handle }) => ({ target, handle }));
+        expect(named).toContainEqual({ target: step.expected, handle: step.handle });
       }
     });
   });
@@ -205,6 +207,36 @@ describe('a move', () => {
         ]).toContainEqual(history);
         const at = plan.steps.flatMap((step, index) => (placeOf(step) === place ? index : []));
         expect((at.at(-1) ?? 0) - (at[0] ?? 0)).toBe(history.length - 2);
+      }
+    });
+  });
+
+  it('says beside what it stands until the other half of it, which takes out just that', () => {
+    forAll((input, plan) => {
+      for (const step of plan.steps) {
+        if (step.action !== 'create') continue;
+        const before = standing(input, step).map(({ target, handle, preference }) => ({ target, handle, preference }));
+        const later = plan.steps.filter((other) => other.action === 'withdraw' && placeOf(other) === placeOf(step));
+        const earlier = later.filter((other) => plan.steps.indexOf(other) < plan.steps.indexOf(step));
+        expect(step.beside ?? []).toEqual(earlier.length > 0 ? [] : expect.arrayContaining(before));
+        expect(later.length).toBe(before.length);
+      }
+    });
+  });
+
+  it('takes the spare room, and a new destination leaves it', () => {
+    forAll((input, plan) => {
+      const { spareRoutes = 0, coexistingRoutes } = input.capabilities;
+      for (const { tableId, family, used, limit } of plan.use) {
+        if (limit === undefined) continue;
+        const here = plan.steps.filter((step) => step.tableId === tableId && step.destination.family === family);
+        const created = here.filter((step) => step.action === 'create');
+        const moved = created.filter((step) => standing(input, step).length > 0);
+        const fresh = created.filter((step) => standing(input, step).length === 0);
+        if (fresh.length > 0) expect(used + fresh.length).toBeLessThanOrEqual(limit - spareRoutes);
+        // With room for one more than is spare, the first move of a plan adds before it deletes.
+        const gaps = moved.filter((step) => step.action === 'create' && !step.beside?.length);
+        if (coexistingRoutes && created.length === 1 && used < limit) expect(gaps).toEqual([]);
       }
     });
   });
@@ -389,7 +421,8 @@ describe('an agent’s plan', () => {
         const [found] = standing(input, step).filter(
           ({ target, origin }) => target.id === step.expected.id && origin === 'static',
         );
-        const own = [found?.target.id, found?.target.instanceId].some((id) => id === 'eni-a' || id === 'i-a');
+        const names = ['eni-a', 'i-a', '10.0.1.1', 'fd00:1::1'];
+        const own = [found?.target.id, found?.target.instanceId].some((id) => id !== undefined && names.includes(id));
         expect(own || found?.state === 'blackhole').toBe(true);
         expect(input.records).toContain(step.record);
       }
@@ -412,11 +445,21 @@ it('meets, in the worlds these tests are about, every action and every reason to
     for (const { code } of plan.held) meet(code);
     if (plan.steps.some(({ action }) => action === 'delete') && input.scope.kind === 'node') meet('delete by an agent');
     if (plan.kept.length > 0) meet('kept');
+    for (const step of plan.steps) {
+      if (step.action === 'create' && step.beside?.length) meet('create beside');
+      if ('expected' in step) meet(`change of a route to one ${step.expected.kind}`);
+    }
+    if (plan.held.some(({ code, reason }) => code === 'quota' && reason.includes('kept free'))) meet('spare room');
     if (plan.conflicts.length > 0) meet('conflict');
     if (plan.foreign.length > 0) meet('foreign');
   }
   const wanted = [
     ...['create', 'replace', 'withdraw', 'delete', 'forget', 'delete by an agent', 'kept', 'conflict', 'foreign'],
+    ...[
+      'create beside',
+      'spare room',
+      ...['nic', 'instance', 'address'].map((kind) => `change of a route to one ${kind}`),
+    ],
     ...['not-active', 'outside-network', 'contested', 'quota', 'leases-unknown', 'lease-list-empty', 'store-changed'],
     ...['store-went-back', 'lease-absent-lately', 'lease-live', 'being-removed', 'no-record', 'mass-delete'],
   ];

@@ -2,11 +2,11 @@
 import fc from 'fast-check';
 import type { StoredOwnershipRecord } from '../../../lease/ownership-store.ts';
 import type { RouteEntry, RouteTable, RouteTarget } from '../../../providers/provider.ts';
-import { formatCidr } from '../../../src/core/ip.ts';
+import { type Family, families, formatCidr, formatIp, type Ip } from '../../../src/core/ip.ts';
 import type { DesiredRoute } from '../../../src/routing/desired.ts';
 import { cidrKey } from '../../../src/routing/networks.ts';
 import type { LeaseEvidence, PlanInput } from '../../../src/routing/route-plan.ts';
-import { cidr, desired, nodeScope, now, record, target } from './fixtures.ts';
+import { cidr, desired, ip, nodeScope, now, record, target } from './fixtures.ts';
 
 const subnets = [
   ...Array.from({ length: 12 }, (_, index) => `10.244.${index}.0/24`),
@@ -45,12 +45,22 @@ const machineRoute = fc
   .record({
     destination: destinations,
     to: machine,
-    kind: fc.constantFrom('nic', 'nic', 'nic', 'instance'),
+    kind: fc.constantFrom('nic', 'nic', 'nic', 'instance', 'address'),
     known: fc.boolean(),
     state: fc.constantFrom('active', 'active', 'active', 'blackhole', 'other'),
     marked: fc.constantFrom(undefined, undefined, undefined, true),
   })
   .map(({ destination, to, kind, known, state, marked }): RouteEntry => {
+    if (kind === 'address') {
+      // The cloud shows an address and nothing of whose it is.
+      return {
+        ...place(destination),
+        target: addressTarget(to, familyOf(destination)),
+        state,
+        origin: 'static',
+        marked,
+      };
+    }
     const full = target(to, kind);
     // A cloud does not always say which instance is behind a NIC: never where the instance is gone.
     const leadsTo = kind === 'nic' && state === 'blackhole' && !known ? { kind, id: full.id } : full;
@@ -101,22 +111,38 @@ const routeEntries = fc.array(
   { maxLength: 14 },
 );
 
-/** Where routes can't coexist, a table has one static route for each destination. */
+/**
+ * Where routes can't coexist, a table has one static route for each destination; where they can, one for each machine, each with a
+ * name and a preference of its own.
+ */
 function possible(routes: readonly RouteEntry[], coexisting: boolean): readonly RouteEntry[] {
   const seen = new Set<string>();
-  return routes.filter(({ destinationText, target: { id, instanceId }, origin }) => {
-    const key = `${destinationText} ${coexisting ? (instanceId ?? id.replace('eni-', 'i-')) : ''} ${origin}`;
+  const kept = routes.filter(({ destinationText, target: leadsTo, origin }) => {
+    const key = `${destinationText} ${coexisting ? machineOf(leadsTo) : ''} ${origin}`;
     return !seen.has(key) && seen.add(key);
   });
+  if (!coexisting) return kept;
+  return kept.map((route, at) => ({ ...route, handle: `route-${at}`, preference: 1_000 - 10 * (at % 3) }));
 }
 
-/** The three kinds of cloud, and one that can do both. */
+/** Whose the target is, however the cloud shows it. */
+function machineOf({ id, instanceId }: RouteTarget): string {
+  const byAddress = machines.find((name) => families.some((family) => formatIp(addressOf(name, family)) === id));
+  return instanceId ?? (byAddress === undefined ? id.replace('eni-', 'i-') : `i-${byAddress}`);
+}
+
+/** The kinds of cloud, and one that can do both; one of them keeps room for moves. */
 export const clouds: readonly PlanInput['capabilities'][] = [
   { replacesInPlace: true },
   { replacesInPlace: false, coexistingRoutes: true },
+  { replacesInPlace: false, coexistingRoutes: true, spareRoutes: 1 },
   { replacesInPlace: false },
   { replacesInPlace: true, coexistingRoutes: true },
 ];
+
+/** What a cloud's routes lead to, in the order in which it is looked for. */
+const targetKinds = ['nic', 'nic', 'instance', 'address'] as const;
+type TargetKind = (typeof targetKinds)[number];
 
 const chance = fc.constantFrom(...Array.from({ length: 10 }, (_, index) => index / 10));
 
@@ -126,6 +152,7 @@ export function worlds(scopes: readonly ('all' | 'node')[] = ['all', 'node']): f
     .record({
       scope: fc.constantFrom(...scopes),
       capabilities: fc.constantFrom(...clouds),
+      targets: fc.constantFrom(...targetKinds),
       tables: fc.array(fc.record({ routes: routeEntries, spare: fc.constantFrom(undefined, undefined, 0, 1, 3) }), {
         minLength: 1,
         maxLength: 3,
@@ -160,7 +187,7 @@ export function worlds(scopes: readonly ('all' | 'node')[] = ['all', 'node']): f
           ...(spare === undefined ? {} : { routeLimit: counted + spare }),
         };
       });
-      const wanted = desiredOf(seed.scope, seed.wanted, seed.hostile);
+      const wanted = desiredOf(seed.scope, seed.wanted, seed.hostile).map((route) => ledBy(seed.targets, route));
       // A lease may be younger than the list.
       const listed = seed.listedBeforeLeases ? [] : wanted;
       const live = [...seed.live, ...listed.map(({ destination }) => formatCidr(destination))];
@@ -169,7 +196,7 @@ export function worlds(scopes: readonly ('all' | 'node')[] = ['all', 'node']): f
           4: { network: cidr('10.244.0.0/20'), subnetLength: 24 },
           6: { network: cidr('fd00:10::/60'), subnetLength: 64 },
         },
-        scope: seed.scope === 'all' ? { kind: 'all' } : nodeScope('a'),
+        scope: seed.scope === 'all' ? { kind: 'all' } : nodeWithAddresses,
         tables,
         desired: wanted,
         records: seed.recordsRead ? recordsOf(tables, seed.recorded, seed.extraRecords) : undefined,
@@ -185,6 +212,40 @@ export function worlds(scopes: readonly ('all' | 'node')[] = ['all', 'node']): f
         now,
       } satisfies PlanInput;
     });
+}
+
+/** As an agent says who it is: by every id that a route to it can carry. */
+const nodeWithAddresses: PlanInput['scope'] = (() => {
+  const scope = nodeScope('a');
+  if (scope.kind !== 'node') return scope;
+  const addresses = families.map((family) => formatIp(addressOf('a', family)));
+  return { ...scope, identity: { ...scope.identity, targets: [...scope.identity.targets, ...addresses] } };
+})();
+
+/** The route as a cloud that has such targets resolves its holder. */
+function ledBy(kind: TargetKind, route: DesiredRoute): DesiredRoute {
+  const { nextHop, holder } = route;
+  const name = holder.replace('i-', '');
+  const addresses = families.map((family) => addressOf(name, family));
+  const shown = {
+    nic: undefined,
+    instance: { 4: target(name, 'instance'), 6: target(name, 'instance') },
+    address: { 4: addressTarget(name, 4), 6: addressTarget(name, 6) },
+  }[kind];
+  return { ...route, nextHop: { ...nextHop, addresses, ...(shown && { target: shown }) } };
+}
+
+function addressOf(name: string, family: Family): Ip {
+  const number = machines.indexOf(name) + 1;
+  return ip(family === 4 ? `10.0.1.${number}` : `fd00:1::${number}`);
+}
+
+function addressTarget(name: string, family: Family): RouteTarget {
+  return { kind: 'address', id: formatIp(addressOf(name, family)) };
+}
+
+function familyOf(destination: string): Family {
+  return destination.includes(':') ? 6 : 4;
 }
 
 function desiredOf(
