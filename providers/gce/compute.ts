@@ -59,7 +59,7 @@ export class Compute {
     return await withDeadline(deadline, async (inner) => {
       try {
         inner.throwIfAborted();
-        this.#loading ??= import('./clients.mjs');
+        this.#loading ??= loadSdk();
         const sdk = await this.#loading;
         inner.throwIfAborted();
         const clientOf = this.#opener(sdk);
@@ -96,6 +96,12 @@ export class Compute {
       return known as InstanceType<Sdk[Name]>;
     };
   }
+}
+
+/** Without what would make Google's libraries print whole requests and answers, those with access tokens among them. */
+async function loadSdk(): Promise<Sdk> {
+  delete process.env['GOOGLE_SDK_NODE_LOGGING'];
+  return await import('./clients.mjs');
 }
 
 /** Google's library warns by the console that files of credentials can't be trusted; this one the operator has named. */

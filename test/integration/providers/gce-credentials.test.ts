@@ -198,6 +198,20 @@ describe('credentials for Compute Engine', () => {
     expect(metadata.server.requests.slice(before).filter((line) => line.includes('token'))).toEqual([]);
   });
 
+  it('are not printed by Google’s libraries, whatever the environment asks of them', async () => {
+    const printed: unknown[] = [];
+    const { error } = console;
+    console.error = (...parts: unknown[]) => void printed.push(parts);
+    process.env['GOOGLE_SDK_NODE_LOGGING'] = 'all';
+    try {
+      expect(await callerOf(world.operatorEnvironment('controller', 'quiet'))).toBe('controller/quiet');
+    } finally {
+      console.error = error;
+    }
+    expect(process.env['GOOGLE_SDK_NODE_LOGGING']).toBeUndefined();
+    expect(printed).toEqual([]);
+  });
+
   it('are in no line, error, hint or cause', async () => {
     const secrets = [node.metadata.state.serviceAccount?.token ?? 'no token'];
     const key = `-----BEGIN PRIVATE KEY-----\\n${'QUJDREVG'.repeat(20)}\\n-----END PRIVATE KEY-----`;
