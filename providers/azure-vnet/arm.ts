@@ -52,6 +52,8 @@ export const apiVersions = {
 const requestTimeoutMs = 30_000;
 /** Milliseconds for the metadata server to tell which cloud this is. */
 const identifyTimeoutMs = 8_000;
+/** Milliseconds for which a metadata server that is not there is not asked again: elsewhere than in Azure each try takes seconds. */
+const noMachineMs = 60_000;
 /** Most pages of one list: a link that leads in a circle must end somewhere. */
 const maxPages = 1_000;
 
@@ -61,6 +63,7 @@ export class Arm {
   #opening: Promise<Client> | undefined;
   #credential: Credential | undefined;
   #machine: AzureMachine | undefined;
+  #noMachine: { readonly error: FlannelVpcError; readonly until: number } | undefined;
 
   constructor(options: ArmOptions) {
     this.#options = options;
@@ -122,6 +125,7 @@ export class Arm {
     this.#machine ??= this.#options.machine();
     if (this.#machine) return this.#machine;
     const { environment, clock } = this.#options;
+    if (this.#noMachine && clock.monotonic() < this.#noMachine.until) throw this.#noMachine.error;
     const error = () => new DOMException('the metadata server does not answer', 'TimeoutError');
     try {
       const deadline = { clock, ms: identifyTimeoutMs, signal, error };
@@ -130,10 +134,11 @@ export class Arm {
     } catch (cause) {
       signal.throwIfAborted();
       if (isFlannelVpcError(cause, 'CONFIG_INVALID')) throw cause;
-      throw new FlannelVpcError('CONFIG_INVALID', 'this is no machine of Azure’s, so its subscription is not known', {
-        hint: 'name the tables in net-conf as SUBSCRIPTION/GROUP/NAME, or run this on a node',
-        cause,
-      });
+      const why = 'this is no machine of Azure’s, so its subscription is not known';
+      const hint = 'name the tables in net-conf as SUBSCRIPTION/GROUP/NAME, or run this on a node';
+      const none = new FlannelVpcError('CONFIG_INVALID', why, { hint, cause });
+      this.#noMachine = { error: none, until: clock.monotonic() + noMachineMs };
+      throw none;
     }
   }
 

@@ -70,13 +70,7 @@ function placesOf({ tables, nextHop, needs }: DiagnosisSubject): readonly Place[
   const writes = needs !== 'read';
   const table = [
     'Microsoft.Network/routeTables/read',
-    ...(writes
-      ? [
-          'Microsoft.Network/routeTables/routes/read',
-          'Microsoft.Network/routeTables/routes/write',
-          'Microsoft.Network/routeTables/routes/delete',
-        ]
-      : []),
+    ...(writes ? ['Microsoft.Network/routeTables/routes/write', 'Microsoft.Network/routeTables/routes/delete'] : []),
     ...(needs === 'control' ? ['Microsoft.Network/routeTables/write'] : []),
   ];
   const places: Place[] = tables.slice(0, askedTables).flatMap(({ id }) => {

@@ -1,5 +1,6 @@
 /** Reads the states of machines. */
 import * as z from 'zod';
+import { type FlannelVpcError, isFlannelVpcError } from '../../src/core/errors.ts';
 import type { InstanceState } from '../provider.ts';
 import { type Arm, apiVersions } from './arm.ts';
 import { type CallContext, unreadable } from './errors.ts';
@@ -39,13 +40,21 @@ export async function readInstanceStates(
   signal: AbortSignal,
 ): Promise<ReadonlyMap<string, InstanceState>> {
   const states = new Map<string, InstanceState>();
+  let refused: FlannelVpcError | undefined;
   for (const group of groupsOf(ids)) {
-    const missing = group.length > fewMachines ? await readList(arm, group, states, signal) : group;
-    for (const id of missing.slice(0, fewMachines)) {
-      const state = await readOne(arm, id, signal);
-      if (state !== undefined) states.set(id, state);
+    try {
+      const missing = group.length > fewMachines ? await readList(arm, group, states, signal) : group;
+      for (const id of missing.slice(0, fewMachines)) {
+        const state = await readOne(arm, id, signal);
+        if (state !== undefined) states.set(id, state);
+      }
+    } catch (error) {
+      if (!isFlannelVpcError(error) || error.retry !== 'slow') throw error;
+      refused ??= error;
     }
   }
+  // A lease may name a machine where this identity may not look; that is no reason not to look at the others.
+  if (refused && states.size === 0) throw refused;
   return states;
 }
 

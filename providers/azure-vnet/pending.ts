@@ -1,8 +1,12 @@
 /** Operations of ours that were still under way when their sender was cut off: the next change of the resource waits for them first. */
 import type { Clock } from '../../src/core/clock.ts';
+import { isFlannelVpcError } from '../../src/core/errors.ts';
 import type { Arm, ArmAnswer } from './arm.ts';
-import type { CallContext } from './errors.ts';
+import { type CallContext, overdue, translateError } from './errors.ts';
 import { awaitOperation, EndedBadly, type Operation, operationOf, type WaitOptions } from './operations.ts';
+
+/** Milliseconds after which to come back to one that is still under way. */
+const laterMs = 3_000;
 
 /** How an operation ended. */
 export interface Ended {
@@ -48,6 +52,14 @@ export class PendingOperations {
     const { told, error } = await this.#end(resourceId, operation, context, wait, signal);
     if (error) throw error;
     return told;
+  }
+
+  /** The error to throw for one that came while a change of the resource was being made, or waited for. */
+  explain(resourceId: string, caught: unknown, context: CallContext, signal: AbortSignal): unknown {
+    if (!signal.aborted) return caught;
+    const error = translateError(caught, context, signal);
+    const isLate = isFlannelVpcError(error, 'TRANSIENT') && this.#byResource.has(resourceId);
+    return isLate ? overdue(context, laterMs) : error;
   }
 
   /** Forgets an operation when it has ended, and only then. */

@@ -4,7 +4,7 @@ import { withDeadline } from '../../src/core/deadline.ts';
 import { FlannelVpcError } from '../../src/core/errors.ts';
 import type { NextHop } from '../provider.ts';
 import type { Arm } from './arm.ts';
-import { type CallContext, translateError, unreadable } from './errors.ts';
+import { type CallContext, unreadable } from './errors.ts';
 import { armPath, kinds } from './ids.ts';
 import { nicOf, nicRequest } from './nics.ts';
 import type { PendingOperations } from './pending.ts';
@@ -55,7 +55,7 @@ export async function enableForwarding(
       );
       await pending.finish(nicId, answer, nothing, context, wait, inner);
     } catch (caught) {
-      throw inner.aborted ? translateError(caught, context, inner) : caught;
+      throw pending.explain(nicId, caught, context, inner);
     }
   });
 }

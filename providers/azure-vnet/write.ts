@@ -6,12 +6,12 @@ import { formatCidr, parseCidr, sameCidr } from '../../src/core/ip.ts';
 import type { ChangeResult, RouteChange } from '../provider.ts';
 import { type Arm, apiVersions } from './arm.ts';
 import { addressFor, type Edit, edited, editFor, isAsWanted, nameOf } from './edit.ts';
-import { type CallContext, failure, overdue, translateError } from './errors.ts';
+import { type CallContext, failure, overdue } from './errors.ts';
 import { armPath, kinds } from './ids.ts';
 import type { WaitOptions } from './operations.ts';
 import { eventually, type PendingOperations } from './pending.ts';
 import { isRawObject, type RawObject } from './raw-json.ts';
-import { foreignController, type RouteNames, routeShape, routesOf } from './routes.ts';
+import { foreignController, type RouteNames, routesOf } from './routes.ts';
 import { type RawTable, readTable } from './tables.ts';
 
 /** Milliseconds for a whole change, credentials and waiting included: a controller's term is longer. */
@@ -49,12 +49,12 @@ export class RouteWriter {
   async apply(change: RouteChange, signal: AbortSignal): Promise<void> {
     const { tableId } = change;
     const context = contextOf(change);
-    await this.#timed(context, signal, async (inner, wait) => {
+    await this.#timed(tableId, context, signal, async (inner, wait) => {
       const ended = await this.#options.pending.settle(tableId, context, wait, inner);
       const key = keyOf(change);
       if (ended?.error && ended.changes.has(key)) throw ended.error;
       const table = await this.#read(tableId, [change], inner);
-      const made = ended?.changes.has(key) ?? false;
+      const made = ended?.told === true && ended.changes.has(key);
       const edit = editFor(rawRoutes(table), change, { names: this.#options.names, made });
       if (edit.kind === 'none') return;
       try {
@@ -80,11 +80,14 @@ export class RouteWriter {
       doing: `change ${changes.length} routes of ${tableId}`,
       details: { tableId },
     };
-    return await this.#timed(context, signal, async (inner, wait) => {
+    return await this.#timed(tableId, context, signal, async (inner, wait) => {
       const ended = await this.#options.pending.settle(tableId, context, wait, inner);
       if (ended?.error && changes.some((change) => ended.changes.has(keyOf(change)))) throw ended.error;
       const table = await this.#read(tableId, changes, inner);
-      const plan = planBatch(table, changes, { names: this.#options.names, made: ended?.changes ?? new Set() });
+      const plan = planBatch(table, changes, {
+        names: this.#options.names,
+        made: ended?.told ? ended.changes : new Set(),
+      });
       try {
         await this.#put(table, plan, context, wait, inner);
         return plan.results;
@@ -134,11 +137,7 @@ export class RouteWriter {
       signal,
     );
     const told = await pending.finish(table.id, answer, keys, context, wait, signal);
-    await this.#see(told, context, wait, signal, async () => {
-      const { table: now } = await readTable(arm, table.id, signal);
-      const byName = new Map(routesOf(now).map((route) => [route.name.toLowerCase(), route]));
-      return edits.every((edit) => edit.kind === 'none' || isAsWanted(byName.get(edit.name.toLowerCase()), edit));
-    });
+    await this.#see(table.id, edits, told, context, wait, signal);
   }
 
   async #send(
@@ -156,28 +155,26 @@ export class RouteWriter {
     const request = edit.kind === 'put' ? { method: 'PUT' as const, body: edit.route } : { method: 'DELETE' as const };
     const answer = await arm.send(context, { ...request, path, query, headers }, signal);
     const told = await pending.finish(tableId, answer, new Set([key]), context, wait, signal);
-    const seen = {
-      action: 'Microsoft.Network/routeTables/routes/read',
-      doing: context.doing,
-      details: context.details,
-    };
-    await this.#see(told, context, wait, signal, async () => {
-      const standing = await arm.find(seen, { path, query }, signal);
-      return isAsWanted(routeShape.safeParse(standing?.body).data, edit);
-    });
+    await this.#see(tableId, [edit], told, context, wait, signal);
   }
 
-  /** Looks whether a change stands: for a while, since reads lag, and where its end was not told, for as long as there is. */
+  /** Looks whether changes stand: for a while, since reads lag, and where their end was not told, for as long as there is. */
   async #see(
+    tableId: string,
+    edits: readonly Edit[],
     told: boolean,
     context: CallContext,
     { until }: WaitOptions,
     signal: AbortSignal,
-    isSo: () => Promise<boolean>,
   ): Promise<void> {
-    const { clock } = this.#options;
+    const { arm, clock } = this.#options;
     const left = until - clock.monotonic();
-    if (await eventually(clock, told ? Math.min(seenMs, left) : left, signal, isSo)) return;
+    const areSeen = await eventually(clock, told ? Math.min(seenMs, left) : left, signal, async () => {
+      const { table } = await readTable(arm, tableId, signal);
+      const byName = new Map(routesOf(table).map((route) => [route.name.toLowerCase(), route]));
+      return edits.every((edit) => edit.kind === 'none' || isAsWanted(byName.get(edit.name.toLowerCase()), edit));
+    });
+    if (areSeen) return;
     if (!told) throw overdue(context, 2_000);
     throw failure('CONFLICT', context, 'it was done, and is not there', { hint: 'it is read again' });
   }
@@ -205,18 +202,19 @@ export class RouteWriter {
   }
 
   async #timed<T>(
+    tableId: string,
     context: CallContext,
     signal: AbortSignal,
     run: (signal: AbortSignal, wait: WaitOptions) => Promise<T>,
   ): Promise<T> {
-    const { clock } = this.#options;
+    const { clock, pending } = this.#options;
     const error = () => new DOMException(`not done within ${writeTimeoutMs / 1_000} s`, 'TimeoutError');
     const wait = { clock, until: clock.monotonic() + writeTimeoutMs };
     return await withDeadline({ clock, ms: writeTimeoutMs, signal, error }, async (inner) => {
       try {
         return await run(inner, wait);
       } catch (caught) {
-        throw inner.aborted ? translateError(caught, context, inner) : caught;
+        throw pending.explain(tableId, caught, context, inner);
       }
     });
   }
