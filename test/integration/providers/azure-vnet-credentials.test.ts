@@ -144,6 +144,8 @@ async function ask(environment: Readonly<Record<string, string>>) {
     AZURE_CLIENT_ID: client,
     NODE_EXTRA_CA_CERTS: caFile,
     AZURE_LOG_LEVEL: 'verbose',
+    TYPESPEC_RUNTIME_LOG_LEVEL: 'verbose',
+    DEBUG: '*',
     ...environment,
   };
   const { stdout, stderr } = await runToEnd([process.execPath, askMain, ...world.tableIds], { env });
