@@ -112,8 +112,8 @@ export interface CloudWorld {
   /** Environment of a controller or reader that is no instance: endpoints and credentials. */
   operatorEnvironment(role: 'controller' | 'reader', name: string, host?: string): Readonly<Record<string, string>>;
   setRights(role: Role, rights: Rights): void;
-  /** The rights that the provider's README lists for the role, each once. With it `setRights` takes `readmeWithout`. */
-  readmeRights?(role: Role): readonly string[];
+  /** The rights that the provider's README lists for the role, each once: what `readmeWithout` may name. */
+  readmeRights(role: Role): readonly string[];
 
   /** What the data path does by the table now: one route for each destination, the one that packets follow. Without local routes. */
   forwarding(tableId: string): Promise<readonly VpcRoute[]>;
@@ -123,7 +123,7 @@ export interface CloudWorld {
    * The table and its routes as the cloud stores them, in its own words, but for routes of these destinations and what a change of them
    * must change (an ETag): what has to survive byte for byte.
    */
-  document?(tableId: string, without: readonly string[]): Promise<string>;
+  document(tableId: string, without: readonly string[]): Promise<string>;
   /** Another hand's route to the instance, without any mark of ours; beside or in place of what stands, as the cloud has it. */
   putRoute(tableId: string, destination: string, instance: CloudInstance): Promise<void>;
   /** Takes out every route of the destination that somebody made. */

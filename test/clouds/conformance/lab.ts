@@ -180,7 +180,7 @@ export async function createLab(subject: Subject): Promise<Lab> {
         const followed = without(
           (await world.forwarding(id)).map((route) => [route.destination, route.target] as const),
         );
-        found.push({ id, made: made.sort(), followed: followed.sort(), stored: await world.document?.(id, texts) });
+        found.push({ id, made: made.sort(), followed: followed.sort(), stored: await world.document(id, texts) });
       }
       return JSON.stringify(found, undefined, 1);
     },

@@ -15,8 +15,6 @@ export interface Subject {
   readonly ignoresExpected?: boolean | undefined;
   /** A tag that the world's first table has, and no other. Absent where tables have none. */
   readonly tag?: TableTag | undefined;
-  /** Rights of the README that nothing in this world needs, each with what needs it; other tests show that. */
-  readonly elsewhere?: Readonly<Record<string, string>> | undefined;
   /** Once, at the end, after the providers were closed and before the world is stopped. */
   close?(): Promise<void>;
 }

@@ -9,8 +9,7 @@ import type { Subject } from './subject.ts';
 /** A metadata server in this process. */
 type Server = Awaited<ReturnType<CloudWorld['startMetadata']>>;
 
-export interface WireOptions<Config, Here extends Server>
-  extends Pick<Subject, 'ignoresExpected' | 'tag' | 'elsewhere'> {
+export interface WireOptions<Config, Here extends Server> extends Pick<Subject, 'ignoresExpected' | 'tag'> {
   readonly world: Omit<CloudWorld, 'startMetadata'> & { startMetadata(instance: CloudInstance): Promise<Here> };
   /** URL of the module that has `createProvider`. */
   readonly module: URL;
