@@ -27,6 +27,8 @@ export interface ClusterOptions {
   readonly backend?: Readonly<Record<string, unknown>>;
   /** What the nodes' role may do in EC2; default everything. */
   readonly nodePolicy?: Policy;
+  /** Nodes and pods have addresses of both families. Default no. */
+  readonly dualStack?: boolean;
   /** Networks that the security group lets in; default the pods'. */
   readonly allowedNetworks?: readonly string[];
   /** Least time that each change of the VPC stands before the cloud answers, milliseconds. Default 0. */
@@ -82,6 +84,7 @@ export interface Cluster {
 }
 
 export const podNetwork = '10.244.0.0/16';
+export const podNetwork6 = 'fd42:244::/48';
 export const bridge = 'cni0';
 const prefix = '/coreos.com/network';
 
@@ -98,7 +101,7 @@ export async function createCluster(options: ClusterOptions = {}): Promise<Clust
     cidr: world.networkCidr,
     subnets: subnets.map(({ id, cidr }) => ({ id, cidr })),
     mtu: options.mtu ?? world.mtu,
-    allowedNetworks: options.allowedNetworks ?? [podNetwork],
+    allowedNetworks: options.allowedNetworks ?? [podNetwork, ...(options.dualStack ? [podNetwork6] : [])],
     settleMs: options.settleMs ?? 0,
   });
   for (const subnet of subnets) await vpc.associate(subnet.id, subnet.tableId);
@@ -124,7 +127,11 @@ export async function createCluster(options: ClusterOptions = {}): Promise<Clust
   async function putNetConf(netConf: object): Promise<void> {
     await etcd.put(`${prefix}/config`, JSON.stringify(netConf));
   }
-  await putNetConf({ Network: podNetwork, Backend: { Type: world.type, ...world.backend, ...options.backend } });
+  await putNetConf({
+    Network: podNetwork,
+    ...(options.dualStack ? { EnableIPv6: true, IPv6Network: podNetwork6 } : {}),
+    Backend: { Type: world.type, ...world.backend, ...options.backend },
+  });
 
   const cluster: Cluster = {
     ...{ world, vpc, etcd, putNetConf, sync },
@@ -136,7 +143,16 @@ export async function createCluster(options: ClusterOptions = {}): Promise<Clust
       const subnet = subnets[request.subnet === 'first' ? 0 : 1];
       const { forwards } = request;
       const instance = await world.runInstance(subnet, request.address, forwards === undefined ? {} : { forwards });
-      const added = await plugIn({ ...request, instance, subnet, vpc, world, etcd, nodes });
+      const added = await plugIn({
+        ...request,
+        instance,
+        subnet,
+        vpc,
+        world,
+        etcd,
+        nodes,
+        dualStack: options.dualStack ?? false,
+      });
       nodes.add(added);
       return added;
     },
@@ -158,12 +174,23 @@ interface Place extends Omit<NodeRequest, 'subnet'> {
   readonly world: CloudWorld;
   readonly etcd: EtcdServer;
   readonly nodes: Set<ClusterNode>;
+  readonly dualStack: boolean;
 }
 
-async function plugIn({ instance, subnet, vpc, world, etcd, nodes, ...request }: Place): Promise<ClusterNode> {
+async function plugIn({
+  instance,
+  subnet,
+  vpc,
+  world,
+  etcd,
+  nodes,
+  dualStack,
+  ...request
+}: Place): Promise<ClusterNode> {
   const node = await createNode({
     ...{ vpc, name: request.name, instanceId: instance.id, nicId: instance.nicId, subnetId: subnet.id },
     ...{ address: request.address, rpFilter: request.rpFilter ?? 2 },
+    address6: dualStack ? instance.address6 : undefined,
   });
   if (await world.forwards(instance.nicId)) await vpc.setForwards(instance.nicId, true);
   const metadata = await startNodeMetadata(node, instance.metadata);

@@ -17,6 +17,8 @@ export interface NodeOptions {
   readonly subnetId: string;
   /** IPv4 address of eth0. */
   readonly address: string;
+  /** IPv6 address of eth0; none when absent. */
+  readonly address6?: string | undefined;
   /** 1 refuses what would not be answered the same way, 2 what could not be answered at all. */
   readonly rpFilter: 1 | 2;
   /** Does the kernel forward from the start? Default no: a program that needs it sets it. */
@@ -30,6 +32,7 @@ export interface Node extends Namespace {
   readonly instanceId: string;
   readonly nic: Nic;
   readonly address: string;
+  readonly address6: string | undefined;
   /** The node's address on the link to the rig. */
   readonly managementAddress: string;
   /** What programs on the node see as /run. */
@@ -44,7 +47,18 @@ export interface Node extends Namespace {
 
 /** Plugs a new node into the VPC. Its source/destination check is on, its mgmt0 leads to the rig. */
 export async function createNode(options: NodeOptions): Promise<Node> {
-  const { vpc, name, instanceId, nicId, subnetId, address, rpFilter, forwards = false, metadata = 'node' } = options;
+  const {
+    vpc,
+    name,
+    instanceId,
+    nicId,
+    subnetId,
+    address,
+    address6,
+    rpFilter,
+    forwards = false,
+    metadata = 'node',
+  } = options;
   const runFolder = await mkdtemp(join(tmpdir(), `flannel-vpc-node-${name}-`));
   // Where iptables and ip keep their locks and names.
   for (const folder of ['netns', 'lock']) await mkdir(join(runFolder, folder));
@@ -64,7 +78,7 @@ export async function createNode(options: NodeOptions): Promise<Node> {
     input:
       'table ip unrelated {\n chain input {\n  type filter hook input priority 10;\n  ct state invalid counter\n }\n}\n',
   });
-  const nic = await vpc.addNic({ nicId, subnetId, address, namespace, link: 'eth0' });
+  const nic = await vpc.addNic({ nicId, subnetId, address, address6, namespace, link: 'eth0' });
   const managementAddress = await connectToRig(namespace, metadata);
   const pods = new Map<string, Pod>();
 
@@ -74,6 +88,7 @@ export async function createNode(options: NodeOptions): Promise<Node> {
     instanceId,
     nic,
     address,
+    address6,
     managementAddress,
     runFolder,
     async readRun(path) {

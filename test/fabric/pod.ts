@@ -4,11 +4,18 @@ import { run } from './process.ts';
 
 export interface Pod extends Namespace {
   readonly address: string;
+  /** Where the bridge has an IPv6 address of more than the link. */
+  readonly address6: string | undefined;
 }
 
 interface BridgeState {
   readonly mtu: number;
-  readonly addr_info: readonly { readonly family: string; readonly local: string; readonly prefixlen: number }[];
+  readonly addr_info: readonly {
+    readonly family: string;
+    readonly scope: string;
+    readonly local: string;
+    readonly prefixlen: number;
+  }[];
 }
 
 let count = 0;
@@ -22,6 +29,7 @@ export async function addPod(
 ): Promise<Pod> {
   const [state]: BridgeState[] = JSON.parse(await node.exec(['ip', '-j', 'addr', 'show', 'dev', bridge]));
   const own = state?.addr_info.find((each) => each.family === 'inet');
+  const own6 = state?.addr_info.find((each) => each.family === 'inet6' && each.scope === 'global');
   if (!state || !own) throw new Error(`${bridge} on ${node.name} has no IPv4 address yet`);
   const taken = new Set([own.local, ...others.map((pod) => pod.address)]);
   const address = nextAddress(own.local, taken);
@@ -37,7 +45,15 @@ export async function addPod(
     'link set eth0 up',
     `route add default via ${own.local}`,
   );
-  return { ...namespace, address };
+  // The bridge's own ends in 1; pods count on beside their IPv4 address.
+  const address6 = own6?.local.replace(/1$/, Number(address.split('.').at(-1)).toString(16));
+  if (own6 && address6 !== undefined) {
+    await namespace.ip(
+      `addr add ${address6}/${own6.prefixlen} dev eth0 nodad`,
+      `route add default via ${own6.local} dev eth0`,
+    );
+  }
+  return { ...namespace, address, address6 };
 }
 
 /** The first address above the bridge's own that is not taken. */

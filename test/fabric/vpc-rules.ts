@@ -8,6 +8,7 @@ export interface Port {
   readonly link: string;
   /** IPv4 address of the NIC. */
   readonly address: string;
+  readonly address6?: string | undefined;
   /**
    * Whether the cloud lets it send from and receive for addresses that are not its own: EC2's source/dest check is off, Google's
    * canIpForward or Azure's IP forwarding is on.
@@ -24,7 +25,7 @@ export type RouteTarget =
   | { readonly kind: 'blackhole' };
 
 export interface VpcRoute {
-  /** Such as `10.244.3.0/24`. The VPC's own (local) routes are not listed: they hold anyway. */
+  /** Such as `10.244.3.0/24` or `fd42::/64`. The VPC's own (local) routes are not listed: they hold anyway. */
   readonly destination: string;
   readonly target: RouteTarget;
 }
@@ -32,6 +33,7 @@ export interface VpcRoute {
 /** The router's link to the outside, and the outside's address on it. */
 export const outsideLink = 'outside';
 export const outsideGateway = '203.0.113.10';
+export const outsideGateway6 = '2001:db8:ffff::10';
 
 /** Table that every port's traffic passes first: the NICs of the VPC, and nothing else within it. */
 export const localTable = 100;
@@ -39,12 +41,17 @@ export const localTable = 100;
 /** The kernel's words for one route. A NIC that is gone is a blackhole, as in EC2; of several, those that are there share the flows. */
 export function kernelRoute(route: VpcRoute, ports: ReadonlyMap<string, Port>): string {
   const { destination, target } = route;
-  if (target.kind === 'gateway') return `${destination} via ${outsideGateway} dev ${outsideLink} onlink`;
+  const six = destination.includes(':');
+  if (target.kind === 'gateway') {
+    return `${destination} via ${six ? outsideGateway6 : outsideGateway} dev ${outsideLink} onlink`;
+  }
   const nicIds = target.kind === 'nic' ? [target.nicId] : target.kind === 'ecmp' ? target.nicIds.toSorted() : [];
   const hops = nicIds
     .map((nicId) => ports.get(nicId))
-    .filter((port) => port !== undefined)
-    .map((port) => `via ${port.address} dev ${port.link} onlink`);
+    .flatMap((port) => {
+      const address = six ? port?.address6 : port?.address;
+      return address === undefined ? [] : [`via ${address} dev ${port?.link} onlink`];
+    });
   if (hops.length === 0) return `blackhole ${destination}`;
   return `${destination} ${hops.length === 1 ? hops[0] : hops.map((hop) => `nexthop ${hop}`).join(' ')}`;
 }
@@ -80,31 +87,40 @@ export type DropReason = (typeof dropReasons)[number];
  */
 export function filterText(ports: readonly Port[], allowedNetworks: readonly string[]): string {
   const nodes = ports.map((port) => port.address);
+  const nodes6 = ports.flatMap((port) => port.address6 ?? []);
+  const [allowed6, allowed4] = [true, false].map((six) => allowedNetworks.filter((text) => text.includes(':') === six));
   const rules = [
     ...ports
       .filter((port) => !port.forwards)
-      .flatMap((port) => [
-        `iifname "${port.link}" ip saddr != ${port.address} counter name source_check drop`,
-        `oifname "${port.link}" ip daddr != ${port.address} counter name destination_check drop`,
+      .flatMap(({ link, address, address6 = noAddress6 }) => [
+        `iifname "${link}" ip saddr != ${address} counter name source_check drop`,
+        `iifname "${link}" ip6 saddr != ${address6} counter name source_check drop`,
+        `oifname "${link}" ip daddr != ${address} counter name destination_check drop`,
+        `oifname "${link}" ip6 daddr != ${address6} counter name destination_check drop`,
       ]),
     // The gateway translates addresses of instances, and knows no others.
     `oifname "${outsideLink}" ip saddr != ${anyOf(nodes)} counter name not_a_node drop`,
+    `oifname "${outsideLink}" ip6 saddr != ${anyOf(nodes6, noAddress6)} counter name not_a_node drop`,
     'ct state established,related accept',
     `oifname "${outsideLink}" accept`,
-    `ip saddr ${anyOf([...nodes, ...allowedNetworks])} accept`,
+    `ip saddr ${anyOf([...nodes, ...(allowed4 ?? [])])} accept`,
+    `ip6 saddr ${anyOf([...nodes6, ...(allowed6 ?? [])], noAddress6)} accept`,
     'counter name security_group drop',
   ];
   return [
-    'add table ip vpc',
-    ...dropReasons.map((reason) => `add counter ip vpc ${reason}`),
-    'add chain ip vpc forward { type filter hook forward priority 0; policy drop; }',
-    'flush chain ip vpc forward',
-    ...rules.map((rule) => `add rule ip vpc forward ${rule}`),
+    'add table inet vpc',
+    ...dropReasons.map((reason) => `add counter inet vpc ${reason}`),
+    'add chain inet vpc forward { type filter hook forward priority 0; policy drop; }',
+    'flush chain inet vpc forward',
+    ...rules.map((rule) => `add rule inet vpc forward ${rule}`),
     '',
   ].join('\n');
 }
 
+/** Nobody sends from it, and nothing is sent to it. */
+const noAddress6 = '::';
+
 /** An anonymous set; nft has no empty one, and nobody sends from the address that stands in for it. */
-function anyOf(addresses: readonly string[]): string {
-  return `{ ${addresses.length === 0 ? '0.0.0.0' : [...new Set(addresses)].join(', ')} }`;
+function anyOf(addresses: readonly string[], nobody = '0.0.0.0'): string {
+  return `{ ${addresses.length === 0 ? nobody : [...new Set(addresses)].join(', ')} }`;
 }

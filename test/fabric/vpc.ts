@@ -19,6 +19,7 @@ import {
   kernelRoute,
   localTable,
   outsideGateway,
+  outsideGateway6,
   outsideLink,
   type Port,
   routeChanges,
@@ -46,6 +47,8 @@ export interface NicOptions {
   readonly subnetId: string;
   /** IPv4 address in the subnet. */
   readonly address: string;
+  /** IPv6 address of the NIC, by itself. Without one its node has no IPv6. */
+  readonly address6?: string | undefined;
   /** Where the NIC goes, and its name there. */
   readonly namespace: Namespace;
   readonly link: string;
@@ -67,7 +70,7 @@ export interface Vpc {
   readonly cidr: string;
   readonly router: Namespace;
   /** A host on the other side of the gateway, which knows ways to nodes and none to pods. */
-  readonly outside: Namespace & { readonly address: string };
+  readonly outside: Namespace & { readonly address: string; readonly address6: string };
   /** Plugs a NIC in, not let forward, with address and default route. */
   addNic(options: NicOptions): Promise<Nic>;
   /** Unplugs it. Routes to it become blackholes first. */
@@ -112,6 +115,17 @@ export async function createVpc(options: VpcOptions): Promise<Vpc> {
     return await mine;
   }
 
+  /** Commands of `ip -6`, where no address says that IPv6 is meant. */
+  async function ip6(...commands: readonly string[]): Promise<void> {
+    await run(['ip', '-6', '-n', router.name, '-batch', '-'], { input: `${commands.join('\n')}\n` });
+  }
+
+  /** Which table counts is the same for both families. */
+  async function rules(...commands: readonly string[]): Promise<void> {
+    await router.ip(...commands);
+    await ip6(...commands);
+  }
+
   async function applyFilter(): Promise<void> {
     await router.exec(['nft', '-f', '-'], { input: filterText([...ports.values()], allowedNetworks) });
   }
@@ -146,8 +160,10 @@ export async function createVpc(options: VpcOptions): Promise<Vpc> {
     'ipv4/conf/default/send_redirects': 0,
     // Of routes to several next hops, a flow follows one, by its ports too.
     'ipv4/fib_multipath_hash_policy': 1,
-    'ipv6/conf/all/disable_ipv6': 1,
-    'ipv6/conf/default/disable_ipv6': 1,
+    'ipv6/conf/all/forwarding': 1,
+    'ipv6/conf/default/forwarding': 1,
+    'ipv6/conf/default/accept_dad': 0,
+    'ipv6/fib_multipath_hash_policy': 1,
   });
   await run([
     'ip',
@@ -167,26 +183,34 @@ export async function createVpc(options: VpcOptions): Promise<Vpc> {
   await router.ip(
     ...[...subnets.values()].map((subnet) => `addr add ${subnet.gateway}/32 dev lo`),
     `addr add 203.0.113.1/24 dev ${outsideLink}`,
+    `addr add 2001:db8:ffff::1/64 dev ${outsideLink} nodad`,
     `link set ${outsideLink} up`,
     `rule add pref 100 lookup ${localTable}`,
     `route add blackhole ${cidr} table ${localTable}`,
     // A cloud's router drops in silence. Nothing below this rule is reached, and the router's own traffic needs no more.
     'rule add pref 30000 blackhole',
   );
-  await outside.ip(`addr add ${outsideGateway}/24 dev eth0`, 'link set eth0 up', `route add ${cidr} via 203.0.113.1`);
+  await ip6(`rule add pref 100 lookup ${localTable}`, 'rule add pref 30000 blackhole');
+  await outside.ip(
+    `addr add ${outsideGateway}/24 dev eth0`,
+    `addr add ${outsideGateway6}/64 dev eth0 nodad`,
+    'link set eth0 up',
+    `route add ${cidr} via 203.0.113.1`,
+    'route add default via 2001:db8:ffff::1 dev eth0',
+  );
   await applyFilter();
 
   return {
     mtu,
     cidr,
     router,
-    outside: { ...outside, address: outsideGateway },
-    addNic: async ({ nicId, subnetId, address, namespace, link, mac = macOf(address) }) =>
+    outside: { ...outside, address: outsideGateway, address6: outsideGateway6 },
+    addNic: async ({ nicId, subnetId, address, address6, namespace, link, mac = macOf(address) }) =>
       await change(async () => {
         const subnet = subnets.get(subnetId);
         if (!subnet) throw new Error(`no subnet ${subnetId} in this VPC`);
         if (ports.has(nicId)) throw new Error(`NIC ${nicId} is plugged in already`);
-        const port: Port = { nicId, subnetId, link: `port${++portCount}`, address, forwards: false };
+        const port: Port = { nicId, subnetId, link: `port${++portCount}`, address, address6, forwards: false };
         const tableId = associations.get(subnetId);
         await run([
           ...['ip', 'link', 'add', port.link, 'mtu', `${mtu}`, 'netns', router.name, 'type', 'veth'],
@@ -203,12 +227,25 @@ export async function createVpc(options: VpcOptions): Promise<Vpc> {
           `link set ${port.link} up`,
           `neigh replace ${address} lladdr ${mac} dev ${port.link} nud permanent`,
           `route replace ${address}/32 dev ${port.link} table ${localTable}`,
-          ...(tableId === undefined ? [] : [ruleOf('add', port, table(tableId).number)]),
+          ...(address6 === undefined
+            ? []
+            : [
+                `addr add ${routerAddress6}/64 dev ${port.link} nodad`,
+                `neigh replace ${address6} lladdr ${mac} dev ${port.link} nud permanent`,
+                `route replace ${address6}/128 dev ${port.link} table ${localTable}`,
+              ]),
         );
+        if (tableId !== undefined) await rules(ruleOf('add', port, table(tableId).number));
         await namespace.ip(
           `addr add ${address}/${subnet.cidr.split('/')[1]} dev ${link}`,
           `link set ${link} up`,
           ...(link === 'eth0' ? [`route add default via ${subnet.gateway} dev ${link}`] : []),
+          ...(address6 === undefined
+            ? []
+            : [
+                `addr add ${address6}/128 dev ${link} nodad`,
+                ...(link === 'eth0' ? [`route add default via ${routerAddress6} dev ${link}`] : []),
+              ]),
         );
         return { nicId, subnetId, address, mac, gateway: subnet.gateway };
       }),
@@ -218,10 +255,8 @@ export async function createVpc(options: VpcOptions): Promise<Vpc> {
         ports.delete(nicId);
         for (const [tableId, { routes }] of tables) await applyRoutes(tableId, routes);
         const tableId = associations.get(port.subnetId);
-        await router.ip(
-          ...(tableId === undefined ? [] : [ruleOf('del', port, table(tableId).number)]),
-          `link delete ${port.link}`,
-        );
+        if (tableId !== undefined) await rules(ruleOf('del', port, table(tableId).number));
+        await router.ip(`link delete ${port.link}`);
         await applyFilter();
       }),
     setForwards: async (nicId, forwards) =>
@@ -242,7 +277,7 @@ export async function createVpc(options: VpcOptions): Promise<Vpc> {
           ruleOf('add', port, number),
           ...(before === undefined ? [] : [ruleOf('del', port, table(before).number)]),
         ]);
-        if (commands.length > 0) await router.ip(...commands);
+        if (commands.length > 0) await rules(...commands);
       }),
     setAllowedNetworks: async (networks) =>
       await change(async () => {
@@ -251,7 +286,7 @@ export async function createVpc(options: VpcOptions): Promise<Vpc> {
       }),
     async dropped() {
       const listed: { nftables: { counter?: { name: string; packets: number } }[] } = JSON.parse(
-        await router.exec(['nft', '-j', 'list', 'counters', 'table', 'ip', 'vpc']),
+        await router.exec(['nft', '-j', 'list', 'counters', 'table', 'inet', 'vpc']),
       );
       const counts = new Map(listed.nftables.map(({ counter }) => [counter?.name, counter?.packets]));
       return Object.fromEntries(dropReasons.map((reason) => [reason, counts.get(reason) ?? 0])) as Record<
@@ -266,6 +301,9 @@ export async function createVpc(options: VpcOptions): Promise<Vpc> {
     },
   };
 }
+
+/** The router's address on every port, as in clouds. */
+const routerAddress6 = 'fe80::1';
 
 function ruleOf(verb: 'add' | 'del', port: Port, tableNumber: number): string {
   return `rule ${verb} pref 1000 iif ${port.link} lookup ${tableNumber}`;
