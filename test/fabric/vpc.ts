@@ -213,7 +213,8 @@ export async function createVpc(options: VpcOptions): Promise<Vpc> {
         const port: Port = { nicId, subnetId, link: `port${++portCount}`, address, address6, forwards: false };
         const tableId = associations.get(subnetId);
         await run([
-          ...['ip', 'link', 'add', port.link, 'mtu', `${mtu}`, 'netns', router.name, 'type', 'veth'],
+          ...['ip', 'link', 'add', port.link, 'mtu', `${mtu}`, 'address', routerMac(portCount), 'netns', router.name],
+          ...['type', 'veth'],
           ...['peer', 'name', link, 'mtu', `${mtu}`, 'address', mac, 'netns', namespace.name],
         ]);
         await router.sysctl({
@@ -236,6 +237,8 @@ export async function createVpc(options: VpcOptions): Promise<Vpc> {
               ]),
         );
         if (tableId !== undefined) await rules(ruleOf('add', port, table(tableId).number));
+        // A cloud's gateway is there at once, without a search or a look whether somebody else has the address.
+        if (address6 !== undefined) await namespace.sysctl({ [`ipv6/conf/${link}/accept_dad`]: 0 });
         await namespace.ip(
           `addr add ${address}/${subnet.cidr.split('/')[1]} dev ${link}`,
           `link set ${link} up`,
@@ -244,6 +247,7 @@ export async function createVpc(options: VpcOptions): Promise<Vpc> {
             ? []
             : [
                 `addr add ${address6}/128 dev ${link} nodad`,
+                `neigh replace ${routerAddress6} lladdr ${routerMac(portCount)} dev ${link} nud permanent`,
                 ...(link === 'eth0' ? [`route add default via ${routerAddress6} dev ${link}`] : []),
               ]),
         );
@@ -300,6 +304,11 @@ export async function createVpc(options: VpcOptions): Promise<Vpc> {
       await router.remove();
     },
   };
+}
+
+/** The router's link address on its port of this number. */
+function routerMac(port: number): string {
+  return `02:fe:00:00:${[port >> 8, port & 255].map((byte) => byte.toString(16).padStart(2, '0')).join(':')}`;
 }
 
 /** The router's address on every port, as in clouds. */
