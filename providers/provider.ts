@@ -33,6 +33,11 @@ export interface ProviderCapabilities {
   readonly hidesDeadNextHops?: boolean | undefined;
   /** Writes that may be under way at the same time: any number, one for each table, or one in all (one VPC is one queue). */
   readonly writesAtOnce: 'any' | 'one-per-table' | 'one';
+  /**
+   * What counts against a table's limit. `each-family` (default): all routes but propagated ones, each family by itself. `static`: what
+   * somebody's create call made, both families together.
+   */
+  readonly routeQuota?: RouteQuota | undefined;
   /** Routes per table when the API does not tell, from the cloud's public documentation. */
   readonly defaultRouteLimit: number;
   /**
@@ -47,6 +52,8 @@ export interface ProviderCapabilities {
   /** What this cloud publishes where it differs from `defaultBudget`. */
   readonly budget?: Partial<BudgetLimits> | undefined;
 }
+
+export type RouteQuota = 'each-family' | 'static';
 
 /** How a cloud calls what `NextHop.forwards` is about, for messages such as "the source/dest check of eni-1 is on". */
 export interface ForwardingSetting {
@@ -132,7 +139,7 @@ export interface RouteTable {
   readonly networkId: string | undefined;
   /** Every route of the table, all pages, in canonical form. */
   readonly routes: readonly RouteEntry[];
-  /** Most routes per family, when the API tells. */
+  /** Most routes, counted as `capabilities.routeQuota` has it, when the API tells. */
   readonly routeLimit?: number | undefined;
   /** `explicit`: it is associated with one of the subnets asked for. `main`: it is not, and serves every subnet without one. */
   readonly association?: 'explicit' | 'main' | undefined;

@@ -47,6 +47,7 @@ const capabilities: ProviderCapabilities = {
   // Each write takes some seconds in which nobody else can write; with so many nodes a change of all takes minutes.
   mostNodeWriters: 50,
   forwarding: { name: 'source/dest check', wanted: 'off', settable: true },
+  routeQuota: 'static',
   // "Quotas of VPC": vpc_quota_route_entrys_num. Accounts can have more; the API tells none of it.
   defaultRouteLimit: 200,
   writeTimeoutMs,

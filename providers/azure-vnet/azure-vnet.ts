@@ -38,6 +38,7 @@ const capabilities: ProviderCapabilities = {
   // ARM refuses a second write to a table while one is under way.
   writesAtOnce: 'one-per-table',
   forwarding: { name: 'IP forwarding', wanted: 'on', settable: true },
+  routeQuota: 'static',
   defaultRouteLimit: routeLimit,
   writeTimeoutMs,
   // A write takes 3 to 10 seconds, and those of a table queue: 20 nodes that start together are through within a few minutes of retries.

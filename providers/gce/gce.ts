@@ -36,6 +36,7 @@ const capabilities: ProviderCapabilities = {
   marksRoutes: true,
   writesAtOnce: 'any',
   forwarding: { name: 'canIpForward', wanted: 'on', settable: false },
+  routeQuota: 'static',
   // Google's pages tell no number any more; Gardener's documentation on GCP does, "the default quota of static routes per VPC is
   // 200". It counts both families together.
   defaultRouteLimit: 200,

@@ -9,6 +9,7 @@ import { forgetOldWrites, recentMs, writeKey } from '../routing/check-step.ts';
 import { confirmWrites } from '../routing/confirm.ts';
 import { type Execution, type Executor, executePlan, isRefusal, noteRecords } from '../routing/execute.ts';
 import { withoutRepetition } from '../routing/pass-result.ts';
+import { countsIn } from '../routing/plan.ts';
 import type { RouteStep } from '../routing/route-plan.ts';
 import type { Look, Observer } from './observer.ts';
 import { chooseSteps, isRemoval, type StepChoice } from './step-choice.ts';
@@ -182,12 +183,14 @@ function noteRefusals(observer: Observer, { plan }: Look, { failures, done }: Ex
   for (const { step, error } of failures) {
     if (error.code !== 'QUOTA_EXCEEDED' || !step) continue;
     const { family } = step.destination;
-    const isSame = (other: { readonly tableId: string; readonly destination: { readonly family: number } }): boolean =>
-      other.tableId === step.tableId && other.destination.family === family;
     // Not as read afterwards: removals follow, and the room they make is no part of what was refused.
-    const before = plan.use.find((use) => use.tableId === step.tableId && use.family === family)?.used;
-    const created = done.filter((other) => other.action === 'create' && isSame(other)).length;
-    if (before !== undefined) observer.limits.refused(step.tableId, before + created, monotonic);
+    const use = plan.use.find((each) => each.tableId === step.tableId && countsIn(each, family));
+    if (!use) continue;
+    const created = done.filter(
+      ({ action, tableId, destination }) =>
+        action === 'create' && tableId === step.tableId && countsIn(use, destination.family),
+    );
+    observer.limits.refused(step.tableId, use.used + created.length, monotonic);
   }
 }
 

@@ -69,7 +69,7 @@ export function createReportMetrics(registers: Registry[]): (report: ClusterRepo
       wanted.set({ table: row.id }, row.routesWanted);
       for (const [state, count] of Object.entries(routeStates)) routes.set({ table: row.id, state }, count(row));
       for (const { family, used: use, limit: most, limitSource } of row.use) {
-        const labels = { table: row.id, family: `ipv${family}` };
+        const labels = { table: row.id, family: family === 'both' ? family : `ipv${family}` };
         used.set(labels, use);
         limit.set({ ...labels, source: limitSource }, most);
       }

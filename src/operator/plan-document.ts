@@ -35,7 +35,11 @@ export interface RefusedDocument {
 
 export interface TableDocument {
   readonly id: string;
-  readonly use: readonly { readonly family: 4 | 6; readonly used: number; readonly limit?: number | undefined }[];
+  readonly use: readonly {
+    readonly family: 4 | 6 | 'both';
+    readonly used: number;
+    readonly limit?: number | undefined;
+  }[];
   /** In the order in which they would be carried out. */
   readonly steps: readonly StepDocument[];
   /** Left as they are although something would be done. */

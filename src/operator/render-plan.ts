@@ -1,6 +1,7 @@
 /** A plan for people: table by table, what would be done and why, then what is left alone. Pure. */
 
 import { wrap } from '../cli/wrap.ts';
+import { routesOf } from '../report/problem-rows.ts';
 import type { Paint } from './paint.ts';
 import { printable } from './paint.ts';
 import type {
@@ -56,7 +57,7 @@ function renderTableOf(table: TableDocument, style: PlanStyle): readonly string[
   ];
   const use = table.use
     .filter(({ used }) => used > 0)
-    .map(({ family, used, limit }) => `${used}${limit === undefined ? '' : ` of ${limit}`} IPv${family} routes`);
+    .map(({ family, used, limit }) => `${used}${limit === undefined ? '' : ` of ${limit}`} ${routesOf(family)}`);
   const title = `${paint.strong(`table ${table.id}`)}${use.length > 0 ? paint.faint(`  ${use.join(', ')}`) : ''}`;
   if (blocks.length === 0) return [title, paint.faint(`  nothing to change, ${table.unchanged} as wanted`), ''];
   const words = longest(blocks.map(({ word }) => word));

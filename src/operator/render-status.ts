@@ -1,6 +1,8 @@
 /** `status`: problems first, then the cluster in a few lines. Pure. */
+
 import type { LeaderInfo } from '../../lease/election.ts';
 import type { ClusterReport, LimitSource, NodeRow, TableRow, TableUseRow } from '../report/cluster-report.ts';
+import { routesOf } from '../report/problem-rows.ts';
 import { type Paint, printable } from './paint.ts';
 import { countProblems, renderProblems } from './render-problems.ts';
 import type { TableStyle } from './table.ts';
@@ -109,7 +111,7 @@ function tableLine(table: TableRow, use: TableUseRow, all: readonly TableRow[], 
   const colour = share >= 1 ? paint.bad : share >= 0.8 ? paint.caution : paint.good;
   const bar = `[${colour('#'.repeat(filled))}${'.'.repeat(barWidth - filled)}]`;
   const id = table.id.padEnd(Math.max(...all.map((each) => each.id.length)));
-  return `${id}  ${bar}  ${used} of ${limit} IPv${family} routes (${Math.floor(share * 100)} %${sources[limitSource]})`;
+  return `${id}  ${bar}  ${used} of ${limit} ${routesOf(family)} (${Math.floor(share * 100)} %${sources[limitSource]})`;
 }
 
 function verdict({ healthy, problems }: ClusterReport, paint: Paint): string {

@@ -202,7 +202,7 @@ function tableRows({ input, plan, limits }: Look, routes: readonly RouteRow[]): 
         rows.filter(({ state }) => states.includes(state)).length;
       const known = limits.get(id);
       const use = plan.use.flatMap(({ tableId, family, used }) =>
-        tableId === id && known && (family === 4 || used > 0)
+        tableId === id && known && (family !== 6 || used > 0)
           ? { family, used, limit: known.limit, limitSource: known.source }
           : [],
       );

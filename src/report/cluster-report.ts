@@ -56,7 +56,8 @@ export type LimitSource =
   | 'default';
 
 export interface TableUseRow {
-  readonly family: 4 | 6;
+  /** Which routes count: one family's, or both together. */
+  readonly family: 4 | 6 | 'both';
   readonly used: number;
   readonly limit: number;
   readonly limitSource: LimitSource;

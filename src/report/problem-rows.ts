@@ -80,13 +80,18 @@ function quotaRows({ look, nodes, tables }: ProblemInput): readonly ProblemRow[]
       .filter(({ used, limit }) => used >= warnShare * limit)
       .map(({ family, used, limit, limitSource }) => ({
         ...{ severity: 'warning', code: 'quota' },
-        text: `table ${id} holds ${used} of ${limit} IPv${family} routes (${Math.floor((100 * used) / limit)} %)`,
+        text: `table ${id} holds ${used} of ${limit} ${routesOf(family)} (${Math.floor((100 * used) / limit)} %)`,
         hint:
           limitSource === 'default'
             ? 'That limit is the documented default; if the account has another one, say so with --route-limit. Else ask for more in time.'
             : 'Ask for a higher quota before it is full.',
       }));
   });
+}
+
+/** `IPv4 routes`, or `routes` where those of both families count together. */
+export function routesOf(family: 4 | 6 | 'both'): string {
+  return family === 'both' ? 'routes' : `IPv${family} routes`;
 }
 
 const heldSeverity: Readonly<Record<HoldCode, Severity | undefined>> = {

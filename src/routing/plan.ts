@@ -3,13 +3,13 @@
  * leases, tables and routes in the input makes no difference.
  */
 
-import type { RouteTable } from '../../providers/provider.ts';
+import type { RouteQuota, RouteTable } from '../../providers/provider.ts';
 import { type Cidr, compareCidrs, type Family, families, formatCidr } from '../core/ip.ts';
 import type { DesiredRoute } from './desired.ts';
 import { type CidrKey, cidrKey, isSubnetOf } from './networks.ts';
 import { planRemovals } from './plan-removals.ts';
 import { planWrite, type TableVerdict } from './plan-writes.ts';
-import type { HeldRoute, PlanInput, RoutePlan, TableUse } from './route-plan.ts';
+import type { HeldRoute, PlanInput, QuotaFamily, RoutePlan, TableUse } from './route-plan.ts';
 import { compareText, indexRecords, indexTable, type TableIndex } from './table-index.ts';
 
 /**
@@ -18,7 +18,7 @@ import { compareText, indexRecords, indexTable, type TableIndex } from './table-
  */
 export function planRoutes(input: PlanInput): RoutePlan {
   const tables = [...input.tables].sort((a, b) => compareText(a.id, b.id));
-  const use = tables.flatMap(tableUse);
+  const use = tables.flatMap((table) => tableUse(table, input.capabilities.routeQuota));
   const { accepted, held } = acceptDesired(input, tables);
   const records = input.records && indexRecords(input.records);
   const indexes = new Map(tables.map((table) => [table, indexTable(table)]));
@@ -40,7 +40,7 @@ export function planRoutes(input: PlanInput): RoutePlan {
         route,
         standing: standing.get(key) ?? [],
         record: ofTable?.get(key),
-        room: room[family],
+        room: room.left(family),
         capabilities,
         now,
       });
@@ -48,7 +48,7 @@ export function planRoutes(input: PlanInput): RoutePlan {
       verdicts.kept.push(...verdict.kept);
       verdicts.held.push(...verdict.held);
       verdicts.conflicts.push(...verdict.conflicts);
-      room[family] -= needed(verdict);
+      room.take(family, needed(verdict));
     }
   }
   const removals = planRemovals({ ...input, tables }, records, indexOf);
@@ -66,12 +66,25 @@ type Mutable<Verdict> = {
   -readonly [Part in keyof Verdict]: Verdict[Part] extends readonly (infer Item)[] ? Item[] : never;
 };
 
-/** Routes that may still be added to the table; without end where the cloud does not tell. */
-function roomOf(tableId: string, uses: readonly TableUse[]): Record<Family, number> {
-  const room: Record<Family, number> = { 4: Number.POSITIVE_INFINITY, 6: Number.POSITIVE_INFINITY };
+/** Routes that may still be added to a table. */
+interface Room {
+  /** Without end where the cloud does not tell. */
+  left(family: Family): number;
+  take(family: Family, routes: number): void;
+}
+
+function roomOf(tableId: string, uses: readonly TableUse[]): Room {
+  const room = new Map<QuotaFamily, number>();
   for (const use of uses)
-    if (use.tableId === tableId && use.limit !== undefined) room[use.family] = use.limit - use.used;
-  return room;
+    if (use.tableId === tableId && use.limit !== undefined) room.set(use.family, use.limit - use.used);
+  const key = (family: Family): QuotaFamily => (room.has('both') ? 'both' : family);
+  return {
+    left: (family) => room.get(key(family)) ?? Number.POSITIVE_INFINITY,
+    take(family, routes) {
+      const left = room.get(key(family));
+      if (left !== undefined) room.set(key(family), left - routes);
+    },
+  };
 }
 
 interface Place {
@@ -137,15 +150,22 @@ function obstacleTo(
   return { code: 'contested', reason: `wanted by ${[...holders].sort().join(' and ')}` };
 }
 
-/** Counts what counts against a table's limit, by family. Destinations that are no CIDR count as IPv4, to be careful. */
-function tableUse(table: RouteTable): readonly TableUse[] {
+/** Counts what counts against a table's limit. Destinations that are no CIDR count as IPv4, to be careful. */
+function tableUse(
+  { id: tableId, routes, routeLimit: limit }: RouteTable,
+  quota: RouteQuota = 'each-family',
+): readonly TableUse[] {
+  if (quota === 'static')
+    return [{ tableId, family: 'both', used: routes.filter(({ origin }) => origin === 'static').length, limit }];
   return families.map((family) => ({
-    tableId: table.id,
-    family,
-    used: table.routes.filter((entry) => entry.origin !== 'propagated' && (entry.destination?.family ?? 4) === family)
-      .length,
-    limit: table.routeLimit,
+    ...{ tableId, family, limit },
+    used: routes.filter((entry) => entry.origin !== 'propagated' && (entry.destination?.family ?? 4) === family).length,
   }));
+}
+
+/** True when a route of the family counts in this use. */
+export function countsIn({ family }: Pick<TableUse, 'family'>, ofRoute: Family): boolean {
+  return family === 'both' || family === ofRoute;
 }
 
 /**

@@ -83,7 +83,10 @@ export interface PlanInput {
   /** Instances the cloud itself says are terminated, or are being so. Stopped ones don't belong here. */
   readonly terminatedInstances: ReadonlySet<string>;
   readonly policy: DeletionPolicy;
-  readonly capabilities: Pick<ProviderCapabilities, 'replacesInPlace' | 'coexistingRoutes' | 'spareRoutes'>;
+  readonly capabilities: Pick<
+    ProviderCapabilities,
+    'replacesInPlace' | 'coexistingRoutes' | 'spareRoutes' | 'routeQuota'
+  >;
   /** Wall clock, milliseconds: whether somebody's attempt to remove a route is over. */
   readonly now: number;
 }
@@ -159,11 +162,14 @@ export interface OthersRoute {
   readonly reason: string;
 }
 
+/** Which routes a limit is about: one family's, or those of both together. */
+export type QuotaFamily = Family | 'both';
+
 /** How full a table is. */
 export interface TableUse {
   readonly tableId: string;
-  readonly family: Family;
-  /** Routes that count against the limit: all but propagated ones. */
+  readonly family: QuotaFamily;
+  /** Routes that count against the limit. */
   readonly used: number;
   /** Undefined when the API does not tell. */
   readonly limit: number | undefined;

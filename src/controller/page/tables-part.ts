@@ -42,7 +42,7 @@ ${report.tables.length > 0 ? table('tables', 'Route tables', columns, report.tab
 function quotaBar(tableId: string, use: TableUseRow): Html {
   const { share, level } = useOf(use);
   const percent = Math.floor(share * 100);
-  const family = `IPv${use.family}`;
+  const family = use.family === 'both' ? 'IPv4 and IPv6' : `IPv${use.family}`;
   const words = `${count(use.used)} of ${count(use.limit)}, ${percent} %`;
   return html`<div class="quota ${useGrades[level]}"><span class="family">${family}</span>
 <svg class="bar" viewBox="0 0 100 8" preserveAspectRatio="none" role="img" aria-label="${tableId}, ${family}: ${words}, ${useWords[level]}"><rect class="track" width="100" height="8"/><rect class="fill" width="${Math.min(100, percent)}" height="8"/></svg>

@@ -120,6 +120,18 @@ describe('a desired route', () => {
     expect(moved.held[0]?.reason).toContain('1 of them kept free for moves');
   });
 
+  it('counts both families together, and nothing but what somebody made, where the cloud does', () => {
+    const capabilities = { replacesInPlace: true, routeQuota: 'static' } as const;
+    const local = entry('10.0.0.0/16', { kind: 'local', id: 'local' }, { origin: 'local' });
+    const tables = [table('rtb-1', [local, entry('fd00:9::/64', 'b')], 2)];
+
+    const plan = planRoutes(planInput({ tables, desired: [desired(one, 'a'), desired(two, 'b')], capabilities }));
+
+    expect(plan.use).toEqual([{ tableId: 'rtb-1', family: 'both', used: 1, limit: 2 }]);
+    expect(steps(plan)).toEqual([`create ${one} rtb-1 to eni-a`]);
+    expect(held(plan)).toEqual([`write ${two} rtb-1 quota`]);
+  });
+
   it('tells a cloud what stands beside the route of a move, and by what name the former one goes', () => {
     const capabilities = { replacesInPlace: false, coexistingRoutes: true };
     const tables = [table('rtb-1', [entry(one, 'b', { handle: 'route-b', preference: 1000 })])];
