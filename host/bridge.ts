@@ -5,6 +5,7 @@ import { type Cidr, cidrOf, formatIp, parseIp } from '../src/core/ip.ts';
 import type { Run } from './exec.ts';
 import type { BridgeState } from './host.ts';
 import { type IpLink, readLinks, runBatch } from './ip-json.ts';
+import { markCommand } from './link-mark.ts';
 
 /**
  * Brings the bridge to the state; one `ip` process when all is in place, two when not. Returns what changed.
@@ -39,7 +40,7 @@ export function planBridge(wanted: BridgeState, link: IpLink | undefined, isPinn
     family: ip.family,
   }));
   const commands: string[] = [];
-  if (!link) commands.push(`link add name ${name} address ${linkAddress(wanted)} type bridge`);
+  if (!link) commands.push(`link add name ${name} address ${linkAddress(wanted)} type bridge`, markCommand(name));
   else if (!isPinned) {
     const current = link.address === undefined || link.address === noLinkAddress ? linkAddress(wanted) : link.address;
     commands.push(`link set dev ${name} address ${current}`);

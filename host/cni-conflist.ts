@@ -103,6 +103,41 @@ export function handsOutFrom(text: string, subnets: PerFamily<Cidr>): boolean {
   return normal.toSorted().join() === wanted.toSorted().join();
 }
 
+const ownSchema = z.object({
+  plugins: z.tuple(
+    [
+      z.object({
+        bridge: z.string(),
+        mtu: z.number(),
+        ipam: z.object({
+          ranges: z.array(z.array(z.object({ subnet: z.string() }))),
+          routes: z.array(z.object({ dst: z.string() })),
+          resolvConf: z.string(),
+        }),
+      }),
+    ],
+    z.unknown(),
+  ),
+});
+
+/** This program wrote the text, and nobody changed a letter since: written anew from what it says, it is the same. */
+export function isOurConflist(text: string): boolean {
+  let document: unknown;
+  try {
+    document = JSON.parse(text);
+  } catch {
+    return false;
+  }
+  const parsed = ownSchema.safeParse(document);
+  if (!parsed.success) return false;
+  const [{ bridge, mtu, ipam }] = parsed.data.plugins;
+  const byFamily = (texts: readonly string[]): PerFamily<Cidr> =>
+    Object.fromEntries(texts.flatMap((one) => parseCidr(one) ?? []).map((cidr) => [cidr.family, cidr]));
+  const subnets = byFamily(ipam.ranges.flat().map(({ subnet }) => subnet));
+  const networks = byFamily(ipam.routes.map(({ dst }) => dst));
+  return formatConflist({ bridge, mtu, subnets, networks, subnetFile: ipam.resolvConf }) === text;
+}
+
 /** Writes the conflist unless it stands there already; true when it was written. Throws the file system's own errors. */
 export async function writeConflist(path: string, network: CniNetwork): Promise<boolean> {
   const text = formatConflist(network);

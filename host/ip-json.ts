@@ -20,6 +20,9 @@ const linkSchema = z.object({
   mtu: z.number(),
   /** Of the link layer. */
   address: z.string().optional(),
+  /** The bridge (or bond) that it is a port of. */
+  master: z.string().optional(),
+  ifalias: z.string().optional(),
   linkinfo: z
     .object({
       info_kind: z.string().optional(),

@@ -14,6 +14,7 @@ import type { VxlanLink } from '../src/core/peer-network.ts';
 import type { Run } from './exec.ts';
 import type { HostReport, OverlayState } from './host.ts';
 import { type IpLink, readVxlanLinks, runBatch } from './ip-json.ts';
+import { markCommand } from './link-mark.ts';
 
 /**
  * Brings the devices to what is wanted, one read and at most one batch. `present` has the link-layer addresses that stand: a device
@@ -54,7 +55,7 @@ export function planVxlanLinks(wanted: readonly VxlanLink[], actual: readonly Ip
     const standing = actual.find(({ ifname }) => ifname === link.name);
     const fitting = findLink(link, actual);
     const commands = standing && !fitting ? [`link del dev ${link.name}`] : [];
-    if (!fitting) return [...commands, creation(link), `link set dev ${link.name} up`];
+    if (!fitting) return [...commands, creation(link), markCommand(link.name), `link set dev ${link.name} up`];
     if (fitting.address !== link.mac) commands.push(`link set dev ${link.name} address ${link.mac}`);
     if (fitting.mtu !== link.mtu) commands.push(`link set dev ${link.name} mtu ${link.mtu}`);
     if (!fitting.flags.includes('UP')) commands.push(`link set dev ${link.name} up`);

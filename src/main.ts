@@ -31,6 +31,10 @@ async function run(): Promise<number> {
       const { doctorCommand } = await import('./doctor/command.ts');
       return await doctorCommand(command.argv, process.env);
     }
+    case 'cleanup': {
+      const { cleanupCommand } = await import('./cleanup/command.ts');
+      return await cleanupCommand(command.argv, process.env);
+    }
     case 'docker-opts': {
       const { dockerOptsCommand } = await import('./docker-opts/command.ts');
       return await dockerOptsCommand(command.argv, process.env);

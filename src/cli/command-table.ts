@@ -5,6 +5,7 @@ import { controllerFlags } from './controller-flags.ts';
 import type { Flag } from './flag.ts';
 import {
   applyFlags,
+  cleanupFlags,
   clusterFlags,
   doctorFlags,
   netConfSetFlags,
@@ -287,6 +288,26 @@ const doctor: CommandDescription = {
   ],
 };
 
+const cleanup: CommandDescription = {
+  name: 'cleanup',
+  verbs: [
+    {
+      ...{ name: '', operands: '', does: 'remove what this program made on this node, and nothing else' },
+      details: [
+        'Packet rules of both kinds, links that carry its mark (the alias "flannel-vpc"), probe addresses, routes of the kernel to peers and blackholes, subnet.env, the CNI conflist and Docker’s options. It lists them first, and asks; end the agent before. What it does not know for its own stays, and is named. docs/cleanup.md has all of it.',
+        'A bridge with containers on it stays unless --force is given. Kernel settings stay, since others may rely on them. Leases and routes of the cloud are not its business: "leases release" ends a lease, "routes purge" takes a whole cluster’s routes out.',
+        'Give it --subnet-file, --cni-conf and --bridge as the agent has them. Ended half-way, it goes on when it is run again.',
+      ],
+      flags: cleanupFlags,
+      exits: [
+        { code: 0, means: 'nothing of ours is left, or --dry-run' },
+        { code: 1, means: 'something of ours is left, nobody agreed, or an agent runs' },
+        misused,
+      ],
+    },
+  ],
+};
+
 export const commandTable: readonly CommandDescription[] = [
   {
     name: 'agent',
@@ -302,6 +323,7 @@ export const commandTable: readonly CommandDescription[] = [
   routes,
   netconf,
   doctor,
+  cleanup,
   dockerOpts,
   { name: 'version', verbs: [{ ...plain, name: '', operands: '', does: 'print the version' }] },
   {

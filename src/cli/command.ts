@@ -4,7 +4,7 @@ import { nearest } from '../core/suggest.ts';
 
 export const commandNames = [
   ...(['agent', 'controller', 'plan', 'apply', 'status', 'leases', 'routes', 'netconf', 'doctor'] as const),
-  ...(['docker-opts'] as const),
+  ...(['cleanup', 'docker-opts'] as const),
   ...(['version', 'help', 'completion'] as const),
 ] as const;
 export type CommandName = (typeof commandNames)[number];

@@ -32,6 +32,19 @@ export const reserveFlags: readonly Flag[] = [
 ];
 export const netConfSetFlags: readonly Flag[] = [force, ...storeFlags];
 
+/** Beside its own, those of the agent that say where its files are. */
+export const cleanupFlags: readonly Flag[] = [
+  own(toggle('dry-run', false, 'print the list, and change nothing')),
+  yes,
+  own(toggle('force', false, 'remove the bridge although containers are on it')),
+  own(text('docker-options', '/run/docker_opts.env', 'what docker-opts wrote (its -d)')),
+  ...Object.entries({
+    'subnet-file': 'as the agent has it',
+    'cni-conf': 'as the agent has it; without, /etc/cni/net.d is searched for what the agent wrote',
+    bridge: 'as the agent has it: a bridge of this name that is not ours is named',
+  }).flatMap(([name, help]) => agentFlags.filter((flag) => flag.name === name).map((flag) => ({ ...flag, help }))),
+];
+
 /** The agent's flags that doctor heeds. It takes the others too, so that the agent's own command line fits. */
 export const doctorFlags: readonly Flag[] = [
   outputFlag,

@@ -1,5 +1,6 @@
 /** Programs on this machine that do what the agent does, or against it. Pure. */
 import type { RunningProcess } from '../../host/processes.ts';
+import { isFlannel, isOurAgent, programOf } from '../agent-processes.ts';
 import { type Finding, failed, ok, warning } from './findings.ts';
 
 interface Rival {
@@ -44,19 +45,11 @@ const rivals: readonly Rival[] = [
   },
 ];
 
-/** This program's agents are told by the bundle's name: they run under node. */
-function isOurAgent({ argv }: RunningProcess): boolean {
-  const at = argv.findIndex((word) => /\/dist\/main\.mjs$/.test(word));
-  if (at < 0) return false;
-  const [command = ''] = argv.slice(at + 1);
-  return command === 'agent' || command.startsWith('-') || command === '';
-}
-
 /** The agent runs, once; and nobody else does its work. */
 export function judgeProcesses(processes: readonly RunningProcess[]): readonly Finding[] {
   const here = processes.filter(({ sameNetwork }) => sameNetwork);
   const agents = here.filter(isOurAgent);
-  const flannels = here.filter((one) => programOf(one) === 'flanneld');
+  const flannels = here.filter(isFlannel);
   const found = rivals.flatMap(({ name, anywhere, writes, what, remedy }) =>
     (anywhere ? processes : here)
       .filter((one) => name.test(programOf(one)) && (writes?.(one.argv) ?? true))
@@ -85,10 +78,6 @@ function agentFinding(agents: readonly RunningProcess[], flannels: readonly Runn
     'is not seen among the processes',
     'Start it, unless doctor runs in a container and can’t see the node’s processes.',
   );
-}
-
-function programOf({ argv }: RunningProcess): string {
-  return (argv[0] ?? '').split('/').at(-1) ?? '';
 }
 
 /** Value of a flag, in Go's spelling: `--name=value`, `--name value`, or alone for true. */

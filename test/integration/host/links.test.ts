@@ -23,7 +23,7 @@ test('makes the bridge with its addresses and MTU, and nothing the second time',
   expect(await node.sh('ip -d link show dev cbr0')).toMatch(/[<,]UP[,>].* mtu 1460.*[\s\S]*\bbridge\b/);
   // No address is left waiting for a duplicate that can't answer.
   expect(await node.sh('ip address show dev cbr0 tentative scope global')).toBe('');
-  expect(changes).toHaveLength(4);
+  expect(changes).toHaveLength(5);
   const links = await node.sh('ip address show');
   expect((await node.apply(stateWith(noRules, { bridge }), 'resync')).changes).toEqual([]);
   expect(await node.sh('ip address show')).toBe(links);

@@ -142,7 +142,7 @@ test('a device that somebody deletes comes back with its address, and its entrie
 
   const overlay = { links: a.links, subnets: a.lease.subnets };
   const { changes } = await a.node.apply(stateWith({}, { overlay }), 'resync');
-  expect(changes.filter((change) => change.includes('flannel.1'))).toHaveLength(3);
+  expect(changes.filter((change) => change.includes('flannel.1'))).toHaveLength(4);
   await a.node.peerNetwork(wanted);
   expect(await reaches(a.node, '10.5.11.1', '10.5.12.1')).toBe(true);
 });

@@ -33,6 +33,7 @@ describe('the bridge plan', () => {
   it('makes an absent bridge', () => {
     expect(planBridge(wanted, undefined, false)).toEqual([
       'link add name cbr0 address 0a:58:0a:05:2a:01 type bridge',
+      'link set dev cbr0 alias flannel-vpc',
       'address add 10.5.42.1/24 dev cbr0',
       'address add fd42:0:0:7::1/64 dev cbr0 nodad',
       'link set dev cbr0 mtu 1460 up',

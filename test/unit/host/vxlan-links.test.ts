@@ -18,10 +18,11 @@ const standing: IpLink = {
 };
 const creation =
   'link add name flannel.1 address 02:00:00:00:00:01 mtu 1450 type vxlan id 1 local 192.168.0.11 dev eth0 dstport 8472 nolearning udpcsum';
+const mark = 'link set dev flannel.1 alias flannel-vpc';
 
 describe('a device', () => {
   test('that is not there is made and brought up', () => {
-    expect(planVxlanLinks([wanted], [])).toEqual([creation, 'link set dev flannel.1 up']);
+    expect(planVxlanLinks([wanted], [])).toEqual([creation, mark, 'link set dev flannel.1 up']);
     expect(planVxlanLinks([{ ...wanted, learning: true, gbp: true }], [])[0]).toMatch(/ learning udpcsum gbp$/);
   });
 
@@ -50,6 +51,7 @@ describe('a device', () => {
     expect(planVxlanLinks([wanted], [other])).toEqual([
       'link del dev flannel.1',
       creation,
+      mark,
       'link set dev flannel.1 up',
     ]);
   });
