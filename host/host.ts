@@ -9,6 +9,7 @@
 import type { Cidr, Ip, PerFamily } from '../src/core/ip.ts';
 import type { ForwardingEntry, GatewayRoute, NeighbourEntry, VxlanLink } from '../src/core/peer-network.ts';
 import type { CniNetwork } from './cni-conflist.ts';
+import type { EchoRequests } from './echo.ts';
 
 /** flannel's interface flags; see `docs` of flannel's configuration, section interface selection. */
 export interface InterfaceSelection {
@@ -81,6 +82,11 @@ export interface PeerNetworkState {
   readonly routes: readonly GatewayRoute[];
   /** Links that are the backend's own: what stands on them and is not listed here goes. */
   readonly links?: readonly string[] | undefined;
+  /**
+   * Addresses of peers that packets go to as if there were no route to a single subnet and no such link. Those not listed any more go
+   * back to how they went.
+   */
+  readonly detours?: readonly Ip[] | undefined;
   /** On those links. */
   readonly neighbours?: readonly NeighbourEntry[] | undefined;
   /** On those links. */
@@ -97,6 +103,14 @@ export interface OverlayState {
 /** What `apply` changed, as short lines for the log; empty when all was in place. */
 export interface HostReport {
   readonly changes: readonly string[];
+}
+
+/** What `applyPeerNetwork` did. */
+export interface PeerNetworkReport extends HostReport {
+  /** What the kernel would not have. */
+  readonly refused: readonly string[];
+  /** The addresses of `detours` that packets go to by the way asked for. There may be no such way. */
+  readonly detoured: readonly Ip[];
 }
 
 export interface SubnetFile {
@@ -132,11 +146,14 @@ export interface Host {
   /** Networks that containers on this bridge live on; empty for a bridge without ports, and for none. */
   networksInUse(bridge: string, signal: AbortSignal): Promise<readonly Cidr[]>;
 
-  /** Brings the routes to peers in place, and takes out those of former peers. `refused` says what the kernel would not have. */
-  applyPeerNetwork(
-    state: PeerNetworkState,
-    signal: AbortSignal,
-  ): Promise<HostReport & { readonly refused: readonly string[] }>;
+  /** Brings the routes to peers in place, and takes out those of former peers. */
+  applyPeerNetwork(state: PeerNetworkState, signal: AbortSignal): Promise<PeerNetworkReport>;
+
+  /** Makes strict reverse path filters of the interfaces loose: replies may come in by another one. */
+  loosenReversePath(devices: readonly string[]): Promise<HostReport>;
+
+  /** Sends echo requests, and gives how many were answered. */
+  countEchoes(requests: EchoRequests, signal: AbortSignal): Promise<number>;
 
   /** What subnet.env says, or undefined (absent, or not parsable: logged, never fatal). */
   readSubnetFile(path: string): Promise<SubnetFile | undefined>;

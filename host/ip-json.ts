@@ -49,6 +49,7 @@ const routeSchema = z.object({
   metric: z.number().optional(),
   prefsrc: z.string().optional(),
   gateway: z.string().optional(),
+  flags: z.array(z.string()).optional(),
   nexthops: z.array(z.object({ dev: z.string().optional() })).optional(),
 });
 

@@ -5,6 +5,7 @@ import type { Logger } from '../src/core/log.ts';
 import { ensureBlackholes } from './blackhole.ts';
 import { ensureBridge, networksInUse } from './bridge.ts';
 import { withdrawConflist, writeConflist } from './cni-conflist.ts';
+import { countEchoes } from './echo.ts';
 import { createPrograms, type Programs } from './exec.ts';
 import type { Host, HostState } from './host.ts';
 import { chooseInterface } from './interface-choice.ts';
@@ -13,6 +14,7 @@ import { createIptables } from './iptables.ts';
 import { createNftables } from './nftables.ts';
 import { ensurePeerNetwork, onLinkNetworks } from './peer-network.ts';
 import { ensureProbeAddresses } from './probe-address.ts';
+import { loosenReversePath } from './reverse-path.ts';
 import { rulesOf } from './rules.ts';
 import { readSubnetFile, writeSubnetFile } from './subnet-file.ts';
 import { enableForwarding, missingBridgeNetfilter } from './sysctls.ts';
@@ -90,6 +92,8 @@ export function createLinuxHost(options: LinuxHostOptions): Host {
     networksInUse: (bridge, signal) => networksInUse(run, bridge, signal),
     applyPeerNetwork: (state, signal) => ensurePeerNetwork(run, state, signal),
     ensureLinks: (links, signal) => ensureVxlanLinks(run, links, signal),
+    loosenReversePath: async (devices) => ({ changes: await loosenReversePath(devices) }),
+    countEchoes: (requests, signal) => countEchoes(run, requests, signal),
     onLinkNetworks: (device, signal) => onLinkNetworks(run, device, signal),
 
     readSubnetFile: (path) => readSubnetFile(path, logger),

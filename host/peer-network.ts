@@ -12,8 +12,9 @@ import {
   sameIp,
 } from '../src/core/ip.ts';
 import type { GatewayRoute } from '../src/core/peer-network.ts';
+import { planDetours, standingDetours } from './detours.ts';
 import type { Run } from './exec.ts';
-import type { HostReport, PeerNetworkState } from './host.ts';
+import type { PeerNetworkReport, PeerNetworkState } from './host.ts';
 import { type IpRoute, readRoutes, runBatch } from './ip-json.ts';
 import { planForwarding, planNeighbours, readOverlay } from './peer-entries.ts';
 
@@ -31,10 +32,12 @@ export async function ensurePeerNetwork(
   run: Run,
   state: PeerNetworkState,
   signal: AbortSignal,
-): Promise<HostReport & { readonly refused: readonly string[] }> {
+): Promise<PeerNetworkReport> {
   const commands = await plan(run, state, signal);
   const all = [...commands.bridge, ...commands.ip];
-  if (all.length === 0) return { changes: [], refused: [] };
+  const detoured = async (): Promise<PeerNetworkReport['detoured']> =>
+    (state.detours ?? []).length === 0 ? [] : standingDetours(state, await readAll(run, state, signal));
+  if (all.length === 0) return { changes: [], refused: [], detoured: await detoured() };
   const reasons = new Map<string, string>();
   for (const program of ['bridge', 'ip'] as const) {
     try {
@@ -49,13 +52,14 @@ export async function ensurePeerNetwork(
       if (reasons.size === 0) throw error;
     }
   }
-  if (reasons.size === 0) return { changes: all, refused: [] };
+  if (reasons.size === 0) return { changes: all, refused: [], detoured: await detoured() };
   // The kernel refuses a peer that is not on the link; the others must not wait for it.
   const left = await plan(run, state, signal);
   const missing = new Set([...left.bridge, ...left.ip]);
   return {
     changes: all.filter((command) => !missing.has(command)),
     refused: [...missing].map((command) => `${command}: ${reasons.get(command) ?? 'refused by the kernel'}`),
+    detoured: await detoured(),
   };
 }
 
@@ -79,7 +83,7 @@ async function plan(run: Run, state: PeerNetworkState, signal: AbortSignal): Pro
   ]);
   return {
     bridge: planForwarding(state, overlay),
-    ip: [...planNeighbours(state, overlay), ...planRoutes(state, routes)],
+    ip: [...planNeighbours(state, overlay), ...planRoutes(state, routes), ...planDetours(state, routes)],
   };
 }
 

@@ -69,7 +69,8 @@ async function keepAdvertisedRoutes(run: Run, signal: AbortSignal): Promise<read
   return changes;
 }
 
-async function read(file: string): Promise<string> {
+/** A setting's text. @throws HOST_COMMAND_FAILED. */
+export async function read(file: string): Promise<string> {
   try {
     return (await readFile(file, 'utf8')).trim();
   } catch (error) {
@@ -81,7 +82,8 @@ async function read(file: string): Promise<string> {
   }
 }
 
-async function write(file: string, value: string): Promise<void> {
+/** @throws HOST_COMMAND_FAILED, with the command to run on the host where /proc/sys is read-only. */
+export async function write(file: string, value: string): Promise<void> {
   try {
     await writeFile(file, value);
   } catch (error) {

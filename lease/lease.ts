@@ -27,6 +27,11 @@ export interface NodeIdentity {
   readonly nodeName?: string | undefined;
   /** Private addresses of the machine, canonical text. */
   readonly addresses?: readonly string[] | undefined;
+  /**
+   * The cloud backend, such as `aws-vpc`, by whose routes this node sends, while the rest of its lease is that of the overlay it comes
+   * from: peers go on sending to it by that.
+   */
+  readonly movedTo?: string | undefined;
 }
 
 /** A lease's value: flannel's fields, ours, and whatever else stood there. */

@@ -11,4 +11,5 @@ export const nodeIdentitySchema = z.object({
   zone: text,
   nodeName: text,
   addresses: z.array(z.string().max(64)).max(64).optional(),
+  movedTo: text,
 });

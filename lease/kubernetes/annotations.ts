@@ -110,8 +110,8 @@ export function missingFrom(standing: Annotations, wanted: Annotations): Annotat
 }
 
 /** Members in one order, so that equal identities are equal texts. */
-function identityText({ instanceId, nicId, subnetId, zone, nodeName, addresses }: NodeIdentity): string {
-  return JSON.stringify({ instanceId, nicId, subnetId, zone, nodeName, addresses });
+function identityText({ instanceId, nicId, subnetId, zone, nodeName, addresses, movedTo }: NodeIdentity): string {
+  return JSON.stringify({ instanceId, nicId, subnetId, zone, nodeName, addresses, movedTo });
 }
 
 function parseJson(value: string | undefined): unknown {

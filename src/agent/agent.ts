@@ -58,12 +58,19 @@ async function runWithNetConf(options: AgentOptions, parts: AgentParts, signal: 
   const { host, logger, readiness } = parts;
   const [stored, earlier] = await Promise.all([
     waitForNetConf(
-      { ...parts, store: parts.leases, onWaiting: (reason) => readiness.missing('lease', reason) },
+      {
+        ...{ ...parts, store: parts.leases, backendType: options.backendType },
+        onWaiting: (reason) => readiness.missing('lease', reason),
+      },
       signal,
     ),
     host.readSubnetFile(options.subnetFile),
   ]);
   const { netConf } = stored;
+  if (netConf.backend.movesFrom) {
+    const { type, movesFrom } = netConf.backend;
+    logger.info('this node moves', { from: movesFrom.type, to: type });
+  }
   const interfaces = { ...options.interfaces, publicIp: await publicIpsOf(options, parts, signal) };
   // Loading a cloud's SDK takes as long as finding the interface; both at once.
   const [external, cloud] = await Promise.all([
@@ -93,6 +100,7 @@ async function runNode(asked: NodeContext, signal: AbortSignal): Promise<never> 
   metrics?.leaseExpiry.set((lease.expiresAt ?? 0) / 1_000);
   logger.info('lease acquired', { subnet: leaseKey(lease.subnets), how: lease.how });
 
+  const backend = backendOf(netConf);
   const state = hostState(netConf, options.host, lease, external, asked.links);
   const hostStands = Promise.withResolvers<void>();
   const routesStand = Promise.withResolvers<void>();
@@ -123,14 +131,15 @@ async function runNode(asked: NodeContext, signal: AbortSignal): Promise<never> 
       await keepHost(parts, state, options.host.resyncMs, inner);
     },
     async (inner) => {
-      const backend = backendOf(netConf);
-      if (backend) {
-        const onEstablished = routesStand.resolve;
-        const { links } = asked;
-        return await keepPeers({ ...parts, backend, netConf, external, own: lease, links, onEstablished }, inner);
-      }
+      if (!backend) return;
+      const onEstablished = routesStand.resolve;
+      const { links } = asked;
+      await keepPeers({ ...parts, backend, netConf, external, own: lease, links, onEstablished }, inner);
+    },
+    async (inner) => {
       if (routes) await establishRoutes(routes, () => lease, view, inner);
-      routesStand.resolve();
+      // Of a node that moves, pods are reached by the overlay from the start.
+      if (!backend) routesStand.resolve();
       if (routes) await keepRoutes(routes, () => lease, inner);
     },
     async (inner) => {

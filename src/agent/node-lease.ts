@@ -15,7 +15,7 @@ export async function getLease(
   { options, parts, netConf, revision, external, machine, routes, earlier, links }: NodeContext,
   signal: AbortSignal,
 ): Promise<{ readonly lease: OwnedLease; readonly view: CloudView | undefined }> {
-  const identity = machine && nodeIdentity(machine, parts.nodeName);
+  const identity = machine && nodeIdentity(machine, parts.nodeName, netConf);
   const host = backendOf(netConf);
   const backend = { type: host?.leaseType ?? '', data: host?.leaseData(links) ?? {}, node: identity };
   const request = async (): Promise<LeaseRequest> => {

@@ -83,9 +83,13 @@ export function hostState(
   };
 }
 
-/** What the backend does in this node's kernel; undefined for clouds and alloc. */
+/**
+ * What the backend does in this node's kernel; undefined for clouds and alloc. While the cluster moves to a cloud, that of the backend it
+ * comes from: peers go on sending by that, and the lease, the links and the MTU of pods stay as they were.
+ */
 export function backendOf({ backend }: NetConf): HostBackend | undefined {
-  return backendTypeNamed(backend.type)?.host?.(backend.config);
+  const { type, config } = backend.movesFrom ?? backend;
+  return backendTypeNamed(type)?.host?.(config);
 }
 
 /** What pods' interfaces get, bytes: a backend's own headers need room. */
@@ -181,7 +185,7 @@ function publicIpsOf({ publicIps }: ExternalInterface, { type, node }: LeaseBack
 }
 
 /** The lease's `FlannelVPC` member for this machine. */
-export function nodeIdentity({ identity, nic }: Machine, nodeName: string): NodeIdentity {
+export function nodeIdentity({ identity, nic }: Machine, nodeName: string, { backend }: NetConf): NodeIdentity {
   return {
     instanceId: identity.instanceId,
     nicId: nic?.nicId,
@@ -189,6 +193,7 @@ export function nodeIdentity({ identity, nic }: Machine, nodeName: string): Node
     zone: identity.zone,
     nodeName,
     addresses: identity.nics.flatMap(({ addresses }) => addresses.map(formatIp)),
+    ...(backend.movesFrom ? { movedTo: backend.type } : {}),
   };
 }
 

@@ -1,14 +1,22 @@
-/** Routes of this node's kernel to its peers, for backends without a cloud: as the leases come, change and go. */
+/**
+ * Routes of this node's kernel to its peers, for backends without a cloud: as the leases come, change and go. On a node that moves to a
+ * cloud, those to peers that the cloud's routes do not reach yet.
+ */
 
 import type { ExternalInterface, Host } from '../../host/host.ts';
 import type { Lease, LeaseKey } from '../../lease/lease.ts';
 import { leaseKey } from '../../lease/lease-key.ts';
 import type { LeaseStore } from '../../lease/lease-store.ts';
 import type { HostBackend } from '../../providers/host-backend.ts';
-import type { Clock } from '../core/clock.ts';
+import type { Clock, Random } from '../core/clock.ts';
 import { FlannelVpcError } from '../core/errors.ts';
+import { type Family, families, type Ip, type PerFamily } from '../core/ip.ts';
 import type { Logger } from '../core/log.ts';
 import type { VxlanLink } from '../core/peer-network.ts';
+import { probeAddress } from '../core/probe-address.ts';
+import { keepCrossing } from '../crossing/keep-crossing.ts';
+import { PeerBook } from '../crossing/peer-book.ts';
+import type { Readiness } from '../health/status.ts';
 import type { NetConf } from '../netconf/net-conf.ts';
 import { createRepeatGate } from '../repeats.ts';
 
@@ -21,8 +29,10 @@ export interface PeerKeeperOptions {
   readonly own: Pick<Lease, 'subnets'>;
   /** The backend's own. */
   readonly links: readonly VxlanLink[];
+  readonly readiness: Readiness;
   readonly logger: Logger;
   readonly clock: Clock;
+  readonly random: Random;
   /** Called when the routes to all peers of the first list were put in place, but for those the kernel refuses. */
   readonly onEstablished: () => void;
 }
@@ -33,8 +43,13 @@ const recheckMs = 10_000;
 /** Keeps the routes until the signal fires. */
 export async function keepPeers(options: PeerKeeperOptions, signal: AbortSignal): Promise<void> {
   const peers = new Map<LeaseKey, Lease>();
+  const book = options.netConf.backend.movesFrom ? new PeerBook(options.random) : undefined;
+  const gate = createRepeatGate(options);
+  const filterGate = createRepeatGate(options);
   let listed = false;
   let changed = Promise.withResolvers<void>();
+  let detours: readonly Ip[] = [];
+  let turn: Promise<unknown> = Promise.resolve();
 
   async function follow(): Promise<void> {
     for await (const event of options.leases.watch(signal)) {
@@ -50,8 +65,18 @@ export async function keepPeers(options: PeerKeeperOptions, signal: AbortSignal)
     }
   }
 
+  /** One at a time: each reads what stands, and goes by what is wanted when its turn comes. */
+  async function settle(): Promise<readonly Ip[] | undefined> {
+    const mine = turn.then(async () => {
+      const leases = [...peers.values()];
+      await loosen(options, leases, filterGate);
+      return await applyOnce(options, { leases, book, detours }, gate, signal);
+    });
+    turn = mine.catch(() => {});
+    return await mine;
+  }
+
   async function apply(): Promise<void> {
-    const gate = createRepeatGate(options);
     for (;;) {
       const waiting = new AbortController();
       const recheck = options.clock.sleep(recheckMs, AbortSignal.any([signal, waiting.signal]));
@@ -62,25 +87,39 @@ export async function keepPeers(options: PeerKeeperOptions, signal: AbortSignal)
       // Before the first list nothing is known, and so nothing is stale.
       if (!listed) continue;
       changed = Promise.withResolvers<void>();
-      await applyOnce(options, [...peers.values()], gate, signal);
+      await settle();
     }
   }
 
-  await Promise.all([follow(), apply()]);
+  const crossing = book && {
+    ...{ ...options, book, from: probeAddresses(options.own.subnets) },
+    settle: async (wanted: readonly Ip[]) => {
+      detours = wanted;
+      return await settle();
+    },
+  };
+  await Promise.all([follow(), apply(), ...(crossing ? [keepCrossing(crossing, signal)] : [])]);
 }
 
 async function applyOnce(
-  { host, backend, netConf, external, own, links, logger, onEstablished }: PeerKeeperOptions,
-  leases: readonly Lease[],
+  { host, backend, netConf, external, own, links, logger, clock, onEstablished }: PeerKeeperOptions,
+  wanted: {
+    readonly leases: readonly Lease[];
+    readonly book: PeerBook | undefined;
+    readonly detours: readonly Ip[];
+  },
   gate: ReturnType<typeof createRepeatGate>,
   signal: AbortSignal,
-): Promise<void> {
+): Promise<readonly Ip[] | undefined> {
+  const { leases, book, detours } = wanted;
   try {
     const onLink = backend.needsOnLink ? await host.onLinkNetworks(external.name, signal) : [];
-    const entries = backend.peers(leases, { external, own, onLink });
+    const all = backend.peers(leases, { external, own, onLink });
+    book?.update(all, clock.monotonic());
+    const entries = book?.withdrawn(all) ?? all;
     const names = links.map(({ name }) => name);
-    const state = { device: external.name, networks: netConf.ranges, links: names, ...entries };
-    const { changes, refused } = await host.applyPeerNetwork(state, signal);
+    const state = { device: external.name, networks: netConf.ranges, links: names, ...entries, detours };
+    const { changes, refused, detoured } = await host.applyPeerNetwork(state, signal);
     if (changes.length > 0) {
       logger.info('routes to peers changed', {
         count: changes.length,
@@ -91,10 +130,48 @@ async function applyOnce(
     if (refused.length > 0) gate.failed('error', 'the kernel refuses routes to peers', refusal(refused));
     else gate.recovered('all routes to peers stand');
     onEstablished();
+    return detoured;
   } catch (error) {
     signal.throwIfAborted();
     gate.failed('error', 'cannot set routes to peers', error);
+    return undefined;
   }
+}
+
+/**
+ * Peers that have moved send by the cloud's routes what this node answers by the overlay, and the other way round: a strict reverse path
+ * filter drops that. Where nobody has moved, nothing is touched.
+ */
+async function loosen(
+  { host, netConf, external, links, logger }: PeerKeeperOptions,
+  leases: readonly Lease[],
+  gate: ReturnType<typeof createRepeatGate>,
+): Promise<void> {
+  const moves = netConf.backend.movesFrom !== undefined;
+  if (!moves && !leases.some(({ attributes }) => attributes.node?.movedTo !== undefined)) return;
+  try {
+    const { changes } = await host.loosenReversePath([external.name, ...links.map(({ name }) => name)]);
+    if (changes.length > 0) {
+      logger.warn(
+        'strict reverse path filters made loose: packets come by another way than their answers while the cluster moves',
+        {
+          changes,
+        },
+      );
+    }
+    gate.recovered('reverse path filters are loose');
+  } catch (error) {
+    gate.failed('error', 'cannot make the reverse path filters loose', error);
+  }
+}
+
+function probeAddresses(subnets: Lease['subnets']): PerFamily<Ip> {
+  const found: { [F in Family]?: Ip } = {};
+  for (const family of families) {
+    const subnet = subnets[family];
+    if (subnet) found[family] = probeAddress(subnet);
+  }
+  return found;
 }
 
 function refusal(refused: readonly string[]): FlannelVpcError {

@@ -57,6 +57,10 @@ export const agentFlags: readonly Flag[] = [
     help: 'write a CNI conflist here, such as /etc/cni/net.d/10-flannel-vpc.conflist, and make its bridge; none unless named',
   },
   {
+    ...{ name: 'backend-type', kind: 'text', byDefault: '', ours: true },
+    help: 'use this cloud in place of net-conf’s Backend.Type, while the cluster moves to it from an overlay node by node',
+  },
+  {
     ...{ name: 'route-check-interval', kind: 'duration', byDefault: '5m', ours: true, range: [1_000, 86_400_000] },
     help: 'read the route tables this often and repair our routes',
   },

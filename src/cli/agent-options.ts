@@ -16,6 +16,8 @@ export interface AgentOptions {
     readonly canReach: string;
     readonly publicIp: { readonly 4: string; readonly 6: string };
   };
+  /** `--backend-type`, in place of net-conf's; undefined: net-conf's. */
+  readonly backendType: string | undefined;
   readonly subnetFile: string;
   /** `--cni-conf`, and the bridge it names; undefined for none. */
   readonly cniConf: { readonly path: string; readonly bridge: string } | undefined;
@@ -80,6 +82,7 @@ export function parseAgentOptions(input: AgentInput): AgentCommand {
         canReach: get.text('iface-can-reach'),
         publicIp: { 4: get.text('public-ip'), 6: get.text('public-ipv6') },
       },
+      backendType: get.text('backend-type') || undefined,
       subnetFile: get.text('subnet-file'),
       cniConf: conflist !== undefined && bridge !== undefined ? { path: conflist, bridge } : undefined,
       renewMarginMs: get.number('subnet-lease-renew-margin') * 60_000,

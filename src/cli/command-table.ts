@@ -141,6 +141,7 @@ const routes: CommandDescription = {
       details: [
         'Every route that a record says is ours is taken out of its table, and its lease is ended first: a route is never taken from a lease that stands. Routes of others stay and are listed. --network must be what net-conf has.',
         'End the agents and the controllers before: while a controller leads it is refused, and an agent that runs takes its lease and its route again. Such routes are named, and the exit code is 1.',
+        'A cluster that went back from --backend-type’s cloud to its overlay gives that flag: then leases of the overlay stay, since they need no route. Routes of nodes that still send by them stay as well.',
         'With leases in Kubernetes, which are nodes, none is ended and all routes go: there an agent writes its route again only with "Writer": "node".',
       ],
       flags: purgeFlags,

@@ -49,7 +49,9 @@ export const cleanupFlags: readonly Flag[] = [
 export const doctorFlags: readonly Flag[] = [
   outputFlag,
   ...agentFlags.filter(({ name }) =>
-    /^(etcd-|kube|net-config-path$|iface|public-ip|subnet-file$|ip-masq|iptables-forward-rules$|bridge$)/.test(name),
+    /^(etcd-|kube|net-config-path$|iface|public-ip|subnet-file$|backend-type$|ip-masq|iptables-forward-rules$|bridge$)/.test(
+      name,
+    ),
   ),
 ];
 
@@ -74,5 +76,6 @@ export const purgeFlags: readonly Flag[] = [
     ),
   ),
   yes,
+  ...ofController('backend-type'),
   ...storeFlags,
 ];

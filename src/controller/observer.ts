@@ -20,6 +20,7 @@ import type { Clock } from '../core/clock.ts';
 import { withDeadline } from '../core/deadline.ts';
 import { FlannelVpcError, isFlannelVpcError } from '../core/errors.ts';
 import type { Logger } from '../core/log.ts';
+import type { BackendConf } from '../netconf/backend.ts';
 import type { NetConf } from '../netconf/net-conf.ts';
 import { desiredRoutes, type RejectedSubnet } from '../routing/desired.ts';
 import { type Memory, weighLeases } from '../routing/knowledge.ts';
@@ -212,8 +213,7 @@ export function createObserver(options: ObserverOptions): Observer {
       options.ownership.list(signal),
       options.reports.list(signal).catch(tolerate(new Map<LeaseKey, NodeReport>())),
     ]);
-    const concerned = (lease: Lease): boolean =>
-      options.backendTypes === 'all' || isOwnBackend(lease, netConf.backend.type);
+    const concerned = (lease: Lease): boolean => options.backendTypes === 'all' || isOwnBackend(lease, netConf.backend);
     leaseCount = list.leases.length;
     const eligible = list.leases.filter(concerned);
     // Where no route shows that its machine is gone, machines are asked for as often as the tables are read.
@@ -309,9 +309,10 @@ function networkOf(tables: readonly RouteTable[], { tag }: TableSelector): strin
   );
 }
 
-/** Cloud backends, ours and flannel's old ones, write no backend type. */
-function isOwnBackend({ attributes }: Lease, type: string): boolean {
-  return attributes.backendType === '' || attributes.backendType.toLowerCase() === type;
+/** Cloud backends, ours and flannel's old ones, write no backend type. A cluster that moves takes its former type's leases along. */
+function isOwnBackend({ attributes }: Lease, { type, movesFrom }: BackendConf): boolean {
+  const written = attributes.backendType.toLowerCase();
+  return ['', type, movesFrom?.type].includes(written) || attributes.node?.movedTo === type;
 }
 
 /** The network to look for next hops in: the same private address may exist in several. Undefined where no metadata server answers. */

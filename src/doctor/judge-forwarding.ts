@@ -44,17 +44,25 @@ export interface ReversePathFacts {
   readonly all: string | undefined;
   readonly byDefault: string | undefined;
   readonly own: string | undefined;
+  /** Nodes move between an overlay and a cloud's routes: packets come in by one and leave by the other meanwhile. */
+  readonly moving?: boolean | undefined;
 }
 
 /**
  * The kernel takes the larger of `all` and the interface's. Strict (1) drops what comes in by another interface than the answer
  * would leave by: fine while both are the same one, and the end of all pod traffic where they are not.
  */
-export function judgeReversePath({ nic, way, all, byDefault, own }: ReversePathFacts): Finding {
+export function judgeReversePath({ nic, way, all, byDefault, own, moving = false }: ReversePathFacts): Finding {
   const check = `rp_filter of ${nic}`;
   const shown = `all ${all ?? '?'}, default ${byDefault ?? '?'}, ${nic} ${own ?? '?'}`;
   const effective = Math.max(Number(all ?? 0), Number(own ?? 0));
   if (effective !== 1) return ok(check, `${effective === 2 ? 'loose' : 'off'} (${shown})`);
+  if (moving)
+    return failed(
+      check,
+      `strict (${shown}), while nodes of the cluster move: what nodes send by the cloud’s routes is dropped where the answer leaves by the overlay`,
+      'Run "sysctl -w net.ipv4.conf.all.rp_filter=2", and put it in /etc/sysctl.d until all nodes have moved.',
+    );
   if (way === nic) return ok(check, `strict, and fine: packets to pods leave by ${nic} too (${shown})`);
   return failed(
     check,

@@ -8,8 +8,7 @@ import { readSetting } from '../../host/kernel-settings.ts';
 import { type NftRuleset, nftForwardHooks, readNftRuleset } from '../../host/nft-ruleset.ts';
 import { listProcesses } from '../../host/processes.ts';
 import { missingRules } from '../../host/rules-check.ts';
-import { backendTypeNamed } from '../../providers/catalog.ts';
-import { hostState } from '../agent/node-state.ts';
+import { backendOf, hostState } from '../agent/node-state.ts';
 import { type Cidr, cidrContainsIp, type Family, formatCidr, formatIp, parseIp } from '../core/ip.ts';
 import { NotKnown } from './facts.ts';
 import { type Finding, ok } from './findings.ts';
@@ -87,7 +86,17 @@ async function reversePath(subject: Subject): Promise<readonly Finding[]> {
     readSetting('ipv4/conf/default/rp_filter'),
     readSetting(`ipv4/conf/${nic}/rp_filter`),
   ]);
-  return [judgeReversePath({ nic, way: way.device, all, byDefault, own })];
+  return [judgeReversePath({ nic, way: way.device, all, byDefault, own, moving: await isMoving(subject) })];
+}
+
+/** By this command's flag, or by what nodes that have moved say in their leases. */
+async function isMoving(subject: Subject): Promise<boolean> {
+  const [netConf, leases] = await Promise.all([
+    subject.netConf.need().catch(() => undefined),
+    subject.ownLease.need().catch(() => undefined),
+  ]);
+  const moved = leases?.list.leases.some(({ attributes }) => attributes.node?.movedTo !== undefined) ?? false;
+  return moved || netConf?.backend.movesFrom !== undefined;
 }
 
 async function bridgeNetfilter(subject: Subject): Promise<readonly Finding[]> {
@@ -204,7 +213,7 @@ async function overlap(subject: Subject): Promise<readonly Finding[]> {
     subject.external.need(),
     subject.netConf.need().catch(() => undefined),
   ]);
-  const kernelRoutes = netConf !== undefined && backendTypeNamed(netConf.backend.type)?.host !== undefined;
+  const kernelRoutes = netConf !== undefined && backendOf(netConf) !== undefined;
   return judgeOverlap({ networks, ownSubnets, links, routes, nic, kernelRoutes });
 }
 

@@ -125,7 +125,9 @@ export function createSubject(parts: DoctorParts, signal: AbortSignal): Subject 
   });
   const document = fact('net-conf', async (own) => (await theStores()).leases.readNetConf(own));
   const netConf = fact('net-conf', async () => {
-    const parsed = parseNetConf((await document.need())?.text ?? '', { anyLength: parts.kubernetes !== undefined });
+    const { backendType } = options;
+    const anyLength = parts.kubernetes !== undefined;
+    const parsed = parseNetConf((await document.need())?.text ?? '', { backendType, anyLength });
     if (parsed.ok) return parsed.netConf;
     throw new NotKnown('net-conf');
   });

@@ -24,6 +24,8 @@ export interface BackendConf {
   readonly nonMasqueradeCidrs: readonly Cidr[];
   /** What the type's own schema made of its members. */
   readonly config: unknown;
+  /** The type in net-conf itself, where a cloud takes its place while the cluster moves there: a backend of the kernel's own. */
+  readonly movesFrom?: Pick<BackendConf, 'type' | 'config'> | undefined;
 }
 
 export interface BackendResult {
@@ -69,7 +71,8 @@ export function readBackend(value: unknown, override?: string): BackendResult {
     );
   }
   const object = value ?? {};
-  const typeValue = override ?? readMembers(object, ['Type'], 'Backend.').values['Type'];
+  const stored = readMembers(object, ['Type'], 'Backend.').values['Type'];
+  const typeValue = override ?? stored;
   if (typeValue !== undefined && typeValue !== null && typeof typeValue !== 'string') {
     const why = `json: cannot unmarshal ${goKind(typeValue)} into Go struct field .Type of type string`;
     return failed(
@@ -78,18 +81,29 @@ export function readBackend(value: unknown, override?: string): BackendResult {
   }
   const name = (typeValue ?? '').toLowerCase();
   const type = backendTypeNamed(name);
-  return type ? readOptions(type, object) : failed(unusable(name, typeValue ?? undefined));
+  if (!type) return failed(unusable(name, typeValue ?? undefined));
+  const from =
+    override === undefined || typeof stored !== 'string' ? undefined : backendTypeNamed(stored.toLowerCase());
+  return readOptions(type, from?.host && type.load ? from : undefined, object);
 }
 
-function readOptions(type: BackendType, object: Readonly<Record<string, unknown>>): BackendResult {
-  const { values, warnings } = readMembers(object, [...commonMembers, ...type.members], 'Backend.');
+function readOptions(
+  type: BackendType,
+  from: BackendType | undefined,
+  object: Readonly<Record<string, unknown>>,
+): BackendResult {
+  const known = [...commonMembers, ...type.members, ...(from?.members ?? [])];
+  const { values, warnings } = readMembers(object, known, 'Backend.');
   const common = commonSchema.safeParse(values);
   const own = type.schema.safeParse(values);
-  const problems = [common, own].flatMap((result) => issuesOf(result.error, values));
-  if (!common.success || !own.success) return { backend: undefined, problems, warnings };
+  const former = from?.schema.safeParse(values);
+  const problems = [common, own, former].flatMap((result) => issuesOf(result?.error, values));
+  if (!common.success || !own.success || former?.success === false) return { backend: undefined, problems, warnings };
   const writer = common.data.Writer ?? 'node';
   const nonMasqueradeCidrs = common.data.NonMasqueradeCIDRs ?? [];
-  return { backend: { type: type.name, writer, nonMasqueradeCidrs, config: own.data }, problems: [], warnings };
+  const movesFrom = from && former ? { movesFrom: { type: from.name, config: former.data } } : {};
+  const backend = { type: type.name, writer, nonMasqueradeCidrs, config: own.data, ...movesFrom };
+  return { backend, problems: [], warnings };
 }
 
 /** One problem for each member; the schemas' messages say what is allowed. */

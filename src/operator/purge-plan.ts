@@ -15,6 +15,11 @@ export interface PurgeInput {
   /** Those of the records' tables that exist. */
   readonly tables: readonly RouteTable[];
   readonly leases: readonly Lease[];
+  /**
+   * The overlay that the cluster comes from and goes back to (`--backend-type`): leases of this type need no route, and stand. Those of
+   * nodes that have moved keep theirs.
+   */
+  readonly overlay?: string | undefined;
   /** Wall clock, milliseconds. */
   readonly now: number;
 }
@@ -37,7 +42,7 @@ export interface PurgePlan {
 }
 
 /** Plans it. Only what a record says is ours is ever touched. */
-export function planPurge({ networks, records, tables, leases, now }: PurgeInput): PurgePlan {
+export function planPurge({ networks, records, tables, leases, overlay, now }: PurgeInput): PurgePlan {
   const steps: RemovalStep[] = [];
   const left: LeftRoute[] = [];
   const indexes = new Map(tables.map((table) => [table.id, indexTable(table)]));
@@ -50,6 +55,10 @@ export function planPurge({ networks, records, tables, leases, now }: PurgeInput
     }
     if (isBeingRemoved(record, now)) {
       stay(`somebody is removing it, until ${record.removingUntil}`);
+      continue;
+    }
+    if (overlay !== undefined && leases.some((lease) => hasMoved(lease) && overlaps(lease, { destination }))) {
+      stay('its node sends by routes like this one: start its agent without --backend-type first');
       continue;
     }
     const index = indexes.get(tableId);
@@ -75,9 +84,18 @@ export function planPurge({ networks, records, tables, leases, now }: PurgeInput
   return {
     steps,
     left,
-    leases: leases.filter((lease) => steps.some((step) => overlaps(lease, step))),
+    leases: leases.filter((lease) => !needsNoRoute(lease, overlay) && steps.some((step) => overlaps(lease, step))),
     foreign: foreignRoutes({ networks, records, tables }),
   };
+}
+
+/** True for a lease of a node on the overlay that a purge does not end. */
+export function needsNoRoute({ attributes }: Lease, overlay: string | undefined): boolean {
+  return overlay !== undefined && attributes.backendType === overlay && attributes.node?.movedTo === undefined;
+}
+
+function hasMoved({ attributes }: Lease): boolean {
+  return attributes.node?.movedTo !== undefined;
 }
 
 /** True when the lease stands against taking the route out. */

@@ -15,8 +15,9 @@ import { confirmed } from './console.ts';
 import { electionOf, letFormerRequestsLand, refuseLeader, whileLeading } from './election.ts';
 import { describeLease } from './lease-text.ts';
 import { readNetConf } from './net-conf-reading.ts';
+import { backendTypeFlag } from './observe.ts';
 import { doneLine, failureLines } from './outcome.ts';
-import { overlaps, type PurgePlan, planPurge } from './purge-plan.ts';
+import { needsNoRoute, overlaps, type PurgePlan, planPurge } from './purge-plan.ts';
 import { renderPurge } from './render-purge.ts';
 import type { StoreSession } from './session.ts';
 
@@ -25,7 +26,7 @@ export async function purgeRoutes(session: StoreSession): Promise<number> {
   const { stores, signal, console, get } = session;
   const network = get.text('network');
   if (network === '') throw new FlannelVpcError('USAGE', 'routes purge: --network is missing');
-  const netConf = await readNetConf(session);
+  const netConf = await readNetConf(session, backendTypeFlag(session));
   checkNetwork(network, netConf);
   let leadership: Leadership | undefined;
   const beforeWrite = (): void => {
@@ -44,8 +45,10 @@ export async function purgeRoutes(session: StoreSession): Promise<number> {
     const records = await stores.ownership.list(signal);
     const tables = await readTables(provider, records, signal);
     // Where leases are nodes none is ended: their routes go because a person says so.
-    const leases = stores.leases.allocates ? (await stores.leases.list(signal)).leases : [];
-    const plan = planPurge({ networks: netConf.ranges, records, tables, leases, now: session.clock.now() });
+    const overlay = netConf.backend.movesFrom?.type;
+    const listed = stores.leases.allocates || overlay !== undefined ? (await stores.leases.list(signal)).leases : [];
+    const leases = stores.leases.allocates ? listed : listed.filter(({ attributes }) => attributes.node?.movedTo);
+    const plan = planPurge({ networks: netConf.ranges, records, tables, leases, overlay, now: session.clock.now() });
     console.print(renderPurge(plan, console).join('\n'));
     if (plan.steps.length === 0) return plan.left.length > 0 ? 1 : 0;
     const question = 'Carry this purge out?';
@@ -123,7 +126,8 @@ async function takeOut(purge: Purge, session: StoreSession, signal: AbortSignal)
   }
   if (plan.leases.length > 0) await clock.sleep(restoreMs, signal);
   const list = await stores.leases.list(signal);
-  const live = stores.leases.allocates ? list.leases : [];
+  const overlay = netConf.backend.movesFrom?.type;
+  const live = stores.leases.allocates ? list.leases.filter((lease) => !needsNoRoute(lease, overlay)) : [];
   const wanted = plan.steps.map((step) => {
     const ended = list.leases.find((lease) => !live.includes(lease) && overlaps(lease, step));
     return ended ? { ...step, ended } : step;

@@ -22,6 +22,7 @@ export function renderStatus(status: ClusterStatus, style: TableStyle): readonly
     ['network', [network(status)]],
     ['store', [status.store]],
     ['controller', controller(status, paint)],
+    ['moving', moving(status)],
     ['leases', [leases(status.nodes)]],
     ['agents', agents(status.nodes)],
     ['routes', routes(status)],
@@ -51,6 +52,21 @@ function controller({ leader, writer, at }: ClusterStatus, paint: Paint): readon
     return [printable(`${leader.holder} leads since ${leader.since}${ago}`)];
   }
   return writer === 'controller' ? [paint.bad('none leads')] : [];
+}
+
+/** Lines of nodes that are not done; more of them are counted. */
+const mostOpen = 5;
+
+function moving({ moving: way }: ClusterReport): readonly string[] {
+  if (!way) return [];
+  const { from, to, nodes, moved, open } = way;
+  const done = moved === nodes ? ', and none needs the overlay' : '';
+  const state = open.length > 0 ? `, ${open.length} of them not wholly:` : done;
+  return [
+    `from ${from} to ${to}: ${moved} of ${nodes} nodes have moved${state}`,
+    ...open.slice(0, mostOpen),
+    ...(open.length > mostOpen ? [`and ${open.length - mostOpen} more`] : []),
+  ].map(printable);
 }
 
 function leases(nodes: readonly NodeRow[]): string {

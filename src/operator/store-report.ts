@@ -7,6 +7,7 @@ import { compareCidrs, families, formatCidr, formatIp } from '../core/ip.ts';
 import type { NetConf } from '../netconf/net-conf.ts';
 import { networksOf } from '../report/build-report.ts';
 import type { ClusterReport, NodeRow } from '../report/cluster-report.ts';
+import { movingOf } from '../report/moving.ts';
 import { errorRow, nodeProblems } from '../report/problem-rows.ts';
 
 export interface StoreReportInput {
@@ -40,6 +41,7 @@ export function storeReport(input: StoreReportInput): ClusterReport {
     tables: [],
     routes: [],
     controller: undefined,
+    moving: movingOf(input.leases, input.reports, netConf),
   };
 }
 

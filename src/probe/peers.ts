@@ -55,13 +55,14 @@ export function peersOf(leases: readonly Lease[], self: Self, networks: RouteNet
   const plain: PlainPeer[] = [];
   const groupNames = new Map<string, string>();
   for (const lease of leases) {
-    const { node, publicIps } = lease.attributes;
+    const { node, publicIps, backendType } = lease.attributes;
     if (subnetsOverlap(lease.subnets, self.subnets)) continue;
     if (node ? node.instanceId !== undefined && node.instanceId === self.instanceId : lease.reserved) continue;
     for (const family of families) {
       const subnet = lease.subnets[family];
       if (!subnet || !isSubnetOf(networks, subnet)) continue;
-      if (!node) {
+      // A node that has not left its overlay answers no probes, whoever wrote its lease.
+      if (!node || (backendType !== '' && node.movedTo === undefined)) {
         plain.push({ address: nthAddress(subnet, 1) });
         continue;
       }

@@ -14,6 +14,7 @@ import { targetName } from '../routing/plan-writes.ts';
 import type { RouteStep } from '../routing/route-plan.ts';
 import { compareText } from '../routing/table-index.ts';
 import type { ClusterReport, ControllerRow, NodeRow, NodeState, RouteRow, TableRow } from './cluster-report.ts';
+import { movingOf } from './moving.ts';
 import { problemRows } from './problem-rows.ts';
 
 export interface ReportInput {
@@ -46,6 +47,7 @@ export function buildReport({ look, netConf, version, store, failures = [], cont
     tables,
     routes,
     controller,
+    moving: movingOf(look.leases, look.reports, netConf),
   };
 }
 

@@ -124,6 +124,18 @@ export interface ControllerRow {
   readonly changes: readonly ChangeRow[];
 }
 
+/** How far the cluster is on its way from an overlay to a cloud's routes. */
+export interface MovingRow {
+  /** flannel's `BackendType` of the nodes that have not moved. */
+  readonly from: string;
+  /** The cloud's backend type. */
+  readonly to: string;
+  readonly nodes: number;
+  readonly moved: number;
+  /** One sentence for each moved node that still sends to some peers by the overlay, or has not said that it doesn't. */
+  readonly open: readonly string[];
+}
+
 export interface ClusterReport {
   /** Wall clock of the look, ISO 8601. */
   readonly at: string;
@@ -142,4 +154,6 @@ export interface ClusterReport {
   /** In address order, then by table. */
   readonly routes: readonly RouteRow[];
   readonly controller: ControllerRow | undefined;
+  /** Undefined for a cluster that does not move. */
+  readonly moving?: MovingRow | undefined;
 }

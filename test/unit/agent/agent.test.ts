@@ -60,7 +60,9 @@ function createFakeHost(events: string[]): FakeHost {
       return { changes: [] };
     },
     networksInUse: async () => host.inUse,
-    applyPeerNetwork: async () => ({ changes: [], refused: [] }),
+    applyPeerNetwork: async () => ({ changes: [], refused: [], detoured: [] }),
+    loosenReversePath: async () => ({ changes: [] }),
+    countEchoes: async () => 0,
     ensureLinks: async (links) => ({ changes: [], present: links }),
     onLinkNetworks: async () => [],
     readSubnetFile: async () => host.file,

@@ -45,6 +45,16 @@ describe('reverse path filter', () => {
     expect([judge('1', '2', 'eth1'), judge('2', '1', 'eth1'), judge('0', '0', 'eth1')]).toEqual(['ok', 'ok', 'ok']);
   });
 
+  test('strict fails while nodes move between an overlay and a cloud’s routes, whichever way is looked at', () => {
+    const moving = (own: string) =>
+      judgeReversePath({ nic: 'eth0', way: 'eth0', all: '1', byDefault: '1', own, moving: true });
+    expect(moving('1')).toMatchObject({
+      status: 'failed',
+      remedy: expect.stringContaining('net.ipv4.conf.all.rp_filter=2'),
+    });
+    expect(moving('2').status).toBe('ok');
+  });
+
   test('pods must be reached by the lease’s interface', () => {
     const of = (way: string | undefined) => judgeWay({ nic: 'eth1', way, network: '10.5.0.0/16' });
     expect(of('eth1').status).toBe('ok');

@@ -170,6 +170,42 @@ describe('refused with the text flannel has for it', () => {
   });
 });
 
+describe('a cloud in place of the stored overlay', () => {
+  const stored = { Type: 'VXLAN', VNI: 7, Writer: 'controller', RouteTableID: 'rtb-0123456789abcdef0' };
+  const parse = (backend: object, backendType: string) =>
+    parseNetConf(JSON.stringify({ Network: '10.5.0.0/16', Backend: backend }), { backendType });
+
+  test('keeps what the overlay’s own members say, and takes those of both without a warning', () => {
+    expect(parse(stored, 'aws-vpc')).toMatchObject({
+      ...{ ok: true, warnings: [] },
+      netConf: {
+        backend: {
+          ...{ type: 'aws-vpc', writer: 'controller', config: { routeTableIds: ['rtb-0123456789abcdef0'] } },
+          movesFrom: { type: 'vxlan', config: { vni: 7, port: 8472 } },
+        },
+      },
+    });
+  });
+
+  test('names what is wrong with members of either', () => {
+    const parsed = parse({ Type: 'vxlan', VNI: -1, RouteTableID: 5 }, 'aws-vpc');
+    expect(parsed).toMatchObject({ ok: false });
+    if (!parsed.ok) expect(parsed.problems.map(({ field }) => field)).toEqual(['Backend.RouteTableID', 'Backend.VNI']);
+  });
+
+  test.each([
+    ['the same cloud', { Type: 'aws-vpc' }, 'aws-vpc'],
+    ['another cloud', { Type: 'ali-vpc' }, 'aws-vpc'],
+    ['alloc, whose nodes have no way of their own', { Type: 'alloc' }, 'aws-vpc'],
+    ['a type that nobody knows', { Type: 'calico' }, 'aws-vpc'],
+    ['an overlay, by another overlay', { Type: 'host-gw' }, 'vxlan'],
+  ])('is no move from %s', (_, backend, type) => {
+    const parsed = parse(backend, type);
+    expect(parsed).toMatchObject({ ok: true, netConf: { backend: { type } } });
+    if (parsed.ok) expect(parsed.netConf.backend.movesFrom).toBeUndefined();
+  });
+});
+
 describe('Backend', () => {
   const withBackend = (Backend: unknown): string => JSON.stringify({ Network: '10.5.0.0/16', Backend });
 

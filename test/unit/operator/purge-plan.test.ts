@@ -86,6 +86,27 @@ describe('a purge', () => {
     expect(plan.left).toHaveLength(1);
   });
 
+  test('of a cluster that went back to its overlay ends no lease there, and leaves the routes of nodes that have moved', () => {
+    const onOverlay = (subnet: string, machine: string, movedTo?: string) => {
+      const { attributes, ...rest } = lease({ 4: cidr(subnet) }, machine);
+      return { ...rest, attributes: { ...attributes, backendType: 'vxlan', node: { movedTo } } };
+    };
+    const leases = [onOverlay('10.244.1.0/24', '10.0.0.1'), onOverlay('10.244.2.0/24', '10.0.0.2', 'aws-vpc')];
+    const all = {
+      leases,
+      records: [record('rtb-1', '10.244.1.0/24', 'a'), record('rtb-1', '10.244.2.0/24', 'b')],
+      tables: [table('rtb-1', [entry('10.244.1.0/24', 'a'), entry('10.244.2.0/24', 'b')])],
+    };
+    const back = planned({ ...all, overlay: 'vxlan' });
+    expect(steps(back)).toEqual(['delete 10.244.1.0/24 rtb-1']);
+    expect(back.leases).toEqual([]);
+    expect(back.left).toMatchObject([
+      { destination: '10.244.2.0/24', reason: expect.stringContaining('--backend-type') },
+    ]);
+    // Without the flag the cluster is to be destroyed, as ever.
+    expect(planned(all).leases).toEqual(leases);
+  });
+
   test('is shown with everything that ends, goes and stays', () => {
     const plan = planned({
       leases: [lease({ 4: cidr('10.244.1.0/24') }, '10.0.0.1')],

@@ -33,6 +33,20 @@ describe('probe addresses', () => {
 });
 
 describe('peersOf', () => {
+  it('takes a node that has not left its overlay for one that answers no probes, whoever wrote its lease', () => {
+    const onOverlay = (subnet: string, node: NodeIdentity): Lease => {
+      const { attributes, ...rest } = lease(subnet, node);
+      return { ...rest, attributes: { ...attributes, backendType: 'vxlan' } };
+    };
+    const { probed, plain } = peersOf(
+      [onOverlay('10.244.1.0/24', { instanceId: 'i-1' }), onOverlay('10.244.2.0/24', { movedTo: 'aws-vpc' })],
+      self,
+      networks,
+    );
+    expect(probed.map(({ address }) => formatIp(address))).toEqual(['10.244.2.0']);
+    expect(plain.map(({ address }) => formatIp(address))).toEqual(['10.244.1.1']);
+  });
+
   it('groups nodes by VPC subnet, else by zone, else all together', () => {
     const { probed, groupNames } = peersOf(
       [
