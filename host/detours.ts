@@ -57,7 +57,9 @@ function wayAround(
   routes: readonly IpRoute[],
 ): string | undefined {
   const range = networks[address.family];
-  if (!range) return undefined;
+  // Somebody else's route to this very address stays.
+  const taken = routes.some((route) => textOf(route) === hostText(address) && route.protocol !== detourProtocol);
+  if (!range || taken) return undefined;
   const [best] = routes
     .flatMap((route) => {
       const covered = destinationOf(route, address.family);
@@ -89,6 +91,7 @@ function wordsOf({ gateway, dev, flags }: IpRoute): string {
   return [...(gateway === undefined ? [] : ['via', gateway]), 'dev', dev, ...onLink].join(' ');
 }
 
+/** As in {@link hostText} where it leads to a single address. */
 function textOf({ dst }: IpRoute): string {
   const address = parseIp(dst);
   return address ? hostText(address) : dst;

@@ -47,13 +47,15 @@ export async function keepCrossing(options: CrossingOptions, signal: AbortSignal
       await clock.sleep(Math.min(idleMs, Math.max(10, wait)), signal);
       continue;
     }
+    const asking = due.some((peer) => !peer.across);
     const back: Peer[] = [];
     const across: Peer[] = [];
     for (const [peer, answered] of await ask(options, due, signal)) {
       const side = book.note(peer, answered, clock.monotonic());
       if (side !== undefined) (side ? across : back).push(peer);
     }
-    await options.settle([], signal);
+    // The kernel of a large cluster's node takes a while to read; rechecks alone change nothing there.
+    if (asking || back.length > 0) await options.settle([], signal);
     if (across.length > 0) logger.info('peers are reached by the cloud’s routes now', { peers: names(across) });
     if (back.length > 0) {
       logger.warn('peers do not answer by the cloud’s routes any more; packets to them take the overlay again', {

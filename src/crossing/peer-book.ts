@@ -75,7 +75,8 @@ export class PeerBook {
     return [...this.#peers.values()]
       .filter(({ dueAt }) => dueAt <= now)
       .sort((a, b) => a.dueAt - b.dueAt)
-      .slice(0, most);
+      .slice(0, most)
+      .map((peer) => ({ destination: peer.destination, address: peer.address, across: peer.across }));
   }
 
   /** Monotonic time of the next turn; undefined without a peer. */

@@ -1,5 +1,6 @@
 /** A Linux host in a process of its own, so that it can live in a namespace and be killed. Speaks IPC with node.ts. */
 
+import type { EchoRequests } from '../../../host/echo.ts';
 import { createPrograms, type Programs } from '../../../host/exec.ts';
 import type { HostState, InterfaceSelection, PeerNetworkState } from '../../../host/host.ts';
 import { createLinuxHost } from '../../../host/linux-host.ts';
@@ -15,6 +16,8 @@ export type Call =
   | { readonly call: 'peer-network'; readonly routes: PeerNetworkState }
   | { readonly call: 'networks-in-use'; readonly bridge: string }
   | { readonly call: 'links'; readonly links: readonly VxlanLink[] }
+  | { readonly call: 'loosen'; readonly devices: readonly string[] }
+  | { readonly call: 'echoes'; readonly requests: EchoRequests }
   | { readonly call: 'on-link'; readonly device: string };
 
 export type Answer =
@@ -89,6 +92,8 @@ function carryOut(message: Call, signal: AbortSignal): Promise<unknown> {
   if (message.call === 'find') return host.findExternalInterface(message.selection, signal);
   if (message.call === 'networks-in-use') return host.networksInUse(message.bridge, signal);
   if (message.call === 'links') return host.ensureLinks(message.links, signal);
+  if (message.call === 'loosen') return host.loosenReversePath(message.devices);
+  if (message.call === 'echoes') return host.countEchoes(message.requests, signal);
   if (message.call === 'on-link') return host.onLinkNetworks(message.device, signal);
   return host.applyPeerNetwork(message.routes, signal);
 }

@@ -4,7 +4,14 @@ import { mkdtemp, rm, symlink } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import type { ExternalInterface, HostState, InterfaceSelection, PeerNetworkState } from '../../../host/host.ts';
+import type { EchoRequests } from '../../../host/echo.ts';
+import type {
+  ExternalInterface,
+  HostState,
+  InterfaceSelection,
+  PeerNetworkReport,
+  PeerNetworkState,
+} from '../../../host/host.ts';
 import { type Cidr, formatCidr, parseInterfaceAddress } from '../../../src/core/ip.ts';
 import type { VxlanLink } from '../../../src/core/peer-network.ts';
 import { cidr } from '../../support/addresses.ts';
@@ -35,7 +42,11 @@ export interface TestNode {
   applyAndDie(state: HostState, phase: 'start' | 'resync', at: number): Promise<boolean>;
   find(selection: InterfaceSelection): Promise<ExternalInterface>;
   /** Brings routes to peers in place. */
-  peerNetwork(routes: PeerNetworkState): Promise<Applied & { readonly refused: readonly string[] }>;
+  peerNetwork(routes: PeerNetworkState): Promise<Applied & PeerNetworkReport>;
+  /** Makes strict reverse path filters loose; what changed. */
+  loosen(...devices: readonly string[]): Promise<readonly string[]>;
+  /** How many echo requests are answered. */
+  echoes(requests: EchoRequests): Promise<number>;
   /** Makes links of a backend's own; gives those that stand. */
   links(links: readonly VxlanLink[]): Promise<Applied & { readonly present: readonly VxlanLink[] }>;
   /** Text of the networks that the interface reaches without a gateway. */
@@ -134,11 +145,19 @@ export async function createNode(options: NodeOptions = {}): Promise<TestNode> {
     },
     async peerNetwork(routes) {
       const { result, commands, logs } = await callForResult({ call: 'peer-network', routes });
-      return { ...(result as { changes: readonly string[]; refused: readonly string[] }), commands, logs };
+      return { ...(result as PeerNetworkReport), commands, logs };
     },
     async links(links) {
       const { result, commands, logs } = await callForResult({ call: 'links', links });
       return { ...(result as { changes: readonly string[]; present: readonly VxlanLink[] }), commands, logs };
+    },
+    async loosen(...devices) {
+      const { result } = await callForResult({ call: 'loosen', devices });
+      return (result as { changes: readonly string[] }).changes;
+    },
+    async echoes(requests) {
+      const { result } = await callForResult({ call: 'echoes', requests });
+      return result as number;
     },
     async onLinkNetworks(device) {
       const { result } = await callForResult({ call: 'on-link', device });

@@ -35,6 +35,7 @@ describe('a detour', () => {
     ['there is no wider route', [overlay]],
     ['the wider route is the overlay’s', [{ ...byDefault, dev: 'flannel.1' }]],
     ['it drops packets', [{ dst: 'default', type: 'blackhole' }]],
+    ['somebody else has a route to that address', [byDefault, { ...detour, protocol: 'static' }]],
     ['there are several ways', [{ dst: 'default', nexthops: [{ dev: 'eth0' }, { dev: 'eth1' }] }]],
   ] satisfies readonly (readonly [string, readonly IpRoute[]])[])('is none where %s', (_, routes) => {
     expect(planDetours(state('10.5.2.0'), { 4: routes })).toEqual([]);
