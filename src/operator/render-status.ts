@@ -2,6 +2,7 @@
 
 import type { LeaderInfo } from '../../lease/election.ts';
 import type { ClusterReport, LimitSource, NodeRow, TableRow, TableUseRow } from '../report/cluster-report.ts';
+import { movingLine } from '../report/moving.ts';
 import { routesOf } from '../report/problem-rows.ts';
 import { type Paint, printable } from './paint.ts';
 import { countProblems, renderProblems } from './render-problems.ts';
@@ -59,11 +60,9 @@ const mostOpen = 5;
 
 function moving({ moving: way }: ClusterReport): readonly string[] {
   if (!way) return [];
-  const { from, to, nodes, moved, open } = way;
-  const done = moved === nodes ? ', and none needs the overlay' : '';
-  const state = open.length > 0 ? `, ${open.length} of them not wholly:` : done;
+  const { open } = way;
   return [
-    `from ${from} to ${to}: ${moved} of ${nodes} nodes have moved${state}`,
+    `${movingLine(way)}${open.length > 0 ? ':' : ''}`,
     ...open.slice(0, mostOpen),
     ...(open.length > mostOpen ? [`and ${open.length - mostOpen} more`] : []),
   ].map(printable);

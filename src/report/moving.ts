@@ -30,3 +30,10 @@ export function movingOf(
   });
   return { from, to, nodes: held.length, moved: held.length - behind.length, open: open.sort(compareText) };
 }
+
+/** The row in one line, without its sentences. */
+export function movingLine({ from, to, nodes, moved, open }: MovingRow): string {
+  const done = moved === nodes ? ', and none needs the overlay' : '';
+  const rest = open.length > 0 ? `, ${open.length} of them not wholly` : done;
+  return `from ${from} to ${to}: ${moved} of ${nodes} nodes have moved${rest}`;
+}

@@ -1,4 +1,5 @@
 import type { ClusterReport, ControllerRow, TableRow } from '../../report/cluster-report.ts';
+import { movingLine } from '../../report/moving.ts';
 import { type Html, html } from './html.ts';
 import { counted, hasView, type PageInput, summary } from './part.ts';
 import { badge, count, moment } from './pieces.ts';
@@ -26,6 +27,7 @@ function facts(report: ClusterReport): Html {
       'Backend',
       `${report.backendType}, routes written by ${report.writer === 'controller' ? 'the controller' : 'each node'}`,
     ],
+    ...(report.moving ? ([['Moving', movingLine(report.moving)]] as const) : []),
     ...(controller ? ([['Role', role(controller)]] as const) : []),
     ...(hasView(report) ? ([['Last look', moment(report.at)]] as const) : []),
     ...(controller?.nextResync ? ([['Next look', moment(controller.nextResync)]] as const) : []),

@@ -28,6 +28,12 @@ function part(id: string, report: ClusterReport | undefined, filter = ''): strin
 }
 
 describe('the status page', () => {
+  it('says how far a cluster is that moves from an overlay, and nothing of it elsewhere', () => {
+    const moving = { from: 'vxlan', to: 'aws-vpc', nodes: 4, moved: 1, open: [] };
+    expect(part('status', clusterReport({ moving }))).toContain('from vxlan to aws-vpc: 1 of 4 nodes have moved');
+    expect(part('status', clusterReport())).not.toContain('Moving');
+  });
+
   it('puts errors before warnings, and problems before everything else', () => {
     const text = page(troubledReport());
     const order = [

@@ -164,6 +164,22 @@ describe('status', () => {
     ]);
   });
 
+  test('a cluster that moves says how far it is, and which nodes are not done', () => {
+    const row = { from: 'vxlan', to: 'aws-vpc', nodes: 9, moved: 7, open: ['a', 'b', 'c', 'd', 'e', 'f'] };
+    const lines = (more: Partial<typeof row>): readonly string[] =>
+      renderStatus({ ...report({ moving: { ...row, ...more } }), leader: undefined }, plain);
+    const at = lines({}).findIndex((line) => line.startsWith('moving'));
+    expect(lines({}).slice(at, at + 7)).toEqual([
+      'moving      from vxlan to aws-vpc: 7 of 9 nodes have moved, 6 of them not wholly:',
+      ...['a', 'b', 'c', 'd', 'e', 'and 1 more'].map((text) => `            ${text}`),
+    ]);
+    expect(lines({ open: [] })).toContain('moving      from vxlan to aws-vpc: 7 of 9 nodes have moved');
+    expect(lines({ open: [], moved: 9 })).toContain(
+      'moving      from vxlan to aws-vpc: 9 of 9 nodes have moved, and none needs the overlay',
+    );
+    expect(renderStatus({ ...report(), leader: undefined }, plain).join()).not.toContain('moving');
+  });
+
   test('a cluster without a controller that needs one says so', () => {
     const without = { ...report(), leader: undefined };
     expect(renderStatus(without, plain)).toContain('controller  none leads');
