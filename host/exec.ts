@@ -81,9 +81,13 @@ export function isProgramMissing(error: unknown): boolean {
   return isFlannelVpcError(error, 'HOST_COMMAND_FAILED') && error.details['missing'] === true;
 }
 
+/** PATH with the folders that administrators' programs are in. */
+export function searchPath(env: Readonly<Record<string, string | undefined>>): string {
+  return [env['PATH'] ?? '', '/usr/sbin', '/usr/bin', '/sbin', '/bin'].filter((part) => part !== '').join(':');
+}
+
 function minimalEnv(env: Readonly<Record<string, string | undefined>>): Record<string, string> {
-  const path = [env['PATH'] ?? '', '/usr/sbin', '/usr/bin', '/sbin', '/bin'].filter((part) => part !== '').join(':');
-  const kept: Record<string, string> = { PATH: path, LC_ALL: 'C' };
+  const kept: Record<string, string> = { PATH: searchPath(env), LC_ALL: 'C' };
   for (const name of ['XTABLES_LOCKFILE', 'XTABLES_LIBDIR', 'NOTIFY_SOCKET']) {
     const value = env[name];
     if (value !== undefined) kept[name] = value;

@@ -8,6 +8,7 @@
 
 import type { Cidr, Ip, PerFamily } from '../src/core/ip.ts';
 import type { ForwardingEntry, GatewayRoute, NeighbourEntry, VxlanLink } from '../src/core/peer-network.ts';
+import type { ShellCommand } from '../src/core/shell-command.ts';
 import type { CniNetwork } from './cni-conflist.ts';
 import type { EchoRequests } from './echo.ts';
 
@@ -154,6 +155,9 @@ export interface Host {
 
   /** Sends echo requests, and gives how many were answered. */
   countEchoes(requests: EchoRequests, signal: AbortSignal): Promise<number>;
+
+  /** Runs a command of net-conf's author; its output, trimmed. @throws HOST_COMMAND_FAILED also after a deadline of its own. */
+  runCommand(command: ShellCommand, signal: AbortSignal): Promise<string>;
 
   /** What subnet.env says, or undefined (absent, or not parsable: logged, never fatal). */
   readSubnetFile(path: string): Promise<SubnetFile | undefined>;

@@ -16,6 +16,7 @@ import { ensurePeerNetwork, onLinkNetworks } from './peer-network.ts';
 import { ensureProbeAddresses } from './probe-address.ts';
 import { loosenReversePath } from './reverse-path.ts';
 import { rulesOf } from './rules.ts';
+import { runShellCommand } from './shell-command.ts';
 import { readSubnetFile, writeSubnetFile } from './subnet-file.ts';
 import { enableForwarding, missingBridgeNetfilter } from './sysctls.ts';
 import { ensureOverlay, ensureVxlanLinks } from './vxlan-links.ts';
@@ -95,6 +96,7 @@ export function createLinuxHost(options: LinuxHostOptions): Host {
     loosenReversePath: async (devices) => ({ changes: await loosenReversePath(devices) }),
     countEchoes: (requests, signal) => countEchoes(run, requests, signal),
     onLinkNetworks: (device, signal) => onLinkNetworks(run, device, signal),
+    runCommand: (command, signal) => runShellCommand(command, signal),
 
     readSubnetFile: (path) => readSubnetFile(path, logger),
     writeSubnetFile,

@@ -6,6 +6,9 @@ import * as z from 'zod';
 import { type AliVpcConfig, aliVpcSchema } from './ali-vpc/config.ts';
 import { type AwsVpcConfig, awsVpcSchema } from './aws-vpc/config.ts';
 import { type AzureVnetConfig, azureVnetSchema } from './azure-vnet/config.ts';
+import type { CommandBackend } from './command-backend.ts';
+import { type ExtensionConfig, extensionMembers, extensionSchema } from './extension/config.ts';
+import { extension } from './extension/extension.ts';
 import { type GceConfig, gceSchema } from './gce/config.ts';
 import type { HostBackend } from './host-backend.ts';
 import { hostGw } from './host-gw/host-gw.ts';
@@ -26,6 +29,8 @@ export interface BackendType {
   readonly routeTableTag?: (config: unknown) => TableTag | undefined;
   /** What it does without a cloud. Absent for cloud backends, and for those that need no peers. */
   readonly host?: (config: unknown) => HostBackend;
+  /** What its author has this node run. Absent for all others. */
+  readonly commands?: (config: unknown) => CommandBackend;
   /** Makes its provider. Absent for backends that use no cloud. */
   readonly load?: (options: ProviderOptions<unknown>) => Promise<CloudProvider>;
 }
@@ -76,15 +81,16 @@ export const backendTypes: readonly BackendType[] = [
   { name: 'alloc', members: [], schema: z.object({}) },
   { name: 'host-gw', members: [], schema: z.object({}), host: () => hostGw },
   { name: 'vxlan', members: vxlanMembers, schema: vxlanSchema, host: (config) => vxlan(config as VxlanConfig) },
+  {
+    ...{ name: 'extension', members: extensionMembers, schema: extensionSchema },
+    commands: (config) => extension(config as ExtensionConfig),
+  },
 ];
 
 /** The type of this name, in lower case; undefined where there is none. */
 export function backendTypeNamed(name: string): BackendType | undefined {
   return backendTypes.find((type) => type.name === name);
 }
-
-/** Types of flannel's or of ours that are meant to come, and are not built yet. */
-export const plannedTypes: readonly string[] = ['extension'];
 
 /** flannel's types that this program will not have, with what to use in their place. */
 export const refusedTypes: Readonly<Record<string, string>> = {

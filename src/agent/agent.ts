@@ -15,14 +15,23 @@ import { formatIp } from '../core/ip.ts';
 import { untilDone } from '../core/until.ts';
 import type { NetConf } from '../netconf/net-conf.ts';
 import { createCloudNode } from './cloud-node.ts';
+import { keepExtension, runBeforeLease } from './extension-keeper.ts';
 import { establishHost, keepHost, publishConflist, publishSubnetFile, withdrawConflist } from './host-keeper.ts';
 import { keepLease } from './lease-keeper.ts';
 import { allUntilOneFails } from './loops.ts';
 import { learnMachine, type Machine } from './machine.ts';
-import { NetConfChanged, waitForNetConf } from './net-conf-wait.ts';
+import { assertNetConfStands, NetConfChanged, waitForNetConf } from './net-conf-wait.ts';
 import type { AgentParts, NodeContext } from './node-context.ts';
 import { getLease, keeperOptions } from './node-lease.ts';
-import { backendOf, cniNetwork, hostState, subnetFile, waitsForProbe, withLengthsOf } from './node-state.ts';
+import {
+  backendOf,
+  cniNetwork,
+  commandsOf,
+  hostState,
+  subnetFile,
+  waitsForProbe,
+  withLengthsOf,
+} from './node-state.ts';
 import { establishLinks } from './overlay-links.ts';
 import { keepPeers } from './peer-keeper.ts';
 import { keepProbe, probeOf, probePart } from './probe-keeper.ts';
@@ -83,7 +92,9 @@ async function runWithNetConf(options: AgentOptions, parts: AgentParts, signal: 
     const machine = cloud && (await learnMachine(cloud.provider, external, parts, signal));
     const routes = machine && routeKeeping(machine, cloud, netConf, external, options, parts);
     const links = await establishLinks(netConf, external, parts, signal);
-    return await runNode({ ...stored, options, parts, external, machine, routes, earlier, links }, signal);
+    const beforeRetry = (both: AbortSignal): Promise<void> => assertNetConfStands(parts.leases, stored.revision, both);
+    const commandData = await runBeforeLease(commandsOf(netConf), { ...parts, beforeRetry }, signal);
+    return await runNode({ ...stored, options, parts, external, machine, routes, earlier, links, commandData }, signal);
   } finally {
     await cloud?.provider.close();
   }
@@ -101,6 +112,7 @@ async function runNode(asked: NodeContext, signal: AbortSignal): Promise<never> 
   logger.info('lease acquired', { subnet: leaseKey(lease.subnets), how: lease.how });
 
   const backend = backendOf(netConf);
+  const commands = commandsOf(netConf);
   const state = hostState(netConf, options.host, lease, external, asked.links);
   const hostStands = Promise.withResolvers<void>();
   const routesStand = Promise.withResolvers<void>();
@@ -137,9 +149,16 @@ async function runNode(asked: NodeContext, signal: AbortSignal): Promise<never> 
       await keepPeers({ ...parts, backend, netConf, external, own: lease, links, onEstablished }, inner);
     },
     async (inner) => {
+      if (!commands) return;
+      const beforeRetry = (both: AbortSignal): Promise<void> =>
+        assertNetConfStands(parts.leases, context.revision, both);
+      const about = { backend: commands, networks: netConf.ranges, external, own: lease };
+      await keepExtension({ ...parts, ...about, beforeRetry, onEstablished: routesStand.resolve }, inner);
+    },
+    async (inner) => {
       if (routes) await establishRoutes(routes, () => lease, view, inner);
       // Of a node that moves, pods are reached by the overlay from the start.
-      if (!backend) routesStand.resolve();
+      if (!backend && !commands) routesStand.resolve();
       if (routes) await keepRoutes(routes, () => lease, inner);
     },
     async (inner) => {

@@ -6,6 +6,7 @@ import type { OwnershipStore } from '../../lease/ownership-store.ts';
 import type { AgentOptions } from '../cli/agent-options.ts';
 import type { OpenCloud } from '../cloud.ts';
 import type { Clock, Random } from '../core/clock.ts';
+import type { PerFamily } from '../core/ip.ts';
 import type { Logger } from '../core/log.ts';
 import type { VxlanLink } from '../core/peer-network.ts';
 import type { Readiness } from '../health/status.ts';
@@ -52,4 +53,6 @@ export interface NodeContext extends StoredNetConf {
   readonly earlier: SubnetFile | undefined;
   /** The backend's own, as they stand. */
   readonly links: readonly VxlanLink[];
+  /** flannel's `BackendData` by a command before the lease; empty for all backends but extension. */
+  readonly commandData: PerFamily<unknown>;
 }

@@ -4,7 +4,7 @@ import type { CloudView } from './cloud-node.ts';
 import { acquireLease, type LeaseKeeperOptions, leaseTtlSeconds } from './lease-keeper.ts';
 import { assertNetConfStands } from './net-conf-wait.ts';
 import type { AgentParts, NodeContext } from './node-context.ts';
-import { backendOf, leaseRequest, nodeIdentity, previousSubnets } from './node-state.ts';
+import { backendOf, commandsOf, leaseRequest, nodeIdentity, previousSubnets } from './node-state.ts';
 import { lookUntilItWorks } from './route-keeper.ts';
 
 /**
@@ -12,12 +12,13 @@ import { lookUntilItWorks } from './route-keeper.ts';
  * tables it would hold a subnet it can't use. One that has been here before goes on with what it had, whatever the cloud says.
  */
 export async function getLease(
-  { options, parts, netConf, revision, external, machine, routes, earlier, links }: NodeContext,
+  { options, parts, netConf, revision, external, machine, routes, earlier, links, commandData }: NodeContext,
   signal: AbortSignal,
 ): Promise<{ readonly lease: OwnedLease; readonly view: CloudView | undefined }> {
   const identity = machine && nodeIdentity(machine, parts.nodeName, netConf);
   const host = backendOf(netConf);
-  const backend = { type: host?.leaseType ?? '', data: host?.leaseData(links) ?? {}, node: identity };
+  const type = host?.leaseType ?? commandsOf(netConf)?.leaseType ?? '';
+  const backend = { type, data: host?.leaseData(links) ?? commandData, node: identity };
   const request = async (): Promise<LeaseRequest> => {
     // Containers on our own bridge would be cut off by another subnet. Who makes a bridge of their own look after it themselves.
     const { bridge } = options.host;

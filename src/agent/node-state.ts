@@ -6,6 +6,7 @@ import type { ExternalInterface, HostState, SubnetFile } from '../../host/host.t
 import type { Lease, NodeIdentity } from '../../lease/lease.ts';
 import type { LeaseRequest } from '../../lease/lease-store.ts';
 import { backendTypeNamed } from '../../providers/catalog.ts';
+import type { CommandBackend } from '../../providers/command-backend.ts';
 import type { HostBackend } from '../../providers/host-backend.ts';
 import {
   type Cidr,
@@ -90,6 +91,11 @@ export function hostState(
 export function backendOf({ backend }: NetConf): HostBackend | undefined {
   const { type, config } = backend.movesFrom ?? backend;
   return backendTypeNamed(type)?.host?.(config);
+}
+
+/** What net-conf's author has this node run; undefined for all backends but extension. */
+export function commandsOf({ backend }: NetConf): CommandBackend | undefined {
+  return backendTypeNamed(backend.type)?.commands?.(backend.config);
 }
 
 /** What pods' interfaces get, bytes: a backend's own headers need room. */

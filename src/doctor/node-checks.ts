@@ -8,7 +8,7 @@ import { readSetting } from '../../host/kernel-settings.ts';
 import { type NftRuleset, nftForwardHooks, readNftRuleset } from '../../host/nft-ruleset.ts';
 import { listProcesses } from '../../host/processes.ts';
 import { missingRules } from '../../host/rules-check.ts';
-import { backendOf, hostState } from '../agent/node-state.ts';
+import { backendOf, commandsOf, hostState } from '../agent/node-state.ts';
 import { type Cidr, cidrContainsIp, type Family, formatCidr, formatIp, parseIp } from '../core/ip.ts';
 import { NotKnown } from './facts.ts';
 import { type Finding, ok } from './findings.ts';
@@ -213,7 +213,7 @@ async function overlap(subject: Subject): Promise<readonly Finding[]> {
     subject.external.need(),
     subject.netConf.need().catch(() => undefined),
   ]);
-  const kernelRoutes = netConf !== undefined && backendOf(netConf) !== undefined;
+  const kernelRoutes = netConf !== undefined && (backendOf(netConf) ?? commandsOf(netConf)) !== undefined;
   return judgeOverlap({ networks, ownSubnets, links, routes, nic, kernelRoutes });
 }
 

@@ -1,12 +1,6 @@
 /** net-conf's `Backend`: which one, and its own members. */
 import * as z from 'zod';
-import {
-  type BackendType,
-  backendTypeNamed,
-  backendTypes,
-  plannedTypes,
-  refusedTypes,
-} from '../../providers/catalog.ts';
+import { type BackendType, backendTypeNamed, backendTypes, refusedTypes } from '../../providers/catalog.ts';
 import { type Cidr, formatCidr, parseCidr } from '../core/ip.ts';
 import { nearest } from '../core/suggest.ts';
 import { goKind } from './json-syntax.ts';
@@ -128,8 +122,6 @@ function unusable(name: string, value: string | undefined): NetConfProblem {
       `${allowedTypes}; for example ${example}`,
       'exit',
     );
-  if (plannedTypes.includes(name))
-    return problem('Backend.Type', value, `${name} is not built yet in this version`, allowedTypes, 'exit');
   const refused = refusedTypes[name];
   if (refused !== undefined) {
     return problem(

@@ -65,6 +65,7 @@ function createFakeHost(events: string[]): FakeHost {
     countEchoes: async () => 0,
     ensureLinks: async (links) => ({ changes: [], present: links }),
     onLinkNetworks: async () => [],
+    runCommand: async () => '',
     readSubnetFile: async () => host.file,
     async writeSubnetFile(_, file) {
       events.push('file');

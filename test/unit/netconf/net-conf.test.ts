@@ -224,7 +224,6 @@ describe('Backend', () => {
     [null, 'Backend.Type', /none is named/],
     [{ Type: 'udp' }, 'Backend.Type', /udp is not supported: .* through user space/],
     [{ Type: 'WireGuard' }, 'Backend.Type', /wireguard is not supported/],
-    [{ Type: 'extension' }, 'Backend.Type', /extension is not built yet/],
     [
       { Type: 'aws-vcp' },
       'Backend.Type',
