@@ -2,13 +2,13 @@
 import { readFile } from 'node:fs/promises';
 import { setTimeout as delay } from 'node:timers/promises';
 import { etcdRequests, type Lab, requestsSince, type Subject, waitFor, writtenAt } from './lab.ts';
-import { cpuOf, lastPid, type Memory, memoryOf, total } from './proc.ts';
+import { cpuOfTree, lastPid, type Memory, memoryOf } from './proc.ts';
 import type { Mode } from './start-up.ts';
 
 export interface IdleResult {
   readonly memory: Memory;
   readonly seconds: number;
-  /** CPU seconds in that time, children included. */
+  /** CPU seconds in that time, of all its processes. */
   readonly cpu: number;
   /** Processes and threads that were started anywhere in the rig: none but the agent has a reason to. */
   readonly started: number;
@@ -39,7 +39,7 @@ export async function idle(lab: Lab, subject: Subject, mode: Mode, options: Idle
   const { pid } = agent.launched;
   const memory = await memoryOf(pid);
   const look = async () => ({
-    cpu: total(await cpuOf(pid)),
+    cpu: await cpuOfTree(pid),
     requests: await etcdRequests(lab.etcd),
     pid: await lastPid(),
     lines: (await readFile(agent.logFile, 'utf8')).split('\n').length,

@@ -134,6 +134,7 @@ async function measureIdle(lab: Lab): Promise<void> {
   await watchIdle(lab, masqueradeIptables, 'alloc, --ip-masq, iptables', masqueradeIptables.name);
   await addForeignRules(lab, 5_000);
   await watchIdle(lab, masqueradeIptables, 'alloc, --ip-masq, 5,000 iptables rules of others', undefined);
+  await watchIdle(lab, masqueradeNftables, 'alloc, --ip-masq, nftables, the same host', masqueradeNftables.name);
 }
 
 async function watchIdle(lab: Lab, mode: Mode, title: string, peerMode: string | undefined): Promise<void> {

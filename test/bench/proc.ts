@@ -1,5 +1,5 @@
 /** What the kernel knows of a process: CPU time and memory, read from /proc. */
-import { readFile } from 'node:fs/promises';
+import { readdir, readFile } from 'node:fs/promises';
 
 /** Linux reports CPU time in hundredths of a second to programs, whatever its own tick. */
 const ticksPerSecond = 100;
@@ -26,6 +26,27 @@ export async function cpuOf(pid: number): Promise<CpuSeconds> {
 
 export function total({ own, children }: CpuSeconds): number {
   return own + children;
+}
+
+/**
+ * CPU seconds of a process and all that it started, ended or still running. Who looks at its own children alone misses what a child
+ * that runs on (the shell that repeats a check) has waited for.
+ */
+export async function cpuOfTree(pid: number): Promise<number> {
+  const children = new Map<number, number[]>();
+  for (const entry of await readdir('/proc')) {
+    if (!/^\d+$/.test(entry)) continue;
+    const text = await readFile(`/proc/${entry}/stat`, 'utf8').catch(() => '');
+    const parent = Number(text.slice(text.lastIndexOf(')') + 2).split(' ')[1]);
+    children.set(parent, [...(children.get(parent) ?? []), Number(entry)]);
+  }
+  let sum = 0;
+  for (const queue = [pid]; queue.length > 0; ) {
+    const next = queue.pop() ?? 0;
+    sum += total(await cpuOf(next));
+    queue.push(...(children.get(next) ?? []));
+  }
+  return sum;
 }
 
 /** Megabytes (2^20). */
