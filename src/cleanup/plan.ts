@@ -1,5 +1,6 @@
 /** What a clean-up takes out of this node, what of ours it must leave, and what it leaves as not ours. Pure. */
 
+import { planDetours } from '../../host/detours.ts';
 import type { SubnetFile } from '../../host/host.ts';
 import type { IpLink, IpRoute } from '../../host/ip-json.ts';
 import { isMarked } from '../../host/link-mark.ts';
@@ -120,7 +121,10 @@ function planLinks({ links }: NodeFacts, force: boolean): Pick<CleanupPlan, 'rem
   return { removals, inTheWay };
 }
 
-/** The routes of host-gw, by the same rule that the agent has for routes of former peers (docs/adr/0005), and the own blackholes. */
+/**
+ * The routes of host-gw, by the same rule that the agent has for routes of former peers (docs/adr/0005), what a killed agent of a node that
+ * moved asked a peer by (docs/adr/0009), and the own blackholes.
+ */
 function planKernelRoutes({ routes, links, files }: NodeFacts): readonly Removal[] {
   const marked = new Set(links.filter(isMarked).map(({ ifname }) => ifname));
   const devices = new Set(families.flatMap((family) => (routes[family] ?? []).flatMap(({ dev }) => dev ?? [])));
@@ -128,10 +132,11 @@ function planKernelRoutes({ routes, links, files }: NodeFacts): readonly Removal
     // With a link of ours its routes go by themselves.
     .filter((device) => !marked.has(device))
     .flatMap((device) => planRoutes({ device, networks: rangesOf(files.subnet), routes: [], links: [] }, routes));
+  const detours = planDetours({ device: '', networks: rangesOf(files.subnet), routes: [] }, routes);
   const own = subnetsOf(files.subnet);
   const blackholes = blackholesOf(routes).filter(({ subnet }) => own.some((one) => sameCidr(one, subnet)));
   return [
-    ...toPeers.map((command) => ({ text: command.replace('route del', 'route'), command })),
+    ...[...toPeers, ...detours].map((command) => ({ text: command.replace('route del', 'route'), command })),
     ...blackholes.map(({ subnet, metric }) => ({
       text: `blackhole route ${formatCidr(subnet)}`,
       // IPv6 takes any route to the subnet for it, the bridge's first, unless device and metric are named.

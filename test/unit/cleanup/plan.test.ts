@@ -50,6 +50,12 @@ describe('links', () => {
 });
 
 describe('routes', () => {
+  test('to single addresses of the network with our number go, whose agent was killed while it asked a peer', () => {
+    const detour = { dst: '10.5.7.0', gateway: '192.168.0.1', dev: 'eth0', protocol: '196' };
+    const routes = { 4: [detour, { ...detour, dst: '10.6.7.0' }, { ...detour, dst: '10.5.8.0', protocol: 'static' }] };
+    expect(commands({ routes })).toEqual(['route del 10.5.7.0/32 via 192.168.0.1 dev eth0 proto 196']);
+  });
+
   test('to whole subnets of the network by a gateway go, and others stay', () => {
     const via = { gateway: '192.168.0.12', dev: 'eth0' };
     const routes = {

@@ -41,6 +41,19 @@ describe('a detour', () => {
     expect(planDetours(state('10.5.2.0'), { 4: routes })).toEqual([]);
   });
 
+  test('in IPv6 leads to the address that our agents hold, by the advertised gateway', () => {
+    const advertised: IpRoute = { dst: 'default', gateway: 'fe80::1', dev: 'eth0', protocol: 'ra', metric: 1_024 };
+    const [address, text] = ['fd42::2:ffff:ffff:ffff:ffff', 'fd42::2:ffff:ffff:ffff:ffff'];
+    const made: IpRoute = { ...advertised, dst: text, protocol: '196' };
+    expect(planDetours(state(address), { 6: [advertised] })).toEqual([
+      `route replace ${text}/128 via fe80::1 dev eth0 proto 196`,
+    ]);
+    expect(planDetours(state(address), { 6: [advertised, made] })).toEqual([]);
+    expect(planDetours(state(), { 6: [advertised, made] })).toEqual([
+      `route del ${text}/128 via fe80::1 dev eth0 proto 196`,
+    ]);
+  });
+
   test('that stands is left, and one that is not asked for any more goes, after a kill as well', () => {
     const actual = { 4: [byDefault, overlay, detour] };
     expect(planDetours(state('10.5.2.0'), actual)).toEqual([]);
