@@ -16,8 +16,6 @@ export interface DiagnosisOptions {
   readonly besideForeignController: boolean;
 }
 
-const readme = 'providers/azure-vnet/README.md, section Least rights';
-
 /**
  * Each request one after the other, a few for each table.
  *
@@ -84,7 +82,7 @@ async function whatCanBeRead(checks: readonly Check[]): Promise<readonly Finding
       if (!isFlannelVpcError(error) || error.retry === 'backoff') throw error;
       const denied = error.code === 'PERMISSION_DENIED' && error.details['action'] !== undefined;
       const why = denied ? `the credentials may not ${String(error.details['action'])}` : error.message;
-      findings.push(notChecked(check, why, denied ? `${error.hint}; ${readme}, has a role for doctor` : error.hint));
+      findings.push(notChecked(check, why, denied ? `${error.hint}; "read" is for doctor` : error.hint));
     }
   }
   return findings;

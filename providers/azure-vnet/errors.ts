@@ -106,6 +106,17 @@ export function overdue(context: CallContext, retryAfterMs: number): FlannelVpcE
   });
 }
 
+/**
+ * The header that makes a write depend on what was read. @throws TRANSIENT where Azure told no etag: without one a change that
+ * somebody else makes meanwhile would be overwritten.
+ */
+export function ifMatch(etag: string | undefined, context: CallContext): { readonly 'if-match': string } {
+  if (etag !== undefined) return { 'if-match': etag };
+  throw failure('TRANSIENT', context, 'it told no etag of what is to change', {
+    hint: 'nothing was sent; it is read again',
+  });
+}
+
 export function failure(
   code: FlannelVpcError['code'],
   context: CallContext,

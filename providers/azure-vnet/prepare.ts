@@ -4,7 +4,7 @@ import { withDeadline } from '../../src/core/deadline.ts';
 import { FlannelVpcError } from '../../src/core/errors.ts';
 import type { NextHop } from '../provider.ts';
 import type { Arm } from './arm.ts';
-import { type CallContext, unreadable } from './errors.ts';
+import { type CallContext, ifMatch, unreadable } from './errors.ts';
 import { armPath, kinds } from './ids.ts';
 import { nicOf, nicRequest } from './nics.ts';
 import type { PendingOperations } from './pending.ts';
@@ -49,7 +49,7 @@ export async function enableForwarding(
           ...request,
           method: 'PUT',
           body: { ...body, properties: { ...properties, enableIPForwarding: true } },
-          ...(typeof etag === 'string' ? { headers: { 'if-match': etag } } : {}),
+          headers: ifMatch(typeof etag === 'string' ? etag : undefined, context),
         },
         inner,
       );

@@ -2,15 +2,17 @@
 import type { Clock } from '../../src/core/clock.ts';
 import { withDeadline } from '../../src/core/deadline.ts';
 import { FlannelVpcError, isFlannelVpcError } from '../../src/core/errors.ts';
-import { formatCidr, parseCidr, sameCidr } from '../../src/core/ip.ts';
+import { parseCidr, sameCidr } from '../../src/core/ip.ts';
 import type { ChangeResult, RouteChange } from '../provider.ts';
 import { type Arm, apiVersions } from './arm.ts';
-import { addressFor, type Edit, edited, editFor, isAsWanted, nameOf } from './edit.ts';
-import { type CallContext, failure, overdue } from './errors.ts';
+import { type Batch, fitInto, planBatch, rawRoutes } from './batch.ts';
+import { contextOf, keyOf } from './change.ts';
+import { type Edit, editFor, isAsWanted } from './edit.ts';
+import { type CallContext, failure, ifMatch, overdue } from './errors.ts';
 import { armPath, kinds } from './ids.ts';
 import type { WaitOptions } from './operations.ts';
 import { eventually, type PendingOperations } from './pending.ts';
-import { isRawObject, type RawObject } from './raw-json.ts';
+import type { RawObject } from './raw-json.ts';
 import { foreignController, type RouteNames, routesOf } from './routes.ts';
 import { type RawTable, readTable } from './tables.ts';
 
@@ -132,7 +134,7 @@ export class RouteWriter {
         path: pathOf(table.id),
         query,
         body: { ...table.raw, properties: { ...properties, routes } },
-        headers: conditionOf(table.table.etag),
+        headers: ifMatch(table.table.etag, context),
       },
       signal,
     );
@@ -151,7 +153,7 @@ export class RouteWriter {
     const { arm, pending } = this.#options;
     const path = `${pathOf(tableId)}/routes/${encodeURIComponent(edit.name)}`;
     const isNew = edit.kind === 'put' && edit.at === undefined;
-    const headers = isNew ? { 'if-none-match': '*' } : conditionOf(edit.etag);
+    const headers = isNew ? { 'if-none-match': '*' } : ifMatch(edit.etag, context);
     const request = edit.kind === 'put' ? { method: 'PUT' as const, body: edit.route } : { method: 'DELETE' as const };
     const answer = await arm.send(context, { ...request, path, query, headers }, signal);
     const told = await pending.finish(tableId, answer, new Set([key]), context, wait, signal);
@@ -220,64 +222,6 @@ export class RouteWriter {
   }
 }
 
-/** A table's changes, worked out: one edit and one result for each, in their order, and the routes after them. */
-interface Batch {
-  readonly edits: readonly Edit[];
-  readonly results: readonly ChangeResult[];
-  readonly routes: readonly RawObject[];
-  readonly keys: ReadonlySet<string>;
-}
-
-function planBatch(
-  table: RawTable,
-  changes: readonly RouteChange[],
-  { names, made }: { readonly names: RouteNames; readonly made: ReadonlySet<string> },
-): Batch {
-  let routes = rawRoutes(table);
-  const edits: Edit[] = [];
-  const results: ChangeResult[] = [];
-  for (const change of changes) {
-    try {
-      const edit = editFor(routes, change, { names, made: made.has(keyOf(change)) });
-      routes = edited(routes, edit);
-      edits.push(edit);
-      results.push(undefined);
-    } catch (error) {
-      if (!isFlannelVpcError(error)) throw error;
-      edits.push({ kind: 'none' });
-      results.push(error);
-    }
-  }
-  return { edits, results, routes, keys: new Set(changes.map(keyOf)) };
-}
-
-/** The same without the last of the new routes, so that the table has no more than `limit`. */
-function fitInto(batch: Batch, limit: number, error: FlannelVpcError): Batch {
-  const isNew = (edit: Edit): boolean => edit.kind === 'put' && edit.at === undefined;
-  const count = batch.edits.filter(isNew).length;
-  // What was refused as a whole is not sent again as a whole, whatever the limit is said to be.
-  let room = Math.min(Math.max(0, limit - (batch.routes.length - count)), count - 1);
-  const edits: Edit[] = [];
-  const results = batch.results.map((result, index): ChangeResult => {
-    const edit = batch.edits[index] ?? { kind: 'none' };
-    const fits = !isNew(edit) || room-- > 0;
-    edits.push(fits ? edit : { kind: 'none' });
-    return fits ? result : error;
-  });
-  const left = new Set(batch.edits.filter((edit) => isNew(edit) && !edits.includes(edit)).flatMap(nameIn));
-  const routes = batch.routes.filter((route) => !left.has(nameOf(route)));
-  return { ...batch, edits, results, routes };
-}
-
-function nameIn(edit: Edit): readonly string[] {
-  return edit.kind === 'none' ? [] : [edit.name.toLowerCase()];
-}
-
-function rawRoutes({ raw }: RawTable): readonly RawObject[] {
-  const routes = isRawObject(raw['properties']) ? raw['properties']['routes'] : undefined;
-  return Array.isArray(routes) ? routes.filter(isRawObject) : [];
-}
-
 function standsIn({ table }: RawTable, { destination }: RouteChange): boolean {
   return routesOf(table).some(({ properties }) => {
     const prefix = parseCidr(properties.addressPrefix);
@@ -289,38 +233,6 @@ function pathOf(tableId: string): string {
   const path = armPath(tableId, kinds.table);
   if (path) return path;
   throw new FlannelVpcError('INVALID', `${JSON.stringify(tableId)} is no id of a route table`);
-}
-
-function conditionOf(etag: string | undefined): Readonly<Record<string, string>> {
-  return etag === undefined ? {} : { 'if-match': etag };
-}
-
-/** What makes two changes the same. */
-function keyOf(change: RouteChange): string {
-  const { action, destination } = change;
-  const target = action === 'delete' ? change.expected.id : addressFor(change.nextHop, destination);
-  return `${action} ${formatCidr(destination)} ${target}`;
-}
-
-function contextOf(change: RouteChange): CallContext {
-  const { action, tableId, destination } = change;
-  const text = formatCidr(destination);
-  const details = { tableId, destination: text };
-  const write = 'Microsoft.Network/routeTables/routes/write';
-  switch (action) {
-    case 'create': {
-      const address = addressFor(change.nextHop, destination);
-      return { action: write, doing: `create the route ${text} via ${address} in ${tableId}`, details };
-    }
-    case 'replace': {
-      const address = addressFor(change.nextHop, destination);
-      return { action: write, doing: `point the route ${text} in ${tableId} at ${address}`, details };
-    }
-    case 'delete': {
-      const remove = 'Microsoft.Network/routeTables/routes/delete';
-      return { action: remove, doing: `delete the route ${text} from ${tableId}`, details };
-    }
-  }
 }
 
 function withUse(error: FlannelVpcError, { id, table }: RawTable): FlannelVpcError {

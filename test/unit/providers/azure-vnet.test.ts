@@ -6,7 +6,7 @@ import { judgeIngress, type Rule } from '../../../providers/azure-vnet/diagnose-
 import { isAllowed } from '../../../providers/azure-vnet/diagnose-rights.ts';
 import { edited, editFor } from '../../../providers/azure-vnet/edit.ts';
 import { cloudOfEnvironment, cloudOfMachine } from '../../../providers/azure-vnet/environment.ts';
-import { refusalError } from '../../../providers/azure-vnet/errors.ts';
+import { ifMatch, refusalError } from '../../../providers/azure-vnet/errors.ts';
 import { armPath, kinds, shortId } from '../../../providers/azure-vnet/ids.ts';
 import { parseRaw } from '../../../providers/azure-vnet/raw-json.ts';
 import { foreignController, RouteNames } from '../../../providers/azure-vnet/routes.ts';
@@ -176,6 +176,17 @@ describe('a refusal', () => {
     const linked =
       "The client 'x' with object id 'o' has permission to perform action 'a/write' on scope '/n'; however, it does not have permission to perform action(s) 'b/join/action' on the linked scope(s) '/sub' (respectively)";
     expect(of(403, 'LinkedAuthorizationFailed', undefined, linked).details).toMatchObject({ action: 'b/join/action' });
+  });
+});
+
+describe('the condition of a write', () => {
+  const context = { action: 'Microsoft.Network/routeTables/write', doing: 'change 2 routes of s/g/t' };
+
+  it('is the etag that was read, and without one nothing is written', () => {
+    expect(ifMatch('W/"1"', context)).toEqual({ 'if-match': 'W/"1"' });
+    expect(() => ifMatch(undefined, context)).toThrow(
+      expect.objectContaining({ code: 'TRANSIENT', message: expect.stringContaining('no etag') }),
+    );
   });
 });
 
