@@ -14,7 +14,12 @@ const container = z.object({
   command: z.array(z.string()).default([]),
   args: z.array(z.string()).default([]),
   env: z
-    .array(z.object({ name: z.string(), valueFrom: z.object({ fieldRef: z.object({ fieldPath: z.string() }) }) }))
+    .array(
+      z.union([
+        z.object({ name: z.string(), valueFrom: z.object({ fieldRef: z.object({ fieldPath: z.string() }) }) }),
+        z.object({ name: z.string(), value: z.string() }),
+      ]),
+    )
     .default([]),
   ports: z.array(z.object({ name: z.string(), containerPort: z.number() })).default([]),
   resources: z.object({

@@ -117,10 +117,12 @@ export async function createKubePod(place: PodPlace, request: PodRequest): Promi
     const { privileged, capabilities } = securityContext;
     const kept = capabilities.add.map((capability) => `,+${capability.toLowerCase()}`).join('');
     const argv = [...(command.length > 0 ? command : [image.program]), ...args];
-    const environment = env.map(({ name: variable, valueFrom }) => {
-      const value = fields[valueFrom.fieldRef.fieldPath];
-      if (value === undefined) throw new Error(`what is ${valueFrom.fieldRef.fieldPath}?`);
-      return [variable, value];
+    const environment = env.map((variable) => {
+      if ('value' in variable) return [variable.name, variable.value];
+      const { fieldPath } = variable.valueFrom.fieldRef;
+      const value = fields[fieldPath];
+      if (value === undefined) throw new Error(`what is ${fieldPath}?`);
+      return [variable.name, value];
     });
     const user = String(spec.securityContext.runAsUser);
     return node.spawn(

@@ -1,5 +1,7 @@
 /** deploy/kubernetes and deploy/kustomize on a real API server: accepted to the last field, and what they say fits the programs. */
-import { readFile } from 'node:fs/promises';
+import { cp, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import { parse } from 'yaml';
@@ -12,6 +14,32 @@ import { type KubeApiserver, startKubeApiserver } from '../fabric/kube-apiserver
 import { type Manifest, manifestFile, manifestNamespace, manifestOf, readManifest } from '../fabric/kube-manifest.ts';
 
 const deploy = (path: string): string => fileURLToPath(new URL(`../../deploy/${path}`, import.meta.url));
+
+/** The folders of deploy/kustomize, and the `Backend.Type` of each. */
+const clouds = [
+  { folder: 'aws', type: 'aws-vpc' },
+  { folder: 'gce', type: 'gce' },
+  { folder: 'ali-vpc', type: 'ali-vpc' },
+  { folder: 'azure-vnet', type: 'azure-vnet' },
+];
+/** Those with a file workload-identity.yaml: where the token is, and what tells the cloud's SDK. Google's credentials.json names the file. */
+const federated = [
+  {
+    folder: 'gce',
+    tokenFile: '/var/run/secrets/google/tokens/token',
+    environment: ['GOOGLE_APPLICATION_CREDENTIALS', 'GOOGLE_CLOUD_PROJECT'],
+  },
+  {
+    folder: 'ali-vpc',
+    tokenFile: '/var/run/secrets/alibabacloud/tokens/token',
+    environment: ['ALIBABA_CLOUD_ROLE_ARN', 'ALIBABA_CLOUD_OIDC_PROVIDER_ARN', 'ALIBABA_CLOUD_OIDC_TOKEN_FILE'],
+  },
+  {
+    folder: 'azure-vnet',
+    tokenFile: '/var/run/secrets/azure/tokens/token',
+    environment: ['AZURE_TENANT_ID', 'AZURE_CLIENT_ID', 'AZURE_FEDERATED_TOKEN_FILE'],
+  },
+];
 
 let etcd: EtcdServer;
 let server: KubeApiserver;
@@ -52,20 +80,52 @@ it('is accepted in every field, and applied again changes no object', async () =
   expect(refused).toMatchObject({ code: 1, stderr: expect.stringContaining('unknown field') });
 });
 
-it('has a kustomization for AWS that changes what is named there and nothing else', async () => {
-  await apply('--dry-run=server', '-k', deploy('kustomize/aws'));
-  const made = manifestOf(await server.kubectl('kustomize', deploy('kustomize/aws')));
-  const names = ({ objects }: Manifest): string[] =>
-    objects.map(({ kind, metadata }) => `${kind} ${metadata.name}`).sort();
-  expect(names(made)).toEqual(names(manifest));
-  const { containers, initContainers } = made.pods('DaemonSet', 'flannel-vpc-agent');
-  const images = [...containers, ...initContainers, ...made.pods('Deployment', 'flannel-vpc-controller').containers];
-  expect(new Set(images.map(({ image }) => image))).toEqual(new Set(['registry.example/flannel-vpc:0.1.0']));
-  expect(JSON.stringify(made.find('Deployment', 'flannel-vpc-controller'))).toContain(
-    '"nodeSelector":{"kubernetes.io/os":"linux","node-role.kubernetes.io/control-plane":""}',
-  );
-  expect(parseNetConf(made.netConf)).toMatchObject({ ok: true, netConf: { backend: { type: 'aws-vpc' } } });
-});
+it.each(clouds)(
+  'has a kustomization $folder that changes what is named there and nothing else',
+  async ({ folder, type }) => {
+    await apply('--dry-run=server', '-k', deploy(`kustomize/${folder}`));
+    const made = manifestOf(await server.kubectl('kustomize', deploy(`kustomize/${folder}`)));
+    const names = ({ objects }: Manifest): string[] =>
+      objects.map(({ kind, metadata }) => `${kind} ${metadata.name}`).sort();
+    expect(names(made)).toEqual(names(manifest));
+    const { containers, initContainers } = made.pods('DaemonSet', 'flannel-vpc-agent');
+    const images = [...containers, ...initContainers, ...made.pods('Deployment', 'flannel-vpc-controller').containers];
+    expect(new Set(images.map(({ image }) => image))).toEqual(new Set(['registry.example/flannel-vpc:0.1.0']));
+    expect(JSON.stringify(made.find('Deployment', 'flannel-vpc-controller'))).toContain(
+      '"nodeSelector":{"kubernetes.io/os":"linux","node-role.kubernetes.io/control-plane":""}',
+    );
+    const parsed = parseNetConf(made.netConf);
+    expect(parsed).toMatchObject({ ok: true, warnings: [], netConf: { backend: { type, writer: 'controller' } } });
+  },
+);
+
+it.each(federated)(
+  'has a way for the controller of $folder to prove itself by its service account’s token',
+  async ({ folder, tokenFile, environment }) => {
+    const scratch = await mkdtemp(join(tmpdir(), 'kustomize-'));
+    try {
+      await cp(deploy('.'), scratch, { recursive: true });
+      const kustomization = join(scratch, 'kustomize', folder, 'kustomization.yaml');
+      const text = await readFile(kustomization, 'utf8');
+      expect(text).toContain('- path: controller.yaml');
+      await writeFile(kustomization, text.replace('- path: controller.yaml', '- path: workload-identity.yaml'));
+      await apply('--dry-run=server', '-k', join(scratch, 'kustomize', folder));
+      const made = manifestOf(await server.kubectl('kustomize', join(scratch, 'kustomize', folder)));
+      const { containers } = made.pods('Deployment', 'flannel-vpc-controller');
+      // Beside what the manifest itself gives: the place of the election and net-conf.
+      expect(containers.map(({ env }) => env.map(({ name }) => name).sort())).toEqual([
+        [...environment, 'POD_NAMESPACE'].sort(),
+      ]);
+      const mounts = containers.flatMap(({ volumeMounts }) => volumeMounts.map(({ mountPath }) => mountPath));
+      expect(mounts).toEqual(expect.arrayContaining(['/etc/kube-flannel', dirname(tokenFile)]));
+      const deployment = JSON.stringify(made.find('Deployment', 'flannel-vpc-controller'));
+      expect(deployment).toContain('"serviceAccountToken":{"audience":');
+      expect(deployment.includes(tokenFile)).toBe(folder !== 'gce');
+    } finally {
+      await rm(scratch, { recursive: true });
+    }
+  },
+);
 
 it('has the same VPCRoute definition as the file of its own', async () => {
   const alone = parse(await readFile(deploy('kubernetes/vpcroute-crd.yaml'), 'utf8'));
