@@ -159,7 +159,7 @@ function findingOf({ action, on, statement, spared }: Attempt, verdict: Verdict)
   const { hint, details } = verdict.error;
   const who = typeof details['principal'] === 'string' ? ` to ${details['principal']}` : '';
   const found = `denied${who}${spared === undefined ? '' : `; ${spared}`}`;
-  const remedy = `${hint}: statement ${statement} of the policies in providers/aws-vpc/README.md, section Permissions`;
+  const remedy = `${hint}: statement ${statement} of the policies in providers/aws-vpc/README.md, section Least rights`;
   return { check, status: spared === undefined ? 'failed' : 'warning', found, remedy };
 }
 

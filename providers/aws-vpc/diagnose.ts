@@ -7,7 +7,7 @@ import { overlapFindings } from './diagnose-networks.ts';
 import { rightsFindings } from './diagnose-rights.ts';
 import type { Ec2 } from './ec2.ts';
 
-const readme = 'providers/aws-vpc/README.md, section Permissions';
+const readme = 'providers/aws-vpc/README.md, section Least rights';
 
 /**
  * Each request one after the other, a few for each table.

@@ -92,7 +92,7 @@ describe('rights', () => {
       expect(finding).toMatchObject({
         status,
         found: expect.stringContaining(`denied to arn:aws:sts::000000000000:assumed-role/node/${node.id}`),
-        remedy: expect.stringMatching(new RegExp(`allow ${action}.*aws-vpc/README.md, section Permissions`)),
+        remedy: expect.stringMatching(new RegExp(`allow ${action}.*aws-vpc/README.md, section Least rights`)),
       });
     }
   });
