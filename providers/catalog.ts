@@ -3,7 +3,8 @@
  * before its type is chosen.
  */
 import * as z from 'zod';
-import { type AliVpcConfig, aliVpcSchema } from './ali-vpc/config.ts';
+import type { Cidr } from '../src/core/ip.ts';
+import { type AliVpcConfig, aliVpcSchema, serviceRange } from './ali-vpc/config.ts';
 import { type AwsVpcConfig, awsVpcSchema } from './aws-vpc/config.ts';
 import { type AzureVnetConfig, azureVnetSchema } from './azure-vnet/config.ts';
 import type { CommandBackend } from './command-backend.ts';
@@ -27,6 +28,8 @@ export interface BackendType {
   readonly routeTableIds?: (config: unknown) => readonly string[];
   /** Tag by which its configuration names route tables, if it does. */
   readonly routeTableTag?: (config: unknown) => TableTag | undefined;
+  /** Networks that its cloud keeps for itself: no pod network shares an address with one. */
+  readonly reserved?: readonly Cidr[];
   /** What it does without a cloud. Absent for cloud backends, and for those that need no peers. */
   readonly host?: (config: unknown) => HostBackend;
   /** What its author has this node run. Absent for all others. */
@@ -52,6 +55,7 @@ export const backendTypes: readonly BackendType[] = [
     name: 'ali-vpc',
     members: ['RouteTableID', 'RouteLimit', 'RegionID', 'EndpointType', 'AccessKeyID', 'AccessKeySecret'],
     schema: aliVpcSchema,
+    reserved: [serviceRange],
     routeTableIds: (config) => asAliVpc(config).routeTableIds,
     async load(options) {
       const { createProvider } = await import('./ali-vpc/ali-vpc.ts');

@@ -1,5 +1,6 @@
 /** The ali-vpc part of net-conf's `Backend`. */
 import * as z from 'zod';
+import type { Cidr } from '../../src/core/ip.ts';
 import { hiddenText, Secret } from '../../src/core/secret.ts';
 
 /** By which of a region's endpoints the APIs are asked: `vpc` is for machines without a way to the internet. */
@@ -10,6 +11,9 @@ export interface AccessKey {
   readonly id: Secret;
   readonly secret: Secret;
 }
+
+/** The services' range, which Alibaba Cloud keeps for itself in every VPC. */
+export const serviceRange = { family: 4, address: 0x64_40_00_00n, length: 10 } as const satisfies Cidr;
 
 /** Options of the ali-vpc backend. */
 export interface AliVpcConfig {

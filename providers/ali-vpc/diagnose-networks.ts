@@ -5,7 +5,7 @@ import type { DiagnosisSubject } from '../provider.ts';
 import { vpcList, vSwitchList } from './answers.ts';
 import type { AlibabaApi } from './api.ts';
 import type { Check } from './check.ts';
-import { serviceRange } from './entries.ts';
+import { serviceRange } from './config.ts';
 import { destinationHint } from './error-codes.ts';
 import { allByNumber } from './pages.ts';
 

@@ -8,8 +8,6 @@ import { firewallChecks } from './diagnose-firewall.ts';
 import { overlapChecks } from './diagnose-networks.ts';
 import { rightsFindings } from './diagnose-rights.ts';
 
-const readme = 'providers/ali-vpc/README.md, "Least rights"';
-
 /**
  * Each request one after the other, a few for each table.
  *
@@ -58,7 +56,7 @@ async function whatCanBeRead(checks: readonly Check[]): Promise<readonly Finding
       if (!isFlannelVpcError(error) || error.retry === 'backoff') throw error;
       const denied = error.code === 'PERMISSION_DENIED';
       const why = denied ? `the credentials may not ${String(error.details['action'])}` : error.message;
-      findings.push(notChecked(check, why, denied ? `${error.hint}; ${readme}, has a policy for doctor` : error.hint));
+      findings.push(notChecked(check, why, denied ? `${error.hint}; "read" is for doctor` : error.hint));
     }
   }
   return findings;

@@ -3,6 +3,7 @@ import { type Cidr, cidrContains, formatCidr, parseCidr } from '../../src/core/i
 import type { NextHop, RouteEntry, RouteTarget } from '../provider.ts';
 import { type Entry, entryList } from './answers.ts';
 import type { AlibabaApi, ApiParameters } from './api.ts';
+import { serviceRange } from './config.ts';
 import { isMarked } from './mark.ts';
 import { allByToken } from './pages.ts';
 
@@ -130,9 +131,6 @@ export function hopOf({ nicId, instanceId, target }: NextHop, destination: Cidr)
   if (wanted?.kind === 'instance') return { type: 'Instance', id: wanted.id };
   return instanceId === undefined ? { type: 'NetworkInterface', id: nicId } : { type: 'Instance', id: instanceId };
 }
-
-/** The services' range, which Alibaba Cloud keeps for itself in every VPC. */
-export const serviceRange = { family: 4, address: 0x64_40_00_00n, length: 10 } as const satisfies Cidr;
 
 /** What the entries say of the VPC's own ranges: system entries of a table stand for its vSwitches. */
 export function ownRanges(entries: readonly Entry[]): readonly Cidr[] {

@@ -1,7 +1,7 @@
 /** Destinations that can't be, refused before they are sent. Pure. */
 import { FlannelVpcError } from '../../src/core/errors.ts';
 import { type Cidr, cidrContains, cidrsOverlap, formatCidr } from '../../src/core/ip.ts';
-import { serviceRange } from './entries.ts';
+import { serviceRange } from './config.ts';
 import { destinationHint } from './error-codes.ts';
 
 /** Why a destination can't be written, if it can't. `ranges`: what the VPC's vSwitches have. */

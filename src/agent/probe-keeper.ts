@@ -160,6 +160,6 @@ function tell({ readiness, metrics, logger, onReady, ...options }: ProbeKeeperOp
 
 function unreachable(reason: string): FlannelVpcError {
   return new FlannelVpcError('TRANSIENT', reason, {
-    hint: 'See whether the route tables of all subnets lead here and there, source/dest checks are off, and security groups let the pod network and the probe port (UDP) in.',
+    hint: 'See whether the route tables of all subnets lead here and there, the cloud lets both machines forward ("flannel-vpc doctor" tells), and its firewall lets the pod network and the probe port (UDP) in.',
   });
 }

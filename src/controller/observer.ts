@@ -305,7 +305,7 @@ function networkOf(tables: readonly RouteTable[], { tag }: TableSelector): strin
   throw new FlannelVpcError(
     'CONFIG_INVALID',
     `tables with the tag ${tag.key}=${tag.value} are in several networks: ${networks.join(', ')}`,
-    { hint: 'Run this on a machine of the cluster’s network, or name the tables by RouteTableID in net-conf.' },
+    { hint: 'Run this on a machine of the cluster’s network, or name the tables in net-conf (docs/net-conf.md).' },
   );
 }
 

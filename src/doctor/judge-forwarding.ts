@@ -78,7 +78,7 @@ export interface WayFacts {
   readonly network: string;
 }
 
-/** The cloud forwards only by a NIC whose source/dest check is off: the one the lease names. */
+/** Routes lead to the NIC that the lease names, and the cloud may drop pods' packets at another one. */
 export function judgeWay({ nic, way, network }: WayFacts): Finding {
   const check = 'way to other pods';
   if (way === nic) return ok(check, `leaves by ${nic}, the lease's interface`);
@@ -86,7 +86,7 @@ export function judgeWay({ nic, way, network }: WayFacts): Finding {
   if (way === undefined) return failed(check, `the kernel has none for ${network}`, remedy);
   return warning(
     check,
-    `leaves by ${way}, and the lease's interface is ${nic}: the source/dest check of ${way} drops it`,
+    `leaves by ${way}, and the lease's interface is ${nic}: the cloud may drop what pods send by ${way}`,
     remedy,
   );
 }

@@ -8,7 +8,7 @@ export interface ClockFacts {
   readonly synchronized: string | undefined;
 }
 
-/** AWS refuses signatures that are more than five minutes off. */
+/** AWS refuses signatures that are more than five minutes off; other clouds take some more. */
 const refusedMs = 5 * 60_000;
 /** To the second, with an answer under way: less than this is no difference. */
 const noticedMs = 10_000;
@@ -16,11 +16,12 @@ const noticedMs = 10_000;
 /** A clock that is off makes the cloud refuse every call. */
 export function judgeClock({ aheadMs, synchronized }: ClockFacts): Finding {
   const check = 'clock';
-  const remedy = 'Let chrony or systemd-timesyncd set it (on EC2 from 169.254.169.123): "timedatectl set-ntp true".';
+  const remedy =
+    'Let chrony or systemd-timesyncd set it (clouds have a time source of their own): "timedatectl set-ntp true".';
   if (aheadMs !== undefined && Math.abs(aheadMs) >= noticedMs) {
     const found = `is ${Math.round(Math.abs(aheadMs) / 1_000)} s ${aheadMs > 0 ? 'ahead of' : 'behind'} the metadata server’s`;
     return Math.abs(aheadMs) >= refusedMs
-      ? failed(check, `${found}: the cloud refuses signatures more than 5 minutes off`, remedy)
+      ? failed(check, `${found}: clouds refuse signatures and tokens that are minutes off`, remedy)
       : warning(check, found, remedy);
   }
   if (synchronized === 'no') return warning(check, 'nothing keeps it right (NTPSynchronized=no)', remedy);

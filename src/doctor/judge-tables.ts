@@ -24,15 +24,15 @@ export function judgeTables({ tableIds, tag, tables, serving, subnetIds }: Table
   const found = `${names(missing)} is not written, and nodes' packets follow it (subnets ${subnets}): they find no routes to pods`;
   const remedy =
     tableIds.length > 0
-      ? 'Add it to RouteTableID in net-conf'
+      ? 'Add it to the tables that net-conf names'
       : tag
         ? `Tag it ${tag.key}=${tag.value}`
-        : 'Name every table that serves nodes as RouteTableID in net-conf, or by a tag as RouteTableTag';
+        : 'Name every table that serves nodes in net-conf (docs/net-conf.md says by which member)';
   return [written, failed('serving tables', found, `${remedy}, and restart the agents.`)];
 }
 
 function whyChosen(tableIds: readonly string[], tag: TableTag | undefined): string {
-  if (tableIds.length > 0) return 'named by RouteTableID in net-conf';
+  if (tableIds.length > 0) return 'named in net-conf';
   if (tag) return `tagged ${tag.key}=${tag.value}, as RouteTableTag in net-conf says`;
   return 'found by the subnets they serve';
 }

@@ -3,6 +3,7 @@
  * several wins, unknown ones are ignored. Here the ignored ones are named, since most of them are misspelt.
  */
 import { nearest } from '../core/suggest.ts';
+import { ownersOf } from './member-owners.ts';
 
 export interface Members {
   /** Values by canonical name. */
@@ -10,6 +11,9 @@ export interface Members {
   /** One line for each member that means nothing. */
   readonly warnings: readonly string[];
 }
+
+/** In front of the members of `Backend`, of which another type may have those that this one has not. */
+const backendPath = 'Backend.';
 
 /** True for a JSON object, which an array and null are not. */
 export function isObject(value: unknown): value is Record<string, unknown> {
@@ -32,7 +36,8 @@ export function readMembers(
       continue;
     }
     const meant = nearest(name, known);
-    const hint = meant === undefined ? '' : `; did you mean ${path}${meant}?`;
+    const owners = path === backendPath ? ownersOf(name) : '';
+    const hint = owners || (meant === undefined ? '' : `; did you mean ${path}${meant}?`);
     warnings.push(`${path}${name.slice(0, 64)} is not known and was ignored${hint}`);
   }
   return { values, warnings };

@@ -4,8 +4,9 @@
  */
 import * as z from 'zod';
 import type { SubnetRange } from '../../lease/lease.ts';
+import { backendTypeNamed } from '../../providers/catalog.ts';
 import { errorMessage } from '../core/errors.ts';
-import { type Family, families, type PerFamily } from '../core/ip.ts';
+import { cidrsOverlap, type Family, families, formatCidr, type PerFamily } from '../core/ip.ts';
 import { type BackendConf, readBackend } from './backend.ts';
 import { goKind, jsonSyntaxProblem } from './json-syntax.ts';
 import { isObject, readMembers } from './members.ts';
@@ -86,7 +87,7 @@ export function parseNetConf(
     if (range) ranges[family] = range;
   }
   const { backend, problems: backendProblems, warnings: backendWarnings } = readBackend(values['Backend'], backendType);
-  problems.push(...backendProblems);
+  problems.push(...backendProblems, ...reservedProblems(backend, ranges, values));
   const allWarnings = [...warnings, ...backendWarnings, ...unusedIpv6(values, inUse)];
   if (!backend || problems.length > 0) return refused(problems, allWarnings);
   return {
@@ -94,6 +95,26 @@ export function parseNetConf(
     netConf: { families: inUse, ranges, enableNFTables: enabled['EnableNFTables'] ?? false, backend },
     warnings: allWarnings,
   };
+}
+
+/** Pod networks that the cloud would refuse route by route. */
+function reservedProblems(
+  backend: BackendConf | undefined,
+  ranges: PerFamily<SubnetRange>,
+  values: Readonly<Record<string, unknown>>,
+): readonly NetConfProblem[] {
+  const reserved = (backend && backendTypeNamed(backend.type)?.reserved) ?? [];
+  return families.flatMap((family) =>
+    reserved.flatMap((kept): readonly NetConfProblem[] => {
+      const network = ranges[family]?.network;
+      if (!network || !cidrsOverlap(kept, network)) return [];
+      const text = formatCidr(kept);
+      const member = family === 4 ? 'Network' : 'IPv6Network';
+      return [
+        problem(member, values[member], `overlaps ${text}, which the cloud keeps`, `a network outside of ${text}`),
+      ];
+    }),
+  );
 }
 
 function refused(problems: readonly NetConfProblem[], warnings: readonly string[]): NetConfResult {

@@ -162,7 +162,7 @@ describe('tables', () => {
 
   test('says why they were chosen, and how they serve', () => {
     expect(judgeTables(base)[0]?.found).toMatch(/^rtb-1: found by/);
-    expect(judgeTables({ ...base, tableIds: ['rtb-1'] })[0]?.found).toMatch(/RouteTableID/);
+    expect(judgeTables({ ...base, tableIds: ['rtb-1'] })[0]?.found).toMatch(/named in net-conf/);
     expect(judgeTables({ ...base, tag })[0]?.found).toMatch(/tagged k=v/);
     const tables = [
       { ...one, association: 'explicit' as const },
@@ -180,8 +180,8 @@ describe('tables', () => {
 
   test('the remedy is net-conf’s own word for tables', () => {
     const remedy = (more: object) => judgeTables({ ...base, serving: [two], ...more })[1]?.remedy;
-    expect(remedy({})).toMatch(/^Name every table .* RouteTableID/);
-    expect(remedy({ tableIds: ['rtb-1'] })).toMatch(/^Add it to RouteTableID/);
+    expect(remedy({})).toMatch(/^Name every table .* in net-conf/);
+    expect(remedy({ tableIds: ['rtb-1'] })).toMatch(/^Add it to the tables that net-conf names/);
     expect(remedy({ tag })).toMatch(/^Tag it k=v/);
   });
 });
