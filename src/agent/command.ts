@@ -17,6 +17,7 @@ import { looks } from '../probe/looks.ts';
 import { openProbeSocket } from '../probe/socket.ts';
 import { type OpenStores, openStores } from '../stores.ts';
 import { version } from '../version.ts';
+import { createLoops, keepWatchdog } from '../watchdog.ts';
 import { initialReadiness, runAgent } from './agent.ts';
 import { untilItWorks } from './until-it-works.ts';
 
@@ -52,6 +53,10 @@ async function serve(
   signal: AbortSignal,
 ): Promise<void> {
   const base = { logger, clock: systemClock, random: Math.random };
+  const notify = (state: string): Promise<void> => systemdNotify(state, { logger, env: environment, signal });
+  const loops = createLoops(systemClock);
+  // An abort ends it, and what it waits for is nobody's business.
+  keepWatchdog({ ...base, env: environment, pid: process.pid, loops, notify }, signal).catch(() => {});
   const host = createLinuxHost(base);
   const readiness = createReadiness(initialReadiness);
   let stores: OpenStores | undefined;
@@ -82,7 +87,8 @@ async function serve(
         metrics,
         probe: { openSocket: openProbeSocket, looks },
         openCloud: (netConf) => openCloud(netConf, { ...base, environment, onCall: metrics?.onCloudCall }),
-        onReady: () => systemdNotify('READY=1', { logger, env: environment, signal }),
+        alive: loops.alive,
+        onReady: () => notify('READY=1'),
       },
       signal,
     );

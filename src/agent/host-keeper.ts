@@ -8,6 +8,7 @@ import type { Logger } from '../core/log.ts';
 import type { Readiness } from '../health/status.ts';
 import type { AgentMetrics } from '../metrics.ts';
 import { createRepeatGate } from '../repeats.ts';
+import { type Alive, longestRoundMs } from '../watchdog.ts';
 import { untilItWorks } from './until-it-works.ts';
 
 export interface HostKeeperOptions {
@@ -17,6 +18,7 @@ export interface HostKeeperOptions {
   readonly random: Random;
   readonly readiness: Readiness;
   readonly metrics: AgentMetrics | undefined;
+  readonly alive?: Alive | undefined;
 }
 
 const conflistPart = 'cni-conf';
@@ -91,6 +93,7 @@ export async function keepHost(
   if (!rules.masquerade && !rules.forward && !bridge && blackholeRoutes.length === 0 && !probe) return;
   const gate = createRepeatGate(options);
   for (;;) {
+    options.alive?.('host', resyncMs + longestRoundMs);
     await options.clock.sleep(resyncMs, signal);
     try {
       const { changes } = await options.host.apply(state, 'resync', signal);

@@ -7,6 +7,7 @@ import { backoffMs, type Clock, jitter, type Random } from '../core/clock.ts';
 import { FlannelVpcError, isFinalError, isFlannelVpcError } from '../core/errors.ts';
 import type { Logger } from '../core/log.ts';
 import { createRepeatGate } from '../repeats.ts';
+import { type Alive, longestRoundMs } from '../watchdog.ts';
 import { untilItWorks } from './until-it-works.ts';
 
 /** flannel's TTL of a lease, seconds. */
@@ -26,6 +27,7 @@ export interface LeaseKeeperOptions {
   readonly clock: Clock;
   readonly random: Random;
   readonly onWaiting: (reason: string) => void;
+  readonly alive?: Alive | undefined;
 }
 
 /**
@@ -96,6 +98,7 @@ async function renewInTime(
     // A reservation never ends; looking once a day costs nothing and notices one that became a lease.
     const wait =
       expiresAt === undefined ? leaseTtlSeconds * 1_000 : expiresAt - options.renewMarginMs - options.clock.now();
+    options.alive?.('lease', Math.max(1_000, wait) + longestRoundMs);
     // Early by a little and never late: nodes that joined together spread out.
     await options.clock.sleep(Math.max(1_000, wait - jitter(wait * 0.005, 1, options.random)), signal);
     await renew();
@@ -124,6 +127,7 @@ async function renewUntilItWorks(
 ): Promise<OwnedLease> {
   const gate = createRepeatGate(options);
   for (;;) {
+    options.alive?.('lease', longestRoundMs);
     try {
       const renewed = await options.store.renew(lease, signal);
       options.logger.info(renewed.how === 'restored' ? 'lease restored' : 'lease renewed', {

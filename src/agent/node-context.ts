@@ -14,6 +14,7 @@ import type { AgentMetrics } from '../metrics.ts';
 import type { NetConf } from '../netconf/net-conf.ts';
 import type { Looks } from '../probe/looks.ts';
 import type { OpenProbeSocket } from '../probe/socket.ts';
+import type { Alive } from '../watchdog.ts';
 import type { Machine } from './machine.ts';
 import type { StoredNetConf } from './net-conf-wait.ts';
 import type { RouteKeeperOptions } from './route-keeper.ts';
@@ -37,6 +38,8 @@ export interface AgentParts {
   readonly random: Random;
   readonly readiness: Readiness;
   readonly metrics: AgentMetrics | undefined;
+  /** Told by the loops that they come round (`src/watchdog.ts`). */
+  readonly alive?: Alive | undefined;
   /** Called once, when the node is set up and subnet.env is written. */
   readonly onReady: () => Promise<void>;
 }

@@ -19,6 +19,7 @@ import { PeerBook } from '../crossing/peer-book.ts';
 import type { Readiness } from '../health/status.ts';
 import type { NetConf } from '../netconf/net-conf.ts';
 import { createRepeatGate } from '../repeats.ts';
+import { type Alive, longestRoundMs } from '../watchdog.ts';
 
 export interface PeerKeeperOptions {
   readonly leases: Pick<LeaseStore, 'watch'>;
@@ -33,6 +34,7 @@ export interface PeerKeeperOptions {
   readonly logger: Logger;
   readonly clock: Clock;
   readonly random: Random;
+  readonly alive?: Alive | undefined;
   /** Called when the routes to all peers of the first list were put in place, but for those the kernel refuses. */
   readonly onEstablished: () => void;
 }
@@ -78,6 +80,7 @@ export async function keepPeers(options: PeerKeeperOptions, signal: AbortSignal)
 
   async function apply(): Promise<void> {
     for (;;) {
+      options.alive?.('routes to peers', recheckMs + longestRoundMs);
       const waiting = new AbortController();
       const recheck = options.clock.sleep(recheckMs, AbortSignal.any([signal, waiting.signal]));
       await Promise.race([changed.promise, recheck]);

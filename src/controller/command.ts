@@ -9,6 +9,7 @@ import type { Logger } from '../core/log.ts';
 import { closeSoon, runDaemon } from '../daemon.ts';
 import { createReadiness } from '../health/status.ts';
 import { openStores } from '../stores.ts';
+import { createLoops, keepWatchdog } from '../watchdog.ts';
 import { initialControllerReadiness, runController } from './controller.ts';
 import type { ControllerEvents } from './events.ts';
 import { startControllerServer } from './http.ts';
@@ -48,6 +49,10 @@ async function serve(
   signal: AbortSignal,
 ): Promise<never> {
   const base = { logger, clock: systemClock, random: Math.random };
+  const notify = (state: string): Promise<void> => systemdNotify(state, { logger, env: environment, signal });
+  // How long a pass may take is the cloud's matter; that this process still turns is what is told.
+  const loops = createLoops(systemClock);
+  keepWatchdog({ ...base, env: environment, pid: process.pid, loops, notify }, signal).catch(() => {});
   const stores = await openStores(
     options,
     { ...base, environment, deadlineMs: storeDeadlineMs },
@@ -84,7 +89,7 @@ async function serve(
           openCloud(netConf, { ...base, environment, beforeWrite, batches: true, onCall: metrics.onCloudCall }),
         onState(next) {
           state = next;
-          void systemdNotify('READY=1', { logger, env: environment, signal });
+          notify('READY=1').catch(() => {});
         },
       },
       signal,
