@@ -127,6 +127,14 @@ describe('without a cloud', () => {
     expect(await one().node.exec(['iptables-legacy-save', '-t', 'nat'])).toContain('FLANNEL-POSTRTG');
   });
 
+  test('peers can be asked by ping, as while a cluster moves', async () => {
+    const argv = ['ping', '-n', '-q', '-c', '1', '-i', '0.2', '-W', '5', '-I', one().node.address, two().node.address];
+    const confined = async (without?: string) =>
+      await one().node.tryExec(['bash', '-c', await underRightsOf(agentUnit, without), 'prelude', ...argv]);
+    expect(await confined()).toMatchObject({ code: 0, stdout: expect.stringContaining(' 1 received') });
+    expect((await confined('CAP_NET_RAW')).code).not.toBe(0);
+  });
+
   test('with the newer variant NET_RAW can be left out', async () => {
     await restartAll({}, { without: 'CAP_NET_RAW' });
     for (const { agent } of nodes) await agent.ready();

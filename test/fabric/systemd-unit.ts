@@ -27,7 +27,7 @@ export async function readUnit(name: string): Promise<Unit> {
 const familyNumbers: Readonly<Record<string, number>> = { AF_UNIX: 1, AF_INET: 2, AF_INET6: 10, AF_NETLINK: 16 };
 
 /**
- * A prelude for the program (`test/fabric/agent.ts`) that starts it from where the unit expects it and under the unit's rights. `without`
+ * A prelude (`test/fabric/agent.ts`) that starts a program under the unit's rights, and ours from where the unit expects it. `without`
  * takes one more right away: a capability (`CAP_NET_RAW`), an address family, or a path of ReadWritePaths.
  */
 export async function underRightsOf(unit: Unit, without?: string): Promise<string> {
@@ -39,7 +39,7 @@ export async function underRightsOf(unit: Unit, without?: string): Promise<strin
   const capabilities = words('CapabilityBoundingSet').map((name) => `+${name.replace(/^CAP_/, '').toLowerCase()}`);
   const writable = words('ReadWritePaths').map((path) => path.replace(/^-/, ''));
   const spec = {
-    ...(await systemCalls(unit.get('SystemCallFilter') ?? [])),
+    allow: await systemCalls(unit.get('SystemCallFilter') ?? []),
     families: words('RestrictAddressFamilies').map((name) => familyNumbers[name]),
   };
   const user = unit.get('DynamicUser')?.[0] === 'yes' ? unprivileged : '';
@@ -62,9 +62,10 @@ export async function underRightsOf(unit: Unit, without?: string): Promise<strin
     `setpriv ${user} --bounding-set ${['-all', ...capabilities].join(',')} --no-new-privs --`,
     // The machine's own, which any user may run.
     `"$([ -x /usr/bin/python3 ] && echo /usr/bin/python3 || echo python3)"`,
-    `/opt/flannel-vpc/test/fabric/seccomp.py ${quoted(JSON.stringify(spec))} /opt/flannel-vpc/bin/flannel-vpc "$@"`,
+    `/opt/flannel-vpc/test/fabric/seccomp.py ${quoted(JSON.stringify(spec))} "$@"`,
   ];
-  return `shift; ${parts.join(' ')}`;
+  const fromItsPlace = 'case "$1" in */bin/flannel-vpc) shift; set -- /opt/flannel-vpc/bin/flannel-vpc "$@" ;; esac';
+  return `${fromItsPlace}\n${parts.join(' ')}`;
 }
 
 /** Nobody's, where the rig has more users than the one it was made with. */
@@ -72,9 +73,7 @@ const unprivileged =
   '$([ "$(wc -l < /proc/self/uid_map)" -eq 1 ] && grep -q " 1$" /proc/self/uid_map || echo --reuid 65534 --regid 65534 --clear-groups)';
 
 /** systemd's own sets, resolved. Setns and unshare are what RestrictNamespaces takes away. */
-async function systemCalls(
-  filters: readonly string[],
-): Promise<{ readonly allow: readonly string[]; readonly deny: readonly string[] }> {
+async function systemCalls(filters: readonly string[]): Promise<readonly string[]> {
   const sets = new Map<string, string[]>();
   let current: string[] = [];
   for (const line of (await run(['systemd-analyze', 'syscall-filter', '--no-pager'])).split('\n')) {
@@ -85,12 +84,16 @@ async function systemCalls(
   }
   const resolve = (name: string): readonly string[] =>
     name.startsWith('@') ? (sets.get(name) ?? missing(name)).flatMap(resolve) : [name];
-  const of = (denied: boolean): readonly string[] =>
-    filters
-      .filter((filter) => filter.startsWith('~') === denied)
-      .flatMap((filter) => filter.replace(/^~/, '').split(' '))
-      .flatMap(resolve);
-  return { allow: [...of(false), ...resolve('@default')], deny: [...of(true), 'setns', 'unshare'] };
+  // A line with a tilde takes away from those before it.
+  const allowed = new Set(resolve('@default'));
+  for (const filter of filters) {
+    for (const name of filter.replace(/^~/, '').split(' ').flatMap(resolve)) {
+      if (filter.startsWith('~')) allowed.delete(name);
+      else allowed.add(name);
+    }
+  }
+  for (const name of ['setns', 'unshare']) allowed.delete(name);
+  return [...allowed];
 }
 
 function missing(name: string): never {

@@ -71,6 +71,7 @@ describe.each<Renderer>(['iptables-nft', 'iptables-legacy', 'nftables'])('with r
       'bridge cni0',
       'route 10.5.7.0/24 via 192.168.0.12 dev eth0',
       'route fd42:0:0:9::/64 via fd77::12 dev eth0',
+      'route 10.5.9.0/32 via 192.168.0.1 dev eth0 proto 196',
       'blackhole route 10.5.42.0/24',
       'blackhole route fd42:0:0:7::/64',
       'probe address 10.5.42.0/32 on lo',

@@ -44,7 +44,7 @@ export async function createForeignNode(renderer: Renderer): Promise<TestNode> {
     ip link set br0 alias 'the flannel-vpc of another department'
     ip link add vx0 type vxlan id 7 dstport 4789 local 192.168.0.11 dev eth0; ip link set vx0 up
     bridge fdb add 0e:00:00:00:00:99 dev vx0 dst 192.168.0.99
-    ip route add 10.9.0.0/16 via 192.168.0.1
+    ip route add 10.9.0.0/16 via 192.168.0.1; ip route add default via 192.168.0.1
     ip route add 10.5.200.0/24 via 192.168.0.1 proto static
     ip route add 10.5.64.0/18 via 192.168.0.1
     ip route add blackhole 10.66.0.0/24
@@ -83,6 +83,7 @@ export async function makeEverything(node: TestNode, renderer: Renderer): Promis
       { destination: cidr('fd42:0:0:9::/64'), gateway: ip('fd77::12'), device: 'eth0' },
       { destination: cidr('10.5.8.0/24'), gateway: ip('10.5.8.0'), device: 'flannel.1', onLink: true },
     ],
+    detours: [ip('10.5.9.0')],
     neighbours: [{ address: ip('10.5.8.0'), mac: '0e:00:00:00:00:08', device: 'flannel.1' }],
     forwarding: [{ mac: '0e:00:00:00:00:08', device: 'flannel.1', remote: ip('192.168.0.13') }],
   });
