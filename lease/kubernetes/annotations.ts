@@ -100,8 +100,19 @@ export function writeAnnotations(
     ...(v4 === undefined ? {} : { [names.publicIp[4]]: v4 }),
     ...(v6 === undefined ? {} : { [names.publicIp[6]]: v6 }),
     ...(v6Data === undefined ? {} : { [names.backendV6Data]: v6Data }),
-    ...(node === undefined ? {} : { [names.identity]: identityText(node) }),
+    ...identityAnnotation(node, standing, names),
   };
+}
+
+/** A node that went back to its overlay says so no more; the rest of what it said is still right. */
+function identityAnnotation(
+  node: NodeIdentity | undefined,
+  standing: Annotations,
+  names: AnnotationNames,
+): Annotations {
+  const said = readAnnotations(standing, names).node;
+  const now = node ?? (said?.movedTo === undefined ? undefined : { ...said, movedTo: undefined });
+  return now ? { [names.identity]: identityText(now) } : {};
 }
 
 /** Those that are not there yet as they should be. */
