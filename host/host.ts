@@ -43,11 +43,21 @@ export interface BridgeState {
   readonly mtu: number;
 }
 
+/** How pods' packets to the outside get this node's address. */
+export interface MasqueradeIntent {
+  /** Source ports at random, where the tool can. */
+  readonly randomFully: boolean;
+  /** Towards these pods keep their own address. */
+  readonly nonMasqueradeCidrs: readonly Cidr[];
+  /** Masqueraded although they lie in one of those: a VPC's resolver answers addresses of the VPC alone. */
+  readonly resolvers?: readonly Ip[] | undefined;
+}
+
 /** The packet rules wanted, as intent; `host/rules.ts` turns it into one rule list, and renderers into text. */
 export interface RulesIntent {
   readonly renderer: 'iptables' | 'nftables';
   /** undefined: masquerade is off, and rules of ours from an earlier run go. */
-  readonly masquerade: { readonly randomFully: boolean; readonly nonMasqueradeCidrs: readonly Cidr[] } | undefined;
+  readonly masquerade: MasqueradeIntent | undefined;
   readonly forward: boolean;
   /** Per enabled family: the whole network and this node's subnet. */
   readonly families: PerFamily<{ readonly network: Cidr; readonly subnet: Cidr }>;
@@ -125,6 +135,12 @@ export interface SubnetFile {
 export interface Host {
   /** Chooses the interface by flannel's rules. @throws INTERFACE_NOT_FOUND listing what each rule saw. */
   findExternalInterface(selection: InterfaceSelection, signal: AbortSignal): Promise<ExternalInterface>;
+
+  /** The link's addresses, both families, by a look that costs no process; none while it is away, down or without a carrier. */
+  addressesOf(device: string): readonly Ip[];
+
+  /** Name servers that programs of this host ask, as `/etc/resolv.conf` has them; none where it can't be read. */
+  nameservers(): Promise<readonly Ip[]>;
 
   /**
    * Brings the kernel to the state. `start` also removes what earlier versions and settings left and takes our chains back

@@ -8,6 +8,7 @@ import { withdrawConflist, writeConflist } from './cni-conflist.ts';
 import { countEchoes } from './echo.ts';
 import { createPrograms, type Programs } from './exec.ts';
 import type { Host, HostState } from './host.ts';
+import { addressesOf } from './interface-addresses.ts';
 import { chooseInterface } from './interface-choice.ts';
 import { readNetworkFacts } from './interface-reader.ts';
 import { createIptables } from './iptables.ts';
@@ -15,6 +16,7 @@ import { createNftables } from './nftables.ts';
 import { ensurePeerNetwork, onLinkNetworks } from './peer-network.ts';
 import { ensureProbeAddresses } from './probe-address.ts';
 import { loosenReversePath } from './reverse-path.ts';
+import { nameservers } from './resolv-conf.ts';
 import { rulesOf } from './rules.ts';
 import { runShellCommand } from './shell-command.ts';
 import { readSubnetFile, writeSubnetFile } from './subnet-file.ts';
@@ -77,6 +79,9 @@ export function createLinuxHost(options: LinuxHostOptions): Host {
     async findExternalInterface(selection, signal) {
       return chooseInterface(selection, await readNetworkFacts(run, selection, signal));
     },
+
+    addressesOf,
+    nameservers,
 
     async apply(state, phase, signal) {
       if (phase === 'start' && state.rules.renderer === 'iptables') await warnWithoutBridgeNetfilter(state);

@@ -4,7 +4,16 @@
  * Order and content are flannel's (`pkg/trafficmngr/iptables/iptables.go`, `masqRules` and `forwardRules`), so that a node
  * can change between flannel and this program; flannel's nftables list differs from it by a mistake and is not copied.
  */
-import { type Cidr, type Family, type PerFamily, parseCidr, sameCidr } from '../src/core/ip.ts';
+import {
+  addressBits,
+  type Cidr,
+  cidrContainsIp,
+  cidrOf,
+  type Family,
+  type PerFamily,
+  parseCidr,
+  sameCidr,
+} from '../src/core/ip.ts';
 import type { RulesIntent } from './host.ts';
 
 export interface CidrMatch {
@@ -67,6 +76,10 @@ function masqueradeRules(
   const exempt = options.nonMasqueradeCidrs
     .filter((one) => one.family === family)
     .filter((one, index, all) => all.findIndex((other) => sameCidr(one, other)) === index);
+  const resolvers = (options.resolvers ?? [])
+    .filter((ip) => exempt.some((one) => cidrContainsIp(one, ip)))
+    .map((ip) => cidrOf(ip, addressBits(family)))
+    .filter((one, index, all) => all.findIndex((other) => sameCidr(one, other)) === index);
   return simplify([
     // kube-proxy masquerades these itself, in a chain that may come later.
     { mark: kubeMasqueradeMark, action: 'return' },
@@ -76,7 +89,8 @@ function masqueradeRules(
     // Forwarded traffic from outside to our pods keeps its source.
     { source: outside(network), destination: inside(subnet), action: 'return' },
     // Ours, not flannel's: pods keep their address towards these networks. Right before the rule that would masquerade
-    // them, and for pods only.
+    // them, and for pods only. A resolver among them would not answer pods' addresses.
+    ...resolvers.map((one): Rule => ({ source: inside(network), destination: inside(one), action })),
     ...exempt.map((one): Rule => ({ source: inside(network), destination: inside(one), action: 'return' })),
     // Pod to outside.
     { source: inside(network), destination: outside(multicast[family]), action },

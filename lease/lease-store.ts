@@ -24,6 +24,8 @@ export interface LeaseRequest {
   readonly previous: PerFamily<Cidr>;
   /** Subnets that containers of this node live on: no others will do. */
   readonly inUse?: PerFamily<Cidr> | undefined;
+  /** The lease that this process has kept until now under an address that has changed since: it is ours, and comes before any other. */
+  readonly held?: Pick<Lease, 'subnets' | 'attributes'> | undefined;
   /**
    * True when the metadata server or the kernel confirms that the public address is this machine's now, so that a
    * lease with our address but another instance id belongs to a machine that is gone.

@@ -8,7 +8,7 @@ import { type Cidr, type Family, families, type PerFamily, sameCidr } from '../s
 import { chooseSubnets, fitsRange } from './allocator.ts';
 import { kinship } from './identity.ts';
 import type { Lease, LeaseAttributes } from './lease.ts';
-import { subnetsOf } from './lease-key.ts';
+import { leaseKey, subnetsOf } from './lease-key.ts';
 import type { LeaseRequest, OwnedLease } from './lease-store.ts';
 
 /** Something in the store that occupies subnets. */
@@ -35,7 +35,7 @@ export type Selection<E extends Occupant> =
   | { readonly kind: 'in-use'; readonly inUse: PerFamily<Cidr> };
 
 export interface SelectionRequest<E extends Occupant> {
-  readonly request: Pick<LeaseRequest, 'ranges' | 'attributes' | 'previous' | 'publicIpConfirmed' | 'inUse'>;
+  readonly request: Pick<LeaseRequest, 'ranges' | 'attributes' | 'previous' | 'publicIpConfirmed' | 'inUse' | 'held'>;
   /** Everything in the store, in key order: of several own leases the first that fits is kept, as in flannel. */
   readonly occupants: readonly E[];
   readonly releasedLately?: readonly Cidr[];
@@ -54,13 +54,13 @@ export function selectLease<E extends Occupant>(options: SelectionRequest<E>): S
   for (const occupant of occupants) {
     const { lease } = occupant;
     if (!lease) continue;
-    const kin = kinship(request.attributes, lease.attributes);
+    const kin = isHeld(request, lease) ? 'ours' : kinship(request.attributes, lease.attributes);
     if (kin === 'ours' || (kin === 'former' && request.publicIpConfirmed)) {
       own.push({ occupant, lease, takenOver: kin === 'former' });
     }
   }
   // A lease that names our instance comes before one that merely has our address, and that before a gone machine's.
-  own.sort((a, b) => rank(request.attributes, a) - rank(request.attributes, b));
+  own.sort((a, b) => rank(request, a) - rank(request, b));
   const fitting = own.find(({ occupant }) => fitsRequest(request.ranges, occupant.subnets));
   const { inUse = {} } = request;
   if (fitting)
@@ -138,7 +138,21 @@ export function attributesForRewrite(mine: LeaseAttributes, stored: LeaseAttribu
   return { ...mine, unknownFields: { ...stored.unknownFields, ...mine.unknownFields } };
 }
 
-function rank(node: LeaseAttributes, own: { readonly lease: Lease; readonly takenOver: boolean }): number {
+function rank(
+  request: Pick<LeaseRequest, 'attributes' | 'held'>,
+  own: { readonly lease: Lease; readonly takenOver: boolean },
+): number {
+  if (isHeld(request, own.lease)) return -1;
   if (own.takenOver) return 2;
-  return node.node?.instanceId !== undefined && own.lease.attributes.node?.instanceId === node.node.instanceId ? 0 : 1;
+  const instanceId = request.attributes.node?.instanceId;
+  return instanceId !== undefined && own.lease.attributes.node?.instanceId === instanceId ? 0 : 1;
+}
+
+/** True for the lease that this process kept until now, unless somebody else has claimed its subnets meanwhile. */
+function isHeld({ held }: Pick<LeaseRequest, 'held'>, lease: Lease): boolean {
+  return (
+    held !== undefined &&
+    leaseKey(held.subnets) === leaseKey(lease.subnets) &&
+    kinship(held.attributes, lease.attributes) === 'ours'
+  );
 }

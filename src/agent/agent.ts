@@ -17,11 +17,12 @@ import type { NetConf } from '../netconf/net-conf.ts';
 import { createCloudNode } from './cloud-node.ts';
 import { keepExtension, runBeforeLease } from './extension-keeper.ts';
 import { establishHost, keepHost, publishConflist, publishSubnetFile, withdrawConflist } from './host-keeper.ts';
+import { InterfaceChanged, watchInterface } from './interface-watch.ts';
 import { keepLease } from './lease-keeper.ts';
 import { allUntilOneFails } from './loops.ts';
 import { learnMachine, type Machine } from './machine.ts';
 import { assertNetConfStands, NetConfChanged, waitForNetConf } from './net-conf-wait.ts';
-import type { AgentParts, NodeContext } from './node-context.ts';
+import type { AgentParts, Carried, NodeContext } from './node-context.ts';
 import { getLease, keeperOptions } from './node-lease.ts';
 import {
   backendOf,
@@ -29,6 +30,7 @@ import {
   commandsOf,
   hostState,
   subnetFile,
+  usesCloud,
   waitsForProbe,
   withLengthsOf,
 } from './node-state.ts';
@@ -53,17 +55,27 @@ export const initialReadiness = {
  * the subnet. An abort ends it with an AbortError.
  */
 export async function runAgent(options: AgentOptions, parts: AgentParts, signal: AbortSignal): Promise<never> {
+  const carried: Carried = { external: undefined, lease: undefined };
   for (;;) {
     try {
-      return await runWithNetConf(options, parts, signal);
+      return await runWithNetConf(options, parts, carried, signal);
     } catch (error) {
-      if (!(error instanceof NetConfChanged)) throw error;
-      parts.logger.info('net-conf changed while this node waited; starting over with the new one');
+      if (error instanceof NetConfChanged) {
+        parts.logger.info('net-conf changed while this node waited; starting over with the new one');
+      } else if (error instanceof InterfaceChanged) {
+        parts.logger.warn('this node has another address; its lease gets it', describeInterface(error.external));
+        carried.external = error.external;
+      } else throw error;
     }
   }
 }
 
-async function runWithNetConf(options: AgentOptions, parts: AgentParts, signal: AbortSignal): Promise<never> {
+async function runWithNetConf(
+  options: AgentOptions,
+  parts: AgentParts,
+  carried: Carried,
+  signal: AbortSignal,
+): Promise<never> {
   const { host, logger, readiness } = parts;
   const [stored, earlier] = await Promise.all([
     waitForNetConf(
@@ -81,11 +93,13 @@ async function runWithNetConf(options: AgentOptions, parts: AgentParts, signal: 
     logger.info('this node moves', { from: movesFrom.type, to: type });
   }
   const interfaces = { ...options.interfaces, publicIp: await publicIpsOf(options, parts, signal) };
+  const choose = (inner: AbortSignal): Promise<ExternalInterface> =>
+    host.findExternalInterface({ ...interfaces, families: netConf.families }, inner);
+  // Chosen for the families of a net-conf that may have changed since.
+  const chosen = netConf.families.every((family) => carried.external?.addresses[family]) ? carried.external : undefined;
+  carried.external = undefined;
   // Loading a cloud's SDK takes as long as finding the interface; both at once.
-  const [external, cloud] = await Promise.all([
-    host.findExternalInterface({ ...interfaces, families: netConf.families }, signal),
-    parts.openCloud(netConf),
-  ]);
+  const [external, cloud] = await Promise.all([chosen ?? choose(signal), parts.openCloud(netConf)]);
   logger.info('using interface', describeInterface(external));
   try {
     backendOf(netConf)?.check(external);
@@ -94,7 +108,8 @@ async function runWithNetConf(options: AgentOptions, parts: AgentParts, signal: 
     const links = await establishLinks(netConf, external, parts, signal);
     const beforeRetry = (both: AbortSignal): Promise<void> => assertNetConfStands(parts.leases, stored.revision, both);
     const commandData = await runBeforeLease(commandsOf(netConf), { ...parts, beforeRetry }, signal);
-    return await runNode({ ...stored, options, parts, external, machine, routes, earlier, links, commandData }, signal);
+    const found = { external, machine, routes, earlier, links, commandData, choose, carried };
+    return await runNode({ ...stored, options, parts, ...found }, signal);
   } finally {
     await cloud?.provider.close();
   }
@@ -105,6 +120,7 @@ async function runNode(asked: NodeContext, signal: AbortSignal): Promise<never> 
   const { logger, readiness, metrics } = parts;
   const { lease: first, view } = await getLease(asked, signal);
   let lease = first;
+  asked.carried.lease = first;
   const netConf = withLengthsOf(asked.netConf, lease);
   const context = { ...asked, netConf };
   readiness.reached('lease');
@@ -113,7 +129,8 @@ async function runNode(asked: NodeContext, signal: AbortSignal): Promise<never> 
 
   const backend = backendOf(netConf);
   const commands = commandsOf(netConf);
-  const state = hostState(netConf, options.host, lease, external, asked.links);
+  const nameservers = usesCloud(netConf) ? await parts.host.nameservers() : [];
+  const state = hostState(netConf, options.host, lease, external, asked.links, nameservers);
   const hostStands = Promise.withResolvers<void>();
   const routesStand = Promise.withResolvers<void>();
   const reachable = Promise.withResolvers<void>();
@@ -130,6 +147,7 @@ async function runNode(asked: NodeContext, signal: AbortSignal): Promise<never> 
           renewMarginMs: options.renewMarginMs,
           onRenewed(renewed) {
             lease = renewed;
+            asked.carried.lease = renewed;
             metrics?.leaseExpiry.set((renewed.expiresAt ?? 0) / 1_000);
             // A lease that was made again has lost its report.
             readiness.changes.wake();
@@ -177,6 +195,7 @@ async function runNode(asked: NodeContext, signal: AbortSignal): Promise<never> 
       logger.info('ready', { subnet: leaseKey(lease.subnets), file: options.subnetFile });
       await parts.onReady();
     },
+    (inner) => watchInterface({ ...parts, external, choose: asked.choose }, inner),
     async (inner) => {
       if (!probing) return;
       await untilDone(hostStands.promise, inner);

@@ -89,8 +89,8 @@ export async function keepHost(
   resyncMs: number,
   signal: AbortSignal,
 ): Promise<void> {
-  const { rules, bridge, blackholeRoutes, probe } = state;
-  if (!rules.masquerade && !rules.forward && !bridge && blackholeRoutes.length === 0 && !probe) return;
+  const { rules, bridge, overlay, blackholeRoutes, probe } = state;
+  if (!rules.masquerade && !rules.forward && !bridge && !overlay && blackholeRoutes.length === 0 && !probe) return;
   const gate = createRepeatGate(options);
   for (;;) {
     options.alive?.('host', resyncMs + longestRoundMs);

@@ -1,6 +1,6 @@
 /** What the parts of one agent's run share. */
 import type { ExternalInterface, Host, SubnetFile } from '../../host/host.ts';
-import type { LeaseStore } from '../../lease/lease-store.ts';
+import type { LeaseStore, OwnedLease } from '../../lease/lease-store.ts';
 import type { NodeReportStore } from '../../lease/node-reports.ts';
 import type { OwnershipStore } from '../../lease/ownership-store.ts';
 import type { AgentOptions } from '../cli/agent-options.ts';
@@ -44,16 +44,27 @@ export interface AgentParts {
   readonly onReady: () => Promise<void>;
 }
 
+/** What goes from one run to the next within a process. */
+export interface Carried {
+  /** The interface that took the place of the last run's. */
+  external: ExternalInterface | undefined;
+  /** The lease that was kept last. */
+  lease: OwnedLease | undefined;
+}
+
 /** One net-conf's run: the machine it is on, and what it does there. */
 export interface NodeContext extends StoredNetConf {
   readonly options: AgentOptions;
   readonly parts: AgentParts;
   readonly external: ExternalInterface;
+  /** Chooses the interface again, by the same flags. @throws INTERFACE_NOT_FOUND. */
+  readonly choose: (signal: AbortSignal) => Promise<ExternalInterface>;
   /** Undefined without a cloud. */
   readonly machine: Machine | undefined;
   /** Undefined where this node writes no routes: there is no cloud, or a controller writes them. */
   readonly routes: RouteKeeperOptions | undefined;
   readonly earlier: SubnetFile | undefined;
+  readonly carried: Carried;
   /** The backend's own, as they stand. */
   readonly links: readonly VxlanLink[];
   /** flannel's `BackendData` by a command before the lease; empty for all backends but extension. */

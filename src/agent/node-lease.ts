@@ -12,7 +12,7 @@ import { lookUntilItWorks } from './route-keeper.ts';
  * tables it would hold a subnet it can't use. One that has been here before goes on with what it had, whatever the cloud says.
  */
 export async function getLease(
-  { options, parts, netConf, revision, external, machine, routes, earlier, links, commandData }: NodeContext,
+  { options, parts, netConf, revision, external, machine, routes, earlier, links, commandData, carried }: NodeContext,
   signal: AbortSignal,
 ): Promise<{ readonly lease: OwnedLease; readonly view: CloudView | undefined }> {
   const identity = machine && nodeIdentity(machine, parts.nodeName, netConf);
@@ -24,7 +24,7 @@ export async function getLease(
     const { bridge } = options.host;
     const networks = bridge === undefined ? [] : await parts.host.networksInUse(bridge, signal);
     const inUse = Object.fromEntries(networks.map((network) => [network.family, network]));
-    const subnets = { previous: previousSubnets(earlier), inUse };
+    const subnets = { previous: previousSubnets(earlier), inUse, held: carried.lease };
     return leaseRequest(netConf, external, subnets, backend, leaseTtlSeconds, revision);
   };
   const beforeRetry = (both: AbortSignal): Promise<void> => assertNetConfStands(parts.leases, revision, both);

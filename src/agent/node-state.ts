@@ -57,6 +57,7 @@ export function hostState(
   lease: Pick<Lease, 'subnets'>,
   external: ExternalInterface,
   links: readonly VxlanLink[],
+  nameservers: readonly Ip[] = [],
 ): HostState {
   const subnets = netConf.families.flatMap((family) => lease.subnets[family] ?? []);
   return {
@@ -69,7 +70,12 @@ export function hostState(
     rules: {
       renderer: netConf.enableNFTables ? 'nftables' : 'iptables',
       masquerade: flags.ipMasq
-        ? { randomFully: flags.randomFully, nonMasqueradeCidrs: netConf.backend.nonMasqueradeCidrs }
+        ? {
+            randomFully: flags.randomFully,
+            nonMasqueradeCidrs: netConf.backend.nonMasqueradeCidrs,
+            // Other resolvers answer whoever asks.
+            resolvers: usesCloud(netConf) ? nameservers : [],
+          }
         : undefined,
       forward: flags.forwardRules,
       families: perFamily(netConf.families, (family) => {
@@ -157,7 +163,7 @@ export interface LeaseBackend {
 export function leaseRequest(
   netConf: NetConf,
   external: ExternalInterface,
-  subnets: Pick<LeaseRequest, 'previous' | 'inUse'>,
+  subnets: Pick<LeaseRequest, 'previous' | 'inUse' | 'held'>,
   backend: LeaseBackend,
   ttlSeconds: number,
   netConfRevision: string,

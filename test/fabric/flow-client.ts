@@ -33,7 +33,7 @@ function tcpFlow(at: number): void {
 }
 
 function udpFlow(at: number, number: number): void {
-  const socket = createSocket('udp4');
+  const socket = createSocket(address?.includes(':') ? 'udp6' : 'udp4');
   const timer = setTimeout(() => finish({ at, protocol: 'udp', problem: 'no answer' }), deadlineMs);
   socket.on('error', (error) => finish({ at, protocol: 'udp', problem: error.message }));
   socket.on('message', (message) => {

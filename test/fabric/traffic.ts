@@ -135,9 +135,17 @@ export async function countAnswers({ from, to, packetBytes }: PingOptions, packe
 /** Port of {@link startEcho} unless another is given. */
 export const echoPort = 7007;
 
-/** Answers TCP and UDP at the place with the address each flow comes from. Ends with the place, or by `stop`. */
-export async function startEcho(at: Place, port = echoPort): Promise<{ stop(): Promise<void> }> {
-  const child = at.spawn([process.execPath, fileURLToPath(new URL('echo-server.ts', import.meta.url)), String(port)]);
+/**
+ * Answers TCP and UDP at the place, or at these addresses of it, with the address each flow comes from. A place with several that are
+ * asked by UDP names them: an answer from another than was asked is a flow of its own. Ends with the place, or by `stop`.
+ */
+export async function startEcho(
+  at: Place,
+  port = echoPort,
+  addresses: readonly string[] = [],
+): Promise<{ stop(): Promise<void> }> {
+  const script = fileURLToPath(new URL('echo-server.ts', import.meta.url));
+  const child = at.spawn([process.execPath, script, String(port), ...addresses]);
   await child.waitForLog(/listening/);
   return {
     async stop() {

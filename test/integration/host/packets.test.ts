@@ -2,6 +2,7 @@
 import { execFile, spawn } from 'node:child_process';
 import { promisify } from 'node:util';
 import { afterEach, beforeEach, describe, expect, test } from '@jest/globals';
+import { ip } from '../../support/addresses.ts';
 import { address, cidr, createNode, dualStack, stateWith, type TestNode } from './node.ts';
 
 const exec = promisify(execFile);
@@ -42,8 +43,11 @@ describe.each([
     for (const one of [pod, outside, node]) await one.close();
   });
 
-  async function start(nonMasquerade: readonly string[] = []): Promise<void> {
-    const masquerade = { randomFully: true, nonMasqueradeCidrs: nonMasquerade.map(cidr) };
+  async function start(nonMasquerade: readonly string[] = [], resolvers: readonly string[] = []): Promise<void> {
+    const masquerade = {
+      ...{ randomFully: true, nonMasqueradeCidrs: nonMasquerade.map(cidr) },
+      resolvers: resolvers.map(ip),
+    };
     await node.sh('iptables -P FORWARD DROP');
     await node.apply(stateWith({ renderer, masquerade, families: dualStack }, { bridge, forwarding: [4, 6] }), 'start');
     // An accept of nft does not overrule the DROP of another table: that is the operator's to open.
@@ -62,6 +66,16 @@ describe.each([
     expect(await seenBy(pod, 'fd77::1')).toBe('fd77::11');
     expect(await seenBy(pod, '10.5.43.2')).toBe('10.5.42.2');
     expect(await seenBy(pod, 'fd42:0:0:8::2')).toBe('fd42:0:0:7::2');
+  });
+
+  test('a resolver within an exempt network sees the node, which it would not answer otherwise', async () => {
+    await outside.sh('ip address add 192.168.77.53/24 dev eth0; ip address add fd77::53/64 dev eth0 nodad');
+    await start(['192.168.77.0/24', 'fd77::/64'], ['192.168.77.53', 'fd77::53']);
+
+    expect(await seenBy(pod, '192.168.77.53')).toBe('192.168.77.11');
+    expect(await seenBy(pod, 'fd77::53')).toBe('fd77::11');
+    expect(await seenBy(pod, '192.168.77.1')).toBe('10.5.42.2');
+    expect(await seenBy(pod, 'fd77::1')).toBe('fd42:0:0:7::2');
   });
 
   test('pods keep their address towards networks that are exempt, also after a resync', async () => {

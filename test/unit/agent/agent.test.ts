@@ -10,7 +10,7 @@ import { createMemoryCloud, type MemoryCloud } from '../../../providers/memory/m
 import { initialReadiness, runAgent } from '../../../src/agent/agent.ts';
 import { type AgentOptions, parseAgentOptions } from '../../../src/cli/agent-options.ts';
 import { FlannelVpcError } from '../../../src/core/errors.ts';
-import { type Cidr, cidrOf, formatCidr, formatIp } from '../../../src/core/ip.ts';
+import { type Cidr, cidrOf, formatCidr, formatIp, type Ip } from '../../../src/core/ip.ts';
 import type { LogFields } from '../../../src/core/log.ts';
 import { createReadiness, type Readiness } from '../../../src/health/status.ts';
 import type { NetConf } from '../../../src/netconf/net-conf.ts';
@@ -31,6 +31,12 @@ const subnetPattern = /^10\.244\.\d+\.0\/24$/;
 
 /** What happened, in order: `file`, `host start`, … */
 interface FakeHost extends Host {
+  /** What the flags choose, or why they choose nothing. */
+  external: ExternalInterface | Error;
+  /** Addresses that the kernel shows on it. */
+  present: readonly Ip[];
+  /** Name servers in its resolv.conf. */
+  asked: readonly Ip[];
   readonly applied: HostState[];
   file: SubnetFile | undefined;
   conflist: CniNetwork | undefined;
@@ -47,12 +53,20 @@ function createFakeHost(events: string[]): FakeHost {
     publicIps: { 4: ip('10.0.1.11') },
   };
   const host: FakeHost = {
+    external,
+    present: [ip('10.0.1.11')],
+    asked: [],
     applied: [],
     file: undefined,
     conflist: undefined,
     failure: undefined,
     inUse: [],
-    findExternalInterface: async () => external,
+    findExternalInterface: async () => {
+      if (host.external instanceof Error) throw host.external;
+      return host.external;
+    },
+    addressesOf: () => host.present,
+    nameservers: async () => host.asked,
     async apply(state, phase) {
       if (host.failure) throw host.failure;
       events.push(`host ${phase}`);
@@ -573,5 +587,43 @@ describe('net-conf', () => {
       code: 'CONFIG_INVALID',
       message: expect.stringContaining('unknown backend type'),
     });
+  });
+});
+
+describe('an address that changes while the agent runs', () => {
+  const moved: ExternalInterface = {
+    ...{ name: 'eth0', index: 2, mtu: 9001 },
+    ...{ addresses: { 4: ip('10.0.1.12') }, publicIps: { 4: ip('10.0.1.12') } },
+  };
+
+  test('gets into the lease, which stays the same subnet, and the agent goes on', async () => {
+    world.setNetConf(JSON.stringify({ Network: '10.244.0.0/16', Backend: { Type: 'alloc' } }));
+    const { outcome } = start();
+    await clock.advance(1);
+    const before = leasedSubnets();
+    host.external = moved;
+    host.present = [ip('10.0.1.12')];
+    await clock.advance(10_000);
+    expect(leasedSubnets()).toEqual(before);
+    expect(world.leases()[0]?.lease.attributes.publicIps).toEqual({ 4: ip('10.0.1.12') });
+    expect(lines.filter(({ level }) => level === 'warn')).toEqual([
+      expect.objectContaining({ fields: expect.objectContaining({ address: '10.0.1.12' }) }),
+    ]);
+    expect([readiness.isReady(), outcome()]).toEqual([true, undefined]);
+  });
+});
+
+describe('pods that keep their address towards the VPC', () => {
+  test.each([
+    ['aws-vpc', ['10.0.0.2']],
+    ['alloc', []],
+  ])('have the resolver answer them all the same, with %s', async (Type, resolvers) => {
+    const RouteTableID = Type === 'aws-vpc' ? { RouteTableID: 'rtb-00000001' } : {};
+    const Backend = { Type, ...RouteTableID, NonMasqueradeCIDRs: ['10.0.0.0/16'] };
+    world.setNetConf(JSON.stringify({ Network: '10.244.0.0/16', Backend }));
+    host.asked = [ip('10.0.0.2')];
+    start();
+    await clock.advance(1);
+    expect(host.applied[0]?.rules.masquerade?.resolvers?.map(formatIp)).toEqual(resolvers);
   });
 });

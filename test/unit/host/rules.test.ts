@@ -3,6 +3,7 @@ import type { RulesIntent } from '../../../host/host.ts';
 import { renderRule, sections } from '../../../host/iptables-text.ts';
 import { ruleText, tableText } from '../../../host/nftables-text.ts';
 import { rulesOf } from '../../../host/rules.ts';
+import { ip } from '../../support/addresses.ts';
 import { cidr, dualStackFamilies } from './facts.ts';
 
 const intent: RulesIntent = {
@@ -81,6 +82,25 @@ describe('the rule list', () => {
     expect(tableText(4, { masquerade: undefined, forward: undefined })).toBe(
       'table ip flannel-ipv4 {\ncomment "rules for flannel-ipv4"\n}\n',
     );
+  });
+
+  it('masquerades what goes to a resolver within an exempt network, and has no rule for one elsewhere', () => {
+    const resolvers = [ip('192.168.0.2'), ip('192.168.0.2'), ip('10.1.0.2'), ip('2001:db8::53'), ip('fd00::53')];
+    const masquerade = {
+      randomFully: true,
+      nonMasqueradeCidrs: intent.masquerade?.nonMasqueradeCidrs ?? [],
+      resolvers,
+    };
+
+    expect(iptablesText(4, { masquerade }).slice(4, 7)).toEqual([
+      '-s 10.5.0.0/16 -d 192.168.0.2/32 -j MASQUERADE --random-fully',
+      '-s 10.5.0.0/16 -d 192.168.0.0/16 -j RETURN',
+      '-s 10.5.0.0/16 ! -d 224.0.0.0/4 -j MASQUERADE --random-fully',
+    ]);
+    expect(iptablesText(6, { masquerade }).slice(4, 6)).toEqual([
+      '-s fd42::/48 -d 2001:db8::53/128 -j MASQUERADE --random-fully',
+      '-s fd42::/48 -d 2001:db8::/32 -j RETURN',
+    ]);
   });
 
   it('leaves out a match for all addresses, as listings do', () => {

@@ -101,6 +101,23 @@ describe('selectLease', () => {
   });
 });
 
+describe('a node whose address changed while it held a lease', () => {
+  const old = attributes('192.0.2.9');
+  const held = { subnets: subnets('10.5.9.0/24'), attributes: old };
+  const now = attributes('192.0.2.1');
+
+  it('keeps that lease, before one that has its new address by chance', () => {
+    const another = occupant(['10.5.1.0/24'], now);
+    expect(keptSubnet([another, occupant(['10.5.9.0/24'], old)], { attributes: now, held })).toBe('10.5.9.0/24');
+    expect(keptSubnet([occupant(['10.5.9.0/24'], old)], { attributes: now })).toBe('claim');
+  });
+
+  it('does not keep it where somebody else has claimed it meanwhile', () => {
+    const theirs = occupant(['10.5.9.0/24'], attributes('192.0.2.50'));
+    expect(keptSubnet([theirs], { attributes: now, held })).toBe('claim');
+  });
+});
+
 describe('a node with containers', () => {
   const inUse = subnets('10.5.9.0/24');
 
