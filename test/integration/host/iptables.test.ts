@@ -324,22 +324,6 @@ test('uses the variant that holds the rules of the host, and takes its own out o
   }
 });
 
-test('stays with the default variant when both hold rules of others', async () => {
-  const node = await createNode({ iptables: 'legacy' });
-  try {
-    await node.sh(
-      'iptables-legacy -A FORWARD -s 172.31.0.0/16 -j DROP; iptables-nft -A FORWARD -s 172.30.0.0/16 -j DROP',
-    );
-
-    await node.apply(stateWith({}), 'start');
-
-    expect(await node.sh('iptables-legacy-save')).toContain('FLANNEL-FWD');
-    expect(await node.sh('iptables-nft-save')).not.toContain('FLANNEL-FWD');
-  } finally {
-    await node.close();
-  }
-});
-
 test('names the package when iptables is not installed', async () => {
   const node = await createNode({ missing: ['iptables', 'ip6tables'] });
   try {

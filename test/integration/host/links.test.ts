@@ -130,6 +130,43 @@ test('keeps an advertised IPv6 default route when it turns forwarding on', async
   expect(await node.sh('ip -6 route show default')).toContain('via fe80::1 dev eth0 proto ra');
 });
 
+/** Sends router advertisements; the lifetime in seconds is that of the default route, and 0 takes it back. */
+const advertise = `import socket, struct, sys
+s = socket.socket(socket.AF_INET6, socket.SOCK_RAW, socket.IPPROTO_ICMPV6)
+s.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_MULTICAST_HOPS, 255)
+s.sendto(struct.pack("!BBHBBHII", 134, 0, 0, 64, 0, int(sys.argv[1]), 0, 0), ("ff02::1", 0, 0, socket.if_nametoindex("eth0")))
+`;
+
+test('goes on hearing a real router’s advertisements, which switching forwarding on by hand would end', async () => {
+  const router = await createNode();
+  try {
+    await router.sh(`ip link add eth0 type veth peer name eth0 netns ${node.name}; ip link set eth0 addrgenmode none`);
+    await router.sh('ip link set eth0 up; ip address add fe80::1/64 dev eth0 nodad');
+    await node.sh('ip link set eth0 addrgenmode none; ip link set eth0 up; ip address add fe80::2/64 dev eth0 nodad');
+    const send = async (lifetime: number): Promise<void> => {
+      await router.sh(`python3 -c '${advertise}' ${lifetime}`);
+      await node.sh('sleep 0.2');
+    };
+    const defaults = (): Promise<string> => node.sh('ip -6 route show default');
+    await send(1800);
+    expect(await defaults()).toContain('via fe80::1 dev eth0 proto ra');
+
+    await node.sh('echo 1 > /proc/sys/net/ipv6/conf/all/forwarding');
+    expect(await defaults()).toBe('');
+    await node.sh('echo 0 > /proc/sys/net/ipv6/conf/all/forwarding');
+    await send(1800);
+    await node.apply(stateWith(noRules, { forwarding: [4, 6] }), 'start');
+
+    expect(await defaults()).toContain('via fe80::1 dev eth0 proto ra');
+    await send(0);
+    expect(await defaults()).toBe('');
+    await send(1800);
+    expect(await defaults()).toContain('via fe80::1 dev eth0 proto ra');
+  } finally {
+    await router.close();
+  }
+});
+
 test('adds blackhole routes at a resync, not at the start', async () => {
   const state = stateWith(noRules, { blackholeRoutes: [cidr('10.5.42.0/24'), cidr('fd42:0:0:7::/64')] });
 
