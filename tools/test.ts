@@ -7,6 +7,8 @@
  * skipped test counts as failed, and so does a tier that has files and ran nothing. The last line is
  * `N passed, N failed`.
  *
+ * The machine's own links, routes and rules are read before and after: one that is not the same counts as a failed test.
+ *
  * The unit tier has the machine for itself. The others wait for servers and packets most of the time and live in namespaces of their
  * own: two of them run side by side. What a tier has to build first it builds when no other one runs.
  */
@@ -18,6 +20,7 @@ import { dirname, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import * as z from 'zod';
+import { machineChanges, readMachineState } from './machine-state.ts';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const tiers = ['unit', 'integration', 'e2e', 'kubernetes'] as const;
@@ -144,6 +147,7 @@ async function main(argv: readonly string[]): Promise<number> {
   const folder = await mkdtemp(join(tmpdir(), 'flannel-vpc-test-'));
   const total = { passed: 0, failed: 0 };
   const lines: string[] = [];
+  const before = await readMachineState();
   try {
     const asked = tiers.filter((each) => names.length === 0 || names.includes(each));
     const present = asked.filter((tier) => {
@@ -174,6 +178,11 @@ async function main(argv: readonly string[]): Promise<number> {
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
+  const changes = machineChanges(before, await readMachineState());
+  if (changes.length > 0) {
+    total.failed++;
+    lines.push("the machine's own network is not what it was (by a test, or by somebody else meanwhile):", ...changes);
+  } else lines.push("the machine's own links, routes and rules are what they were");
   for (const line of lines) console.log(line);
   console.log(`${total.passed} passed, ${total.failed} failed`);
   return total.failed > 0 || total.passed === 0 ? 1 : 0;
