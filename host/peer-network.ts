@@ -63,6 +63,16 @@ export async function ensurePeerNetwork(
   };
 }
 
+/** What {@link ensurePeerNetwork} would run, as `ip` or `bridge` is given it; nothing is changed. @throws HOST_COMMAND_FAILED. */
+export async function pendingPeerCommands(
+  run: Run,
+  state: PeerNetworkState,
+  signal: AbortSignal,
+): Promise<readonly string[]> {
+  const { bridge, ip } = await plan(run, state, signal);
+  return [...bridge, ...ip];
+}
+
 /** Networks that routes by the interface lead to without a gateway, both families. */
 export async function onLinkNetworks(run: Run, device: string, signal: AbortSignal): Promise<readonly Cidr[]> {
   const read = await Promise.all(
@@ -123,6 +133,8 @@ export function planRoutes(state: PeerNetworkState, actual: PerFamily<readonly I
     );
     for (const [text, route] of wanted) {
       if (standing.get(text)?.some((one) => leadsThere(one, route))) continue;
+      const inTheWay = (standing.get(text) ?? []).filter((one) => hidesGateway(one, route) && isEarlierOne(one, state));
+      replaced.push(...inTheWay.map(({ gateway, dev }) => `route del ${text} via ${gateway} dev ${dev}`));
       const onLink = route.onLink ? ' onlink' : '';
       replaced.push(`route replace ${text} via ${formatIp(route.gateway)} dev ${route.device}${onLink}`);
     }
@@ -153,6 +165,14 @@ function leadsThere(route: IpRoute, wanted: GatewayRoute): boolean {
     gateway !== undefined &&
     sameIp(gateway, wanted.gateway)
   );
+}
+
+/**
+ * Linux looks an `onlink` gateway of IPv6 up, and refuses it where that finds another device (`ip6_route_check_nh_onlink`). The gateway
+ * lies in the peer's own subnet, so an earlier route there is in the way of the one that is to take its place.
+ */
+function hidesGateway({ dev }: IpRoute, { destination, device, onLink }: GatewayRoute): boolean {
+  return destination.family === 6 && onLink === true && dev !== device;
 }
 
 function isEarlierOne(route: IpRoute, { networks, device, links }: PeerNetworkState): boolean {

@@ -1,6 +1,7 @@
 import { describe, expect, test } from '@jest/globals';
 import type { IpRoute } from '../../../host/ip-json.ts';
 import { planRoutes } from '../../../host/peer-network.ts';
+import { cidr, ip } from '../../support/addresses.ts';
 import { routesByEth0 } from '../../support/peer-network.ts';
 
 const via = (dst: string, gateway: string, more: Partial<IpRoute> = {}): IpRoute => ({
@@ -29,6 +30,23 @@ test('replaces a wrong gateway in place', () => {
   expect(planRoutes(routesByEth0(['10.5.1.0/24', '192.168.0.2']), actual)).toEqual([
     'route replace 10.5.1.0/24 via 192.168.0.2 dev eth0',
   ]);
+});
+
+test('takes an IPv6 route by another device out before one whose gateway it would hide', () => {
+  const destination = cidr('fd42:0:0:1::/64');
+  const gateway = ip('fd42:0:0:1::');
+  const state = {
+    ...routesByEth0(),
+    links: ['flannel-v6.1'],
+    routes: [{ destination, gateway, device: 'flannel-v6.1', onLink: true }],
+  };
+  const actual = { 6: [via('fd42:0:0:1::/64', 'fd77::2')] };
+  expect(planRoutes(state, actual)).toEqual([
+    'route del fd42:0:0:1::/64 via fd77::2 dev eth0',
+    'route replace fd42:0:0:1::/64 via fd42:0:0:1:: dev flannel-v6.1 onlink',
+  ]);
+  const foreign = { 6: [via('fd42:0:0:1::/64', 'fd77::2', { protocol: 'bird' })] };
+  expect(planRoutes(state, foreign)).toHaveLength(1);
 });
 
 test('takes out a former peer’s', () => {
