@@ -28,6 +28,19 @@ export interface PeerEntries {
   readonly forwarding: readonly ForwardingEntry[];
 }
 
+/** A peer's subnet that nothing stands for, and why. */
+export interface PassedOver {
+  readonly subnet: Cidr;
+  /** In words, after "no entry:". */
+  readonly reason: string;
+}
+
+/** What the leases come to. */
+export interface PeerVerdict extends PeerEntries {
+  /** Everything of the leases that makes no entry, but for this node's own. */
+  readonly passedOver: readonly PassedOver[];
+}
+
 export interface HostBackend {
   /** flannel's `BackendType` of a lease; peers with another one are none of ours. */
   readonly leaseType: string;
@@ -54,5 +67,5 @@ export interface HostBackend {
   readonly needsOnLink: boolean;
 
   /** What should stand for peers. Leases are not believed: whose data makes no entry are left out. */
-  peers(leases: readonly Lease[], context: PeerContext): PeerEntries;
+  peers(leases: readonly Lease[], context: PeerContext): PeerVerdict;
 }

@@ -4,7 +4,8 @@ import { leaseKey } from '../../lease/lease-key.ts';
 import { FlannelVpcError } from '../../src/core/errors.ts';
 import { compareCidrs, families, formatIp, sameIp } from '../../src/core/ip.ts';
 import type { GatewayRoute } from '../../src/core/peer-network.ts';
-import type { HostBackend } from '../host-backend.ts';
+import { addressObstacle, ofOtherBackend } from '../address-obstacle.ts';
+import type { HostBackend, PassedOver } from '../host-backend.ts';
 
 export const hostGw: HostBackend = {
   leaseType: 'host-gw',
@@ -33,21 +34,28 @@ export const hostGw: HostBackend = {
 
   peers(leases, { own, external: { name, publicIps } }) {
     const routes: GatewayRoute[] = [];
+    const passedOver: PassedOver[] = [];
     for (const lease of leases) {
-      if (lease.attributes.backendType !== 'host-gw' || leaseKey(lease.subnets) === leaseKey(own.subnets)) continue;
+      if (leaseKey(lease.subnets) === leaseKey(own.subnets)) continue;
+      if (lease.attributes.backendType !== 'host-gw') {
+        passedOver.push(...ofOtherBackend(lease, 'host-gw'));
+        continue;
+      }
       for (const family of families) {
         const destination = lease.subnets[family];
         const gateway = lease.attributes.publicIps[family];
         const mine = publicIps[family];
-        // A peer that claims our own address would lead its packets back to us.
-        if (destination && gateway && mine && !sameIp(gateway, mine))
-          routes.push({ destination, gateway, device: name });
+        if (!destination || !mine) continue;
+        const obstacle = addressObstacle(gateway, mine);
+        if (gateway && obstacle === undefined) routes.push({ destination, gateway, device: name });
+        else passedOver.push({ subnet: destination, reason: obstacle ?? '' });
       }
     }
     return {
       routes: routes.sort((a, b) => compareCidrs(a.destination, b.destination)),
       neighbours: [],
       forwarding: [],
+      passedOver,
     };
   },
 };

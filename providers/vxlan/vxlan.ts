@@ -10,16 +10,18 @@ import type { Lease } from '../../lease/lease.ts';
 import { leaseKey } from '../../lease/lease-key.ts';
 import { FlannelVpcError } from '../../src/core/errors.ts';
 import {
+  type Cidr,
   cidrContainsIp,
   compareCidrs,
   type Family,
   families,
+  formatCidr,
   nthAddress,
   type PerFamily,
-  sameIp,
 } from '../../src/core/ip.ts';
 import type { ForwardingEntry, GatewayRoute, NeighbourEntry, VxlanLink } from '../../src/core/peer-network.ts';
-import type { BackendInterface, HostBackend, PeerContext, PeerEntries } from '../host-backend.ts';
+import { addressObstacle, ofOtherBackend } from '../address-obstacle.ts';
+import type { BackendInterface, HostBackend, PassedOver, PeerContext, PeerVerdict } from '../host-backend.ts';
 import type { VxlanConfig } from './config.ts';
 
 /** Bytes of outer headers: 14 Ethernet + 8 vxlan + 8 UDP + 20 or 40 IP. */
@@ -90,31 +92,53 @@ export function linkName(family: Family, vni: number): string {
   return family === 4 ? `flannel.${vni}` : `flannel-v6.${vni}`;
 }
 
-function peerEntries({ vni, directRouting }: VxlanConfig, leases: readonly Lease[], context: PeerContext): PeerEntries {
+function peerEntries({ vni, directRouting }: VxlanConfig, leases: readonly Lease[], context: PeerContext): PeerVerdict {
   const { own, external, onLink } = context;
   const ownKey = leaseKey(own.subnets);
   const routes: GatewayRoute[] = [];
   const neighbours: NeighbourEntry[] = [];
   const forwarding: ForwardingEntry[] = [];
-  const macs = new Set<string>();
+  const passedOver: PassedOver[] = [];
+  const macs = new Map<string, Cidr>();
   for (const lease of [...leases].sort((a, b) => compareKeys(leaseKey(a.subnets), leaseKey(b.subnets)))) {
-    if (lease.attributes.backendType !== 'vxlan' || leaseKey(lease.subnets) === ownKey) continue;
+    if (leaseKey(lease.subnets) === ownKey) continue;
+    if (lease.attributes.backendType !== 'vxlan') {
+      passedOver.push(...ofOtherBackend(lease, 'vxlan'));
+      continue;
+    }
     for (const family of families) {
       const destination = lease.subnets[family];
       const remote = lease.attributes.publicIps[family];
-      const mine = external.publicIps[family];
-      // A peer that claims our own address would lead its packets back to us.
-      if (!destination || !remote || !mine || sameIp(remote, mine)) continue;
+      if (!destination || !external.publicIps[family]) continue;
+      const obstacle = addressObstacle(remote, external.publicIps[family]);
+      if (!remote || obstacle !== undefined) {
+        passedOver.push({ subnet: destination, reason: obstacle ?? '' });
+        continue;
+      }
       if (directRouting && onLink.some((network) => cidrContainsIp(network, remote))) {
         routes.push({ destination, gateway: remote, device: external.name });
         continue;
       }
       const data = leaseData.safeParse(lease.attributes.backendData[family]);
-      if (!data.success || data.data.VNI !== vni) continue;
+      if (!data.success) {
+        passedOver.push({
+          subnet: destination,
+          reason: 'its lease has no VNI and link-layer address that can be used',
+        });
+        continue;
+      }
       const mac = data.data.VtepMAC;
       // Two peers of one link-layer address: the second would take the first one's packets away.
-      if (macs.has(`${family} ${mac}`)) continue;
-      macs.add(`${family} ${mac}`);
+      const holder = macs.get(`${family} ${mac}`);
+      if (data.data.VNI !== vni || holder) {
+        const reason =
+          data.data.VNI !== vni
+            ? `its lease has VNI ${data.data.VNI}, and net-conf ${vni}`
+            : `its link-layer address ${mac} is that of another peer${holder ? `, ${formatCidr(holder)}` : ''}`;
+        passedOver.push({ subnet: destination, reason });
+        continue;
+      }
+      macs.set(`${family} ${mac}`, destination);
       const device = linkName(family, vni);
       const gateway = nthAddress(destination, 0);
       routes.push({ destination, gateway, device, onLink: true });
@@ -122,7 +146,8 @@ function peerEntries({ vni, directRouting }: VxlanConfig, leases: readonly Lease
       forwarding.push({ mac, device, remote });
     }
   }
-  return { routes: routes.sort((a, b) => compareCidrs(a.destination, b.destination)), neighbours, forwarding };
+  routes.sort((a, b) => compareCidrs(a.destination, b.destination));
+  return { routes, neighbours, forwarding, passedOver };
 }
 
 function compareKeys(a: string, b: string): number {

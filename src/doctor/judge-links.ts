@@ -21,8 +21,10 @@ export interface OverlapFacts {
   readonly routes: readonly IpRoute[];
   /** The interface that carries the lease's address. */
   readonly nic: string;
-  /** The backend puts routes to peers into this kernel (host-gw). */
+  /** The backend puts routes to peers into this kernel (host-gw, vxlan). */
   readonly kernelRoutes: boolean;
+  /** Names of the backend's own devices; default none. */
+  readonly ownLinks?: readonly string[];
 }
 
 /** Addresses and routes that take pods' traffic another way. */
@@ -71,7 +73,8 @@ function bridgeFindings({ ownSubnets, links }: OverlapFacts): readonly Finding[]
 
 const refusing = new Set(['blackhole', 'unreachable', 'prohibit', 'throw']);
 
-function routeFindings({ networks, ownSubnets, routes, nic, kernelRoutes }: OverlapFacts): readonly Finding[] {
+function routeFindings(facts: OverlapFacts): readonly Finding[] {
+  const { networks, ownSubnets, routes, nic, kernelRoutes, ownLinks = [] } = facts;
   return routes.flatMap((route): readonly Finding[] => {
     const destination = parseCidr(route.dst) ?? hostRoute(route.dst);
     if (!destination || destination.length === 0) return [];
@@ -86,7 +89,7 @@ function routeFindings({ networks, ownSubnets, routes, nic, kernelRoutes }: Over
       return [failed(check, `is a ${route.type} route and stops packets to pods`, remedy)];
     }
     const devices = [route.dev, ...(route.nexthops ?? []).map(({ dev }) => dev)].filter((dev) => dev !== undefined);
-    if (kernelRoutes && inside && devices.every((dev) => dev === nic)) return [];
+    if (kernelRoutes && inside && devices.every((dev) => dev === nic || ownLinks.includes(dev))) return [];
     const by = devices.join(', ') || 'nowhere';
     if (devices.every((dev) => dev === nic)) {
       if (!inside || route.gateway === undefined || destination.length === network.length) return [];
@@ -104,39 +107,43 @@ function hostRoute(text: string): Cidr | undefined {
 export interface MtuFacts {
   readonly nic: string;
   readonly nicMtu: number;
+  /** What the backend's own headers leave of it for pods; default all. */
+  readonly podMtu?: number;
   /** FLANNEL_MTU; undefined without subnet.env. */
   readonly fileMtu: number | undefined;
   /** Bridges with this node's subnet. */
   readonly bridges: readonly { readonly name: string; readonly mtu: number }[];
 }
 
-/** Nothing is wrapped around a packet, so pods may use the whole MTU of the interface, and no more. */
-export function judgeMtu({ nic, nicMtu, fileMtu, bridges }: MtuFacts): readonly Finding[] {
+/** Pods may use all that the backend's own headers leave of the interface's MTU, and no more. Clouds and host-gw have none. */
+export function judgeMtu({ nic, nicMtu, podMtu = nicMtu, fileMtu, bridges }: MtuFacts): readonly Finding[] {
   const findings: Finding[] = [];
-  if (fileMtu !== undefined && fileMtu > nicMtu) {
+  const limit =
+    podMtu === nicMtu ? `the ${nicMtu} of ${nic}` : `the ${podMtu} that ${nic} with ${nicMtu} has for a pod's packet`;
+  if (fileMtu !== undefined && fileMtu > podMtu) {
     findings.push(
       failed(
         'FLANNEL_MTU',
-        `is ${fileMtu}, more than the ${nicMtu} of ${nic}: large packets are lost`,
+        `is ${fileMtu}, more than ${limit}: large packets are lost`,
         'Restart the agent: it reads the MTU at its start; then the containers.',
       ),
     );
-  } else if (fileMtu !== undefined && fileMtu > 0 && fileMtu < nicMtu) {
+  } else if (fileMtu !== undefined && fileMtu > 0 && fileMtu < podMtu) {
     findings.push(
       warning(
         'FLANNEL_MTU',
-        `is ${fileMtu}, less than the ${nicMtu} of ${nic}: packets are smaller than need be`,
+        `is ${fileMtu}, less than ${limit}: packets are smaller than need be`,
         'Restart the agent: it reads the MTU at its start; then the containers.',
       ),
     );
   }
   for (const { name, mtu } of bridges) {
-    if (mtu > nicMtu)
+    if (mtu > podMtu)
       findings.push(
         failed(
           `MTU of ${name}`,
-          `is ${mtu}, more than the ${nicMtu} of ${nic}: large packets are lost`,
-          `Run "ip link set ${name} mtu ${nicMtu}", and set it where the container runtime is configured.`,
+          `is ${mtu}, more than ${limit}: large packets are lost`,
+          `Run "ip link set ${name} mtu ${podMtu}", and set it where the container runtime is configured.`,
         ),
       );
   }

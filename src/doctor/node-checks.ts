@@ -1,4 +1,6 @@
 /** The checks of this node: interface, kernel, rules, programs, clock. Everything is only read. */
+
+import { readDockerDaemon } from '../../host/docker-daemon.ts';
 import { isProgramMissing } from '../../host/exec.ts';
 import { type PodTraffic, worseFate } from '../../host/forward-fate.ts';
 import { iptablesForwardFate } from '../../host/iptables-fate.ts';
@@ -12,13 +14,15 @@ import { backendOf, commandsOf, hostState } from '../agent/node-state.ts';
 import { type Cidr, cidrContainsIp, type Family, formatCidr, formatIp, parseIp } from '../core/ip.ts';
 import { NotKnown } from './facts.ts';
 import { type Finding, ok } from './findings.ts';
+import { judgeDocker } from './judge-docker.ts';
 import { judgeBridgeNetfilter, judgeForwarding, judgeReversePath, judgeWay } from './judge-forwarding.ts';
 import { judgeMtu, judgeOverlap } from './judge-links.ts';
 import { judgeProcesses } from './judge-processes.ts';
 import { type ForwardPlace, judgeForwardPlaces, judgeOwnRules } from './judge-rules.ts';
 import { judgeClock, judgePrograms } from './judge-system.ts';
+import { ownLinks, peerChecks, peerVerdict } from './peer-checks.ts';
 import type { Check } from './run-checks.ts';
-import type { Kernel, Subject } from './subject.ts';
+import { type Kernel, type Subject, wayTo } from './subject.ts';
 
 /** In the order they are shown. */
 export function nodeChecks(subject: Subject): readonly Check[] {
@@ -33,12 +37,14 @@ export function nodeChecks(subject: Subject): readonly Check[] {
     node('interface', 'failed', () => externalInterface(subject)),
     node('way to other pods', 'warning', () => wayToPods(subject)),
     node('forwarding', 'failed', () => forwarding(subject)),
-    node('rp_filter', 'warning', () => reversePath(subject)),
+    node('rp_filter', 'warning', (signal) => reversePath(subject, signal)),
     node('bridge netfilter', 'warning', () => bridgeNetfilter(subject)),
     node('rules', 'failed', (signal) => ownRules(subject, signal)),
     node('forward policies', 'warning', (signal) => forwardPolicies(subject, signal)),
     node('overlap', 'warning', () => overlap(subject)),
     node('MTU', 'warning', () => mtu(subject)),
+    ...peerChecks(subject),
+    node('Docker', 'warning', () => docker(subject)),
     node('programs', 'failed', (signal) => programs(subject, signal)),
     node('clock', 'warning', (signal) => clock(subject, signal)),
   ];
@@ -76,7 +82,9 @@ async function forwarding(subject: Subject): Promise<readonly Finding[]> {
   return judgeForwarding({ families, values: { 4: four, 6: six }, advertised });
 }
 
-async function reversePath(subject: Subject): Promise<readonly Finding[]> {
+async function reversePath(subject: Subject, signal: AbortSignal): Promise<readonly Finding[]> {
+  const [overlay, moving] = await Promise.all([overlayReversePath(subject, signal), isMoving(subject)]);
+  if (overlay && !moving) return overlay;
   const [{ name: nic }, ways] = await Promise.all([subject.external.need(), subject.ways.need()]);
   // The kernel has the filter for IPv4 only.
   const way = ways.find(({ network }) => network.family === 4);
@@ -86,7 +94,7 @@ async function reversePath(subject: Subject): Promise<readonly Finding[]> {
     readSetting('ipv4/conf/default/rp_filter'),
     readSetting(`ipv4/conf/${nic}/rp_filter`),
   ]);
-  return [judgeReversePath({ nic, way: way.device, all, byDefault, own, moving: await isMoving(subject) })];
+  return [judgeReversePath({ nic, way: way.device, all, byDefault, own, moving })];
 }
 
 /** By this command's flag, or by what nodes that have moved say in their leases. */
@@ -97,6 +105,22 @@ async function isMoving(subject: Subject): Promise<boolean> {
   ]);
   const moved = leases?.list.leases.some(({ attributes }) => attributes.node?.movedTo !== undefined) ?? false;
   return moved || netConf?.backend.movesFrom !== undefined;
+}
+
+/** Pods' packets come in by the overlay's device, where it is the filter's answer that counts; undefined where there is none. */
+async function overlayReversePath(subject: Subject, signal: AbortSignal): Promise<readonly Finding[] | undefined> {
+  const { links } = await ownLinks(subject);
+  const device = links.find(({ local }) => local.family === 4)?.name;
+  if (device === undefined) return undefined;
+  const known = await peerVerdict(subject, signal).catch(() => undefined);
+  const peer = known?.verdict.routes.find((route) => route.device === device);
+  // Nobody to be answered yet.
+  if (!peer) return [];
+  const [way, all, byDefault, own] = await Promise.all([
+    wayTo(subject.parts.programs, peer.gateway, signal),
+    ...['all', 'default', device].map((name) => readSetting(`ipv4/conf/${name}/rp_filter`)),
+  ]);
+  return [judgeReversePath({ nic: device, way, all, byDefault, own })];
 }
 
 async function bridgeNetfilter(subject: Subject): Promise<readonly Finding[]> {
@@ -190,42 +214,54 @@ async function viewsOf(subject: Subject, family: Family, signal: AbortSignal): P
 
 /** The interfaces that packets from pod to pod pass: bridges with this node's subnet, and the ways to other nodes. */
 async function podSides(subject: Subject): Promise<Record<'pods' | 'outside', ReadonlySet<string> | undefined>> {
-  const [external, kernel, subnets, ways] = await Promise.all([
+  const [external, kernel, subnets, ways, { links }] = await Promise.all([
     subject.external.need(),
     subject.kernel.need(),
     subject.subnets.need(),
     subject.ways.need().catch(() => []),
+    ownLinks(subject),
   ]);
   const bridges = bridgesWith(kernel, subnets).map(({ ifname }) => ifname);
   const devices = ways.flatMap(({ device }) => device ?? []);
   return {
     // A runtime may do without a bridge; then a pod's interface can have any name.
     pods: bridges.length > 0 ? new Set(bridges) : undefined,
-    outside: new Set([external.name, ...devices]),
+    outside: new Set([external.name, ...devices, ...links.map(({ name }) => name)]),
   };
 }
 
 async function overlap(subject: Subject): Promise<readonly Finding[]> {
-  const [networks, ownSubnets, { links, routes }, { name: nic }, netConf] = await Promise.all([
+  const [networks, ownSubnets, { links, routes }, { name: nic }, netConf, overlay] = await Promise.all([
     subject.networks.need(),
     subject.subnets.need(),
     subject.kernel.need(),
     subject.external.need(),
     subject.netConf.need().catch(() => undefined),
+    ownLinks(subject),
   ]);
   const kernelRoutes = netConf !== undefined && (backendOf(netConf) ?? commandsOf(netConf)) !== undefined;
-  return judgeOverlap({ networks, ownSubnets, links, routes, nic, kernelRoutes });
+  const ours = overlay.links.map(({ name }) => name);
+  return judgeOverlap({ networks, ownSubnets, links, routes, nic, kernelRoutes, ownLinks: ours });
 }
 
 async function mtu(subject: Subject): Promise<readonly Finding[]> {
-  const [external, file, kernel, subnets] = await Promise.all([
+  const [external, file, kernel, subnets, netConf] = await Promise.all([
     subject.external.need(),
     subject.file.need(),
     subject.kernel.need(),
     subject.subnets.need(),
+    subject.netConf.need().catch(() => undefined),
   ]);
+  const podMtu = (netConf && backendOf(netConf))?.mtu(external) ?? external.mtu;
   const bridges = bridgesWith(kernel, subnets).map(({ ifname: name, mtu: size }) => ({ name, mtu: size }));
-  return judgeMtu({ nic: external.name, nicMtu: external.mtu, fileMtu: file?.mtu, bridges });
+  return judgeMtu({ nic: external.name, nicMtu: external.mtu, podMtu, fileMtu: file?.mtu, bridges });
+}
+
+async function docker(subject: Subject): Promise<readonly Finding[]> {
+  const daemon = await readDockerDaemon(await listProcesses());
+  if (!daemon) return [];
+  const [file, { links }] = await Promise.all([subject.file.need(), subject.kernel.need()]);
+  return judgeDocker({ daemon, file, links });
 }
 
 function bridgesWith({ links }: Kernel, subnets: readonly Cidr[]): Kernel['links'] {

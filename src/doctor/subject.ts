@@ -260,7 +260,8 @@ function elsewhere(network: Cidr, own: readonly Cidr[]): Ip {
   return candidates.find((ip) => !own.some((subnet) => cidrContainsIp(subnet, ip))) ?? networkAddress(network);
 }
 
-async function wayTo({ run }: Pick<Programs, 'run'>, ip: Ip, signal: AbortSignal): Promise<string | undefined> {
+/** The interface by which the kernel sends packets to the address; undefined where it has no way. */
+export async function wayTo({ run }: Pick<Programs, 'run'>, ip: Ip, signal: AbortSignal): Promise<string | undefined> {
   // `ip route get` fails where there is no way, and prints nothing to parse.
   const argv: [string, ...string[]] = ['ip', `-${ip.family}`, 'route', 'get', formatIp(ip)];
   const { exitCode, stdout } = await run(argv, { signal, allowFailure: true });

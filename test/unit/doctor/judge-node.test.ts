@@ -113,9 +113,14 @@ function link(ifname: string, address: string, kind?: string): IpLink {
 
 describe('overlap', () => {
   const usual = [link('eth0', '192.0.2.1/24'), link('cni0', '10.5.1.1/24', 'bridge'), link('lo', '10.5.1.0/32')];
-  const judge = (links: readonly IpLink[], routes: readonly IpRoute[] = [], kernelRoutes = false) =>
+  const judge = (
+    links: readonly IpLink[],
+    routes: readonly IpRoute[] = [],
+    kernelRoutes = false,
+    ownLinks: string[] = [],
+  ) =>
     judgeOverlap({
-      ...{ networks: [cidr('10.5.0.0/16')], ownSubnets: [cidr('10.5.1.0/24')], nic: 'eth0', kernelRoutes },
+      ...{ networks: [cidr('10.5.0.0/16')], ownSubnets: [cidr('10.5.1.0/24')], nic: 'eth0', kernelRoutes, ownLinks },
       ...{
         links: [...usual, ...links],
         routes: [{ dst: 'default', dev: 'eth0' }, { dst: '10.5.1.0/24', dev: 'cni0', protocol: 'kernel' }, ...routes],
@@ -154,6 +159,12 @@ describe('overlap', () => {
     expect(statuses(judge([], peer))).toEqual(['kernel route 10.5.2.0/24: warning']);
     expect(statuses(judge([], peer, true))).toEqual(['overlap: ok']);
   });
+
+  test('so is one by a device of the backend’s own, and no other device’s', () => {
+    const routes = [{ dst: '10.5.2.0/24', dev: 'flannel.1', gateway: '10.5.2.0' }];
+    expect(statuses(judge([], routes, true, ['flannel.1']))).toEqual(['overlap: ok']);
+    expect(statuses(judge([], routes, true, ['flannel.2']))).toEqual(['kernel route 10.5.2.0/24: failed']);
+  });
 });
 
 test('MTU: no larger than the interface’s, and as large', () => {
@@ -164,6 +175,10 @@ test('MTU: no larger than the interface’s, and as large', () => {
   expect(statuses(judge(9001))).toEqual(['FLANNEL_MTU: failed']);
   expect(statuses(judge(1450))).toEqual(['FLANNEL_MTU: warning']);
   expect(statuses(judge(1500, 9001))).toEqual(['MTU of cni0: failed']);
+  const wrapped = (fileMtu: number, bridgeMtu: number) =>
+    judgeMtu({ nic: 'eth0', nicMtu: 1500, podMtu: 1450, fileMtu, bridges: [{ name: 'cni0', mtu: bridgeMtu }] });
+  expect(statuses(wrapped(1450, 1450))).toEqual(['MTU: ok']);
+  expect(statuses(wrapped(1500, 1500))).toEqual(['FLANNEL_MTU: failed', 'MTU of cni0: failed']);
   expect(isHelpful([...judge(9001), ...judge(1450, 9001)])).toBe(true);
 });
 

@@ -42,6 +42,12 @@ test('none for peers of another backend, for our own address, or across families
   const ours = lease('10.5.15.0/24', '192.168.0.11');
   const crossed: Lease = { ...lease('10.5.16.0/24', 'fd77::16') };
   expect(routes(strange, ours, crossed)).toEqual([]);
+  const { passedOver } = hostGw.peers([strange, ours, crossed], { own, external, onLink: [] });
+  expect(passedOver.map(({ subnet, reason }) => `${formatCidr(subnet)}: ${reason}`)).toEqual([
+    "10.5.14.0/24: its node's backend is vxlan, and not host-gw",
+    "10.5.15.0/24: its lease claims 192.168.0.11, which is this node's",
+    '10.5.16.0/24: its lease has no IPv4 address',
+  ]);
 });
 
 test('refuses a public address that is not the interface’s', () => {

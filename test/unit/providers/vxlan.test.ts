@@ -82,20 +82,26 @@ describe('a peer', () => {
     expect(entries([peer(12)], {}, { onLink })[0]).toContain('flannel.1');
   });
 
+  const data = (VtepMAC: string, VNI = 1) => ({ backendData: { 4: { VNI, VtepMAC } } });
+
   test.each([
-    ['of another backend', { backendType: 'host-gw' }],
-    ['without data', { backendData: {} }],
-    ['of another VNI', { backendData: { 4: { VNI: 2, VtepMAC: '0e:00:00:00:00:0c' } } }],
-    ['whose address does not parse', { backendData: { 4: { VNI: 1, VtepMAC: 'zz' } } }],
-    ['with a multicast link-layer address', { backendData: { 4: { VNI: 1, VtepMAC: '01:00:5e:00:00:01' } } }],
-    ['with none at all', { backendData: { 4: { VNI: 1, VtepMAC: '00:00:00:00:00:00' } } }],
-    ['with a command in it', { backendData: { 4: { VNI: 1, VtepMAC: '0e:00:00:00:00:0c\nlink del eth0' } } }],
-    ['that claims our own address', { publicIps: { 4: ip('192.168.0.11') } }],
-    ['of the other family', { publicIps: { 6: ip('fd77::12') } }],
-  ])('%s is none, and keeps no other from being one', (_, attributes) => {
-    const found = entries([peer(12, attributes), peer(13)]);
+    ['of another backend', { backendType: 'host-gw' }, /host-gw, and not vxlan/],
+    ['of a cloud', { backendType: '' }, /a cloud or alloc, and not vxlan/],
+    ['without data', { backendData: {} }, /no VNI and link-layer address/],
+    ['of another VNI', data('0e:00:00:00:00:0c', 2), /VNI 2, and net-conf 1/],
+    ['whose address does not parse', data('zz'), /no VNI and link-layer address/],
+    ['with a multicast link-layer address', data('01:00:5e:00:00:01'), /no VNI and link-layer address/],
+    ['with none at all', data('00:00:00:00:00:00'), /no VNI and link-layer address/],
+    ['with a command in it', data('0e:00:00:00:00:0c\nlink del eth0'), /no VNI and link-layer address/],
+    ['that claims our own address', { publicIps: { 4: ip('192.168.0.11') } }, /claims 192\.168\.0\.11/],
+    ['of the other family', { publicIps: { 6: ip('fd77::12') } }, /no IPv4 address/],
+  ])('%s is none, says why, and keeps no other from being one', (_, attributes, why) => {
+    const leases = [peer(12, attributes), peer(13)];
+    const found = entries(leases);
     expect(found.filter((line) => line.includes('.12'))).toEqual([]);
     expect(found).toHaveLength(3);
+    const { passedOver } = vxlan(vxlanSchema.parse({})).peers(leases, { external, own, onLink: [] });
+    expect(passedOver).toEqual([{ subnet: cidr('10.5.12.0/24'), reason: expect.stringMatching(why) }]);
   });
 
   test('that takes another one’s link-layer address does not take its packets', () => {
