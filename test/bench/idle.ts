@@ -66,12 +66,16 @@ async function watchAnswers({ etcd }: Lab): Promise<number> {
   return await etcd.metric('grpc_server_msg_sent_total', 'grpc_method="Watch"');
 }
 
-/** Rules of somebody else, which an agent's own checks must not have to read. */
-export async function addForeignRules(lab: Lab, count: number): Promise<void> {
-  const rules = Array.from(
-    { length: count },
-    (_, index) => `-A KUBE-SVC -d 172.20.${index >> 8}.${index & 255}/32 -p tcp -m tcp --dport 443 -j RETURN`,
-  );
-  const text = ['*nat', ':KUBE-SVC - [0:0]', '-A OUTPUT -j KUBE-SVC', ...rules, 'COMMIT', ''].join('\n');
-  await lab.namespace.exec(['iptables-restore', '--noflush'], { input: text, timeoutMs: 120_000 });
+/** Rules of somebody else, which an agent's own checks must not have to read: half in `nat` and half in `filter`. */
+export async function addForeignRules(lab: Lab, count: number, tool: 'iptables' | 'iptables-legacy'): Promise<void> {
+  const table = (name: string, chain: string, parent: string): readonly string[] => [
+    ...[`*${name}`, `:${chain} - [0:0]`, `-A ${parent} -j ${chain}`],
+    ...Array.from(
+      { length: count / 2 },
+      (_, index) => `-A ${chain} -d 172.20.${index >> 8}.${index & 255}/32 -p tcp -m tcp --dport 443 -j RETURN`,
+    ),
+    'COMMIT',
+  ];
+  const lines = [...table('nat', 'KUBE-SVC', 'OUTPUT'), ...table('filter', 'KUBE-FWD', 'FORWARD'), ''];
+  await lab.namespace.exec([`${tool}-restore`, '--noflush'], { input: lines.join('\n'), timeoutMs: 120_000 });
 }

@@ -6,6 +6,8 @@ import { cloudCalls } from './cloud-calls.ts';
 import { crowd } from './crowd.ts';
 import { addForeignRules, type IdleOptions, idle } from './idle.ts';
 import { createLab, flannelVpc, type Lab, type Subject } from './lab.ts';
+import { peerNetwork } from './peer-network.ts';
+import { peerSection } from './peer-report.ts';
 import { benchPlanner } from './planner.ts';
 import { load } from './proc.ts';
 import {
@@ -25,13 +27,14 @@ import { storm } from './storm.ts';
 import { storeStorm } from './storm-stores.ts';
 import { overs, type Section, tableText } from './table.ts';
 
-const parts = ['calls', 'storm', 'startup', 'idle', 'planner', 'scale'] as const;
+const parts = ['calls', 'storm', 'startup', 'idle', 'planner', 'peers', 'scale'] as const;
 const usage = `make bench [ARGS='...'] [FLANNELD=PATH]
   --only=${parts.join(',')}   these alone
   --storm=N        agents of the join storms (250; up to 80 MB of memory each)
   --runs=N         starts of each kind (15)
   --idle=SECONDS   how long an idle agent is watched (60)
   --leases=N,N     clusters of the scale part (1000,5000)
+  --peers=N        leases of the peers part (4000; 4094 at the most)
   --quick          8 agents, 3 starts, 5 s, 40 leases: whether it all works, not how well
   FLANNELD=PATH    a real flanneld, measured in the same run
 Exit code 1 when something is over its budget.
@@ -44,6 +47,7 @@ const { values } = parseArgs({
     runs: { type: 'string' },
     idle: { type: 'string' },
     leases: { type: 'string' },
+    peers: { type: 'string' },
     quick: { type: 'boolean', default: false },
     help: { type: 'boolean', default: false },
   },
@@ -73,8 +77,12 @@ const loadBefore = await load();
 if (only.has('calls')) await measureCalls();
 if (only.has('storm')) await measureStorms();
 if (only.has('startup')) await inLab(measureStartUp);
-if (only.has('idle')) await inLab(measureIdle);
+if (only.has('idle')) {
+  await inLab(measureIdle);
+  await inLab(measureIdleOnLegacy);
+}
 if (only.has('planner')) sections.push(plannerSection(benchPlanner()));
+if (only.has('peers')) await measurePeers();
 if (only.has('scale')) await measureScale();
 process.stdout.write(`\n${tableText(sections)}\n\n`);
 process.stdout.write(
@@ -132,9 +140,15 @@ async function measureIdle(lab: Lab): Promise<void> {
   await watchIdle(lab, defaultFlags, 'alloc, default flags', defaultFlags.name);
   await watchIdle(lab, withHealth, 'alloc, with health server and metrics', undefined);
   await watchIdle(lab, masqueradeIptables, 'alloc, --ip-masq, iptables', masqueradeIptables.name);
-  await addForeignRules(lab, 5_000);
+  await addForeignRules(lab, 5_000, 'iptables');
   await watchIdle(lab, masqueradeIptables, 'alloc, --ip-masq, 5,000 iptables rules of others', undefined);
   await watchIdle(lab, masqueradeNftables, 'alloc, --ip-masq, nftables, the same host', masqueradeNftables.name);
+}
+
+/** The agent takes the variant that the host's rules are in. */
+async function measureIdleOnLegacy(lab: Lab): Promise<void> {
+  await addForeignRules(lab, 5_000, 'iptables-legacy');
+  await watchIdle(lab, masqueradeIptables, 'alloc, --ip-masq, 5,000 rules of others in legacy iptables', undefined);
 }
 
 async function watchIdle(lab: Lab, mode: Mode, title: string, peerMode: string | undefined): Promise<void> {
@@ -142,6 +156,17 @@ async function watchIdle(lab: Lab, mode: Mode, title: string, peerMode: string |
   const mine = await idle(lab, flannelVpc, mode, idleOptions);
   const theirs = flanneld && (await idle(lab, flanneld, mode, idleOptions));
   sections.push(idleSection(title, mine, theirs, peerMode));
+}
+
+async function measurePeers(): Promise<void> {
+  const leases = Number(values.peers ?? (values.quick ? 40 : 4_000));
+  const size = { leases, changes: Math.min(500, leases / 4), idleSeconds: idleOptions.seconds };
+  for (const backend of ['host-gw', 'vxlan'] as const) {
+    progress(`${leases} peers by ${backend}`);
+    const mine = await peerNetwork(flannelVpc, backend, size);
+    const theirs = flanneld && (await peerNetwork(flanneld, backend, size));
+    sections.push(peerSection(mine, theirs));
+  }
 }
 
 async function measureScale(): Promise<void> {

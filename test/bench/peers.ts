@@ -81,3 +81,12 @@ export const idlePeer: Readonly<
   '--ip-masq, iptables': { memory: '39.6 MB (7.8 private dirty)', cpu: '0.94 s', started: '200' },
   '--ip-masq, nftables': { memory: '38.4 MB (7.0 private dirty)', cpu: '0.00 s', started: '' },
 };
+
+/** flanneld 0.28.9, host-gw, 4,000 leases, twice. */
+export const hostGwPeer = {
+  first: '58.6-63.1 s',
+  firstCpu: '59.8-60.8 s',
+  changed: '12.0-13.5 s',
+  changedCpu: '13.4-16.8 s',
+  memory: '53.5-55.4 MB',
+} as const;

@@ -4,6 +4,8 @@ import { cloudCalls } from '../../bench/cloud-calls.ts';
 import { crowd } from '../../bench/crowd.ts';
 import { addForeignRules, type IdleResult, idle } from '../../bench/idle.ts';
 import { createLab, flannelVpc, type Lab } from '../../bench/lab.ts';
+import { peerNetwork } from '../../bench/peer-network.ts';
+import { peerSection } from '../../bench/peer-report.ts';
 import {
   cloudMemorySection,
   cloudSection,
@@ -64,7 +66,7 @@ describe('an agent on a host with rules of others', () => {
   let quiet: IdleResult;
   beforeAll(async () => {
     lab = await createLab();
-    await addForeignRules(lab, 50);
+    await addForeignRules(lab, 50, 'iptables');
     quiet = await idle(lab, flannelVpc, masqueradeIptables, { settleSeconds: 1, seconds: 6 });
   });
   afterAll(async () => {
@@ -88,6 +90,20 @@ describe('an agent on a host with rules of others', () => {
       'ratio 1.00',
     );
   });
+});
+
+describe('peers without a cloud, in small', () => {
+  it.each(['host-gw', 'vxlan'] as const)(
+    'all stand in the kernel, and change, by a few programs: %s',
+    async (backend) => {
+      const result = await peerNetwork(flannelVpc, backend, { leases: 300, changes: 100, idleSeconds: 1 });
+      // Far below one for each peer: one batch, and Node's own threads.
+      expect(result.first.started).toBeLessThan(150);
+      expect(result.changed.started).toBeLessThan(50);
+      expect(result.first.cpu).toBeGreaterThan(0);
+      expect(tableText([peerSection(result, result)])).toContain('300 leases');
+    },
+  );
 });
 
 describe('a controller of many leases, in small', () => {
