@@ -161,7 +161,7 @@ async function watchIdle(lab: Lab, mode: Mode, title: string, peerMode: string |
 async function measurePeers(): Promise<void> {
   const leases = Number(values.peers ?? (values.quick ? 40 : 4_000));
   const size = { leases, changes: Math.min(500, leases / 4), idleSeconds: idleOptions.seconds };
-  for (const backend of ['host-gw', 'vxlan'] as const) {
+  for (const backend of ['host-gw', 'vxlan', 'extension'] as const) {
     progress(`${leases} peers by ${backend}`);
     const mine = await peerNetwork(flannelVpc, backend, size);
     const theirs = flanneld && (await peerNetwork(flanneld, backend, size));

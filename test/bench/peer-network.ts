@@ -8,7 +8,13 @@ import { createLab, type Lab, leasePrefix, type Subject } from './lab.ts';
 import { cpuOfTree, lastPid, type Memory, memoryOf } from './proc.ts';
 import { grantLease, putAll } from './scale-cluster.ts';
 
-export type PeerBackend = 'host-gw' | 'vxlan';
+export type PeerBackend = 'host-gw' | 'vxlan' | 'extension';
+
+/** flannel's example for extension, which does what host-gw does by a shell for each peer. */
+const members: Readonly<Record<PeerBackend, object>> = {
+  ...{ 'host-gw': {}, vxlan: {} },
+  extension: { SubnetAddCommand: 'ip route replace $SUBNET via $PUBLIC_IP' },
+};
 
 /** How long something took, and at what cost. */
 export interface Effort {
@@ -51,7 +57,7 @@ export async function peerNetwork(
   const lab = await createLab();
   try {
     // 4,095 subnets, and the node's own is one that is left over.
-    await lab.putNetConf({ Network: '172.16.0.0/12', SubnetLen: 24, Backend: { Type: backend } });
+    await lab.putNetConf({ Network: '172.16.0.0/12', SubnetLen: 24, Backend: { Type: backend, ...members[backend] } });
     const etcdLease = await grantLease(lab.etcd);
     const peers = Array.from({ length: leases }, (_, index) => peerNumber(index + 1, 0));
     await put(lab, peers, backend, etcdLease);
@@ -117,9 +123,9 @@ async function untilTheyStand(pid: number, peers: readonly Peer[], backend: Peer
     const at = Date.now();
     const [routes, neighbours] = await Promise.all([routesOf(pid), neighboursOf(pid)]);
     const stands = ({ subnet, address, mac }: Peer): boolean =>
-      backend === 'host-gw'
-        ? routes.get(littleEndian(subnet)) === littleEndian(address)
-        : routes.get(littleEndian(subnet)) === littleEndian(subnet) && neighbours.get(subnet) === mac;
+      backend === 'vxlan'
+        ? routes.get(littleEndian(subnet)) === littleEndian(subnet) && neighbours.get(subnet) === mac
+        : routes.get(littleEndian(subnet)) === littleEndian(address);
     if (peers.every(stands)) return at;
   }
   throw new Error(`the kernel does not have all ${peers.length} peers after ${longestMs / 1_000} s`);
