@@ -12,7 +12,7 @@ type Verdict =
   | { readonly kind: 'allowed' }
   | { readonly kind: 'denied'; readonly error: FlannelVpcError }
   /** The cloud took neither the request nor its caller for good. */
-  | { readonly kind: 'unclear'; readonly why: string };
+  | { readonly kind: 'unclear'; readonly why: string; readonly hint?: string | undefined };
 
 /** One action to try. */
 interface Attempt {
@@ -39,12 +39,14 @@ export async function rightsFindings(
   signal: AbortSignal,
 ): Promise<readonly Finding[]> {
   const findings: Finding[] = [];
+  let isKnown = false;
   for (const attempt of reads(subject)) {
     const verdict = await tryIt(api, attempt, signal);
     if (verdict.kind === 'denied' && !isRefusal(verdict.error)) return [noCredentials(verdict.error)];
     findings.push(findingOf(attempt, verdict));
+    isKnown ||= verdict.kind !== 'unclear';
   }
-  findings.unshift({ check: 'credentials', status: 'ok', found: 'Alibaba Cloud knows them' });
+  findings.unshift(isKnown ? { check: 'credentials', status: 'ok', found: 'Alibaba Cloud knows them' } : unasked);
   if (subject.needs === 'read') return findings;
   for (const attempt of subject.tables.slice(0, triedTables).flatMap(({ id }) => writes(id, subject))) {
     const verdict = await tryIt(api, attempt, signal);
@@ -127,7 +129,7 @@ async function tryIt(
     if (error.retry === 'backoff') throw error;
     // Whatever else the cloud says of the request, it took the caller for good.
     const isJudged = error.details['cloudCode'] !== undefined;
-    return isJudged ? { kind: 'allowed' } : { kind: 'unclear', why: error.message };
+    return isJudged ? { kind: 'allowed' } : { kind: 'unclear', why: error.message, hint: error.hint };
   }
 }
 
@@ -140,12 +142,20 @@ function findingOf({ action, on, spared }: Attempt, verdict: Verdict): Finding {
   const check = `ram ${action}${on === undefined ? '' : ` (${on})`}`;
   if (verdict.kind === 'allowed') return { check, status: 'ok', found: 'allowed' };
   if (verdict.kind === 'unclear') {
-    const remedy = 'look at the policies of the role or user by hand';
+    const remedy = verdict.hint ?? 'look at the policies of the role or user by hand';
     return { check, status: 'warning', found: `not checked: ${verdict.why}`, remedy };
   }
   const found = `denied${spared === undefined ? '' : `; ${spared}`}`;
   return { check, status: spared === undefined ? 'failed' : 'warning', found, remedy: verdict.error.hint };
 }
+
+/** No question got as far as the cloud, for want of the region for example. */
+const unasked: Finding = {
+  check: 'credentials',
+  status: 'warning',
+  found: 'not checked: Alibaba Cloud was not asked',
+  remedy: 'mend what is said of the rights, then run doctor again',
+};
 
 function noCredentials({ message, hint }: FlannelVpcError): Finding {
   return { check: 'credentials', status: 'failed', found: message, remedy: hint };

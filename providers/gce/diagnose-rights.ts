@@ -166,7 +166,8 @@ function remedyFor(right: string): string {
   return `let the service account’s role hold ${right}: the lists are in providers/gce/README.md, section Least rights`;
 }
 
-function badCredentials(error: FlannelVpcError): Finding {
+/** The finding that stands for all others where Google knows nobody, or nobody could be named to it. */
+export function badCredentials(error: FlannelVpcError): Finding {
   const remedy = error.hint ?? 'see providers/gce/README.md, section Credentials';
   return { check: 'credentials', status: 'failed', found: error.message, remedy };
 }

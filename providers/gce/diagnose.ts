@@ -6,7 +6,7 @@ import type { Compute } from './compute.ts';
 import { firewallFindings } from './diagnose-firewall.ts';
 import { type Check, type Look, notChecked } from './diagnose-look.ts';
 import { overlapFindings } from './diagnose-networks.ts';
-import { rightsFindings } from './diagnose-rights.ts';
+import { badCredentials, rightsFindings } from './diagnose-rights.ts';
 
 /**
  * A dozen requests, one after the other.
@@ -24,7 +24,17 @@ export async function diagnose(
       'the controller writes the routes; this machine needs no rights in Compute Engine, which was not asked';
     return [{ check: 'iam', status: 'ok', found }];
   }
-  const look: Look = { compute, subject, signal, project: await projectOf(signal) };
+  try {
+    return await questions({ compute, subject, signal, project: await projectOf(signal) });
+  } catch (error) {
+    // Asked again it would not be there either, and the token comes from it.
+    if (isFlannelVpcError(error, 'METADATA_UNAVAILABLE')) return [badCredentials(error)];
+    throw error;
+  }
+}
+
+async function questions(look: Look): Promise<readonly Finding[]> {
+  const { subject } = look;
   const rights = await rightsFindings(look);
   // Without credentials every other question has the same answer.
   if (rights.some(({ check, status }) => check === 'credentials' && status === 'failed')) return rights;

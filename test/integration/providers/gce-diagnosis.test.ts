@@ -172,4 +172,17 @@ describe('gce’s diagnosis', () => {
     metadata.server.setState(node.metadata.state);
     await bare.close();
   });
+
+  it('without a metadata server says so, and does not ask again and again', async () => {
+    const common = { config: {}, logger: silentLogger, clock: systemClock, random: Math.random, networks };
+    // Nothing listens on port 9 of the loopback.
+    const environment = { ...metadata.environment, HOME: '/nowhere', GCE_METADATA_HOST: '127.0.0.1:9' };
+    const bare = createProvider({ ...common, environment });
+    const subject = { networks, nextHop: undefined, tables: [], networkId: undefined, needs: 'write' } as const;
+
+    const findings = await bare.diagnose(subject, signal());
+    expect(findings).toMatchObject([{ check: 'credentials', status: 'failed', remedy: expect.any(String) }]);
+    expect(findings[0]?.found).toContain('metadata server');
+    await bare.close();
+  });
 });

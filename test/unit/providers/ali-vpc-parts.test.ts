@@ -5,6 +5,7 @@ import type { AlibabaApi } from '../../../providers/ali-vpc/api.ts';
 import { writeBatch } from '../../../providers/ali-vpc/batch.ts';
 import { credentialSource } from '../../../providers/ali-vpc/credentials.ts';
 import { judgeIngress } from '../../../providers/ali-vpc/diagnose-firewall.ts';
+import { rightsFindings } from '../../../providers/ali-vpc/diagnose-rights.ts';
 import { endpointOf } from '../../../providers/ali-vpc/endpoints.ts';
 import { ownRanges, routeEntry, targetOf } from '../../../providers/ali-vpc/entries.ts';
 import { Intents } from '../../../providers/ali-vpc/intents.ts';
@@ -277,5 +278,24 @@ describe('a batch that the cloud refuses as a whole for the sake of one', () => 
     expect(results.filter((result) => result?.message === 'InvalidOne')).toHaveLength(3);
     expect(results.filter((result) => result?.message === 'InvalidWhole')).toHaveLength(17);
     expect(asked).toHaveLength(4);
+  });
+});
+
+describe('the diagnosis of rights', () => {
+  const subject = { networks: [], nextHop: undefined, tables: [], networkId: undefined, needs: 'write' } as const;
+  const asking = (error: FlannelVpcError): AlibabaApi => ({ call: () => Promise.reject(error) }) as never;
+
+  test('does not take credentials for known where nothing got as far as the cloud', async () => {
+    const lost = new FlannelVpcError('CONFIG_INVALID', 'the region is not known', { hint: 'set RegionID' });
+    const findings = await rightsFindings(asking(lost), subject, AbortSignal.timeout(1_000));
+    expect(findings[0]).toMatchObject({ check: 'credentials', status: 'warning' });
+    const found = 'not checked: the region is not known';
+    expect(findings[1]).toMatchObject({ status: 'warning', found, remedy: 'set RegionID' });
+  });
+
+  test('takes them for known by any answer of the cloud', async () => {
+    const judged = new FlannelVpcError('NOT_FOUND', 'no such VPC', { details: { cloudCode: 'InvalidVpcId.NotFound' } });
+    const findings = await rightsFindings(asking(judged), { ...subject, needs: 'read' }, AbortSignal.timeout(1_000));
+    expect(findings[0]).toMatchObject({ check: 'credentials', status: 'ok' });
   });
 });
