@@ -1,5 +1,5 @@
 /**
- * The only place where a shell runs what somebody else wrote: net-conf's author (ADR 9). A process group of its own, so that what
+ * The only place where a shell runs what somebody else wrote: net-conf's author (ADR 12). A process group of its own, so that what
  * the shell has started ends with it; a deadline; little of its output kept, and none of its text or input repeated anywhere.
  */
 import { type ChildProcess, spawn } from 'node:child_process';

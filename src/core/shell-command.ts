@@ -1,4 +1,4 @@
-/** Commands that net-conf's author wrote for a shell, as plain data; the host runs them. See ADR 9. */
+/** Commands that net-conf's author wrote for a shell, as plain data; the host runs them. See ADR 12. */
 
 /** One command. Whatever comes from a lease stands in `environment` and `input`, and never in `text`. */
 export interface ShellCommand {
