@@ -130,7 +130,7 @@ async function applyOnce(
         first: changes.slice(0, 5),
       });
     }
-    if (refused.length > 0) gate.failed('error', 'the kernel refuses routes to peers', refusal(refused));
+    if (refused.length > 0) gate.failed('error', 'the kernel refuses routes to peers', refusal(refused, backend));
     else gate.recovered('all routes to peers stand');
     onEstablished();
     return detoured;
@@ -177,9 +177,13 @@ function probeAddresses(subnets: Lease['subnets']): PerFamily<Ip> {
   return found;
 }
 
-function refusal(refused: readonly string[]): FlannelVpcError {
+function refusal(refused: readonly string[], { leaseType }: HostBackend): FlannelVpcError {
+  const hint =
+    leaseType === 'host-gw'
+      ? 'host-gw reaches peers on the same link only: check that their PublicIP is an address of the interface’s network.'
+      : 'See whether a route of somebody else leads these subnets to another interface: "flannel-vpc doctor" names it. With DirectRouting, see whether the peer’s PublicIP is of the interface’s network.';
   return new FlannelVpcError('HOST_COMMAND_FAILED', refused.slice(0, 5).join('; '), {
-    hint: 'host-gw reaches peers on the same link only: check that their PublicIP is an address of the interface’s network.',
+    hint,
     details: { count: refused.length },
   });
 }

@@ -206,6 +206,18 @@ describe('what somebody takes away comes back', () => {
   });
 });
 
+test('a route of somebody else that hides an IPv6 peer is told of, and keeps no other from its entries', async () => {
+  const peers = await kernelPeers(one);
+  await one.ip('route add fd42::/48 via fd00:1::1 dev eth0', 'route del fd42:0:0:c::/64');
+  await one.agent.logged(
+    /fd42:0:0:c::\/64 .*leads these subnets to another interface.*the kernel refuses routes/,
+    40_000,
+  );
+  expect(await unreached([pods[0], pods[2]])).toEqual([]);
+  await one.ip('route del fd42::/48');
+  await until('the route', async () => JSON.stringify(await kernelPeers(one)) === JSON.stringify(peers), 40_000);
+});
+
 describe('the link-layer addresses are kept', () => {
   test('by the lease, where the devices are gone while no agent runs', async () => {
     const before = await macsOf(two);
