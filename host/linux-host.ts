@@ -1,23 +1,24 @@
 /** The Host of a Linux machine, through its own programs: iproute2, iptables, nftables. */
 import { type Clock, systemClock } from '../src/core/clock.ts';
 import { errorMessage, isAbortError } from '../src/core/errors.ts';
+import type { PerFamily } from '../src/core/ip.ts';
 import type { Logger } from '../src/core/log.ts';
 import { ensureBlackholes } from './blackhole.ts';
 import { ensureBridge, networksInUse } from './bridge.ts';
 import { withdrawConflist, writeConflist } from './cni-conflist.ts';
 import { countEchoes } from './echo.ts';
-import { createPrograms, type Programs } from './exec.ts';
+import { createPrograms, isProgramMissing, type Programs } from './exec.ts';
 import type { Host, HostState } from './host.ts';
 import { addressesOf } from './interface-addresses.ts';
 import { chooseInterface } from './interface-choice.ts';
 import { readNetworkFacts } from './interface-reader.ts';
-import { createIptables } from './iptables.ts';
-import { createNftables } from './nftables.ts';
+import { createIptables, type Iptables } from './iptables.ts';
+import { createNftables, type Nftables } from './nftables.ts';
 import { ensurePeerNetwork, onLinkNetworks } from './peer-network.ts';
 import { ensureProbeAddresses } from './probe-address.ts';
 import { nameservers } from './resolv-conf.ts';
 import { loosenReversePath } from './reverse-path.ts';
-import { rulesOf } from './rules.ts';
+import { type FamilyRules, rulesOf } from './rules.ts';
 import { runShellCommand } from './shell-command.ts';
 import { readSubnetFile, writeSubnetFile } from './subnet-file.ts';
 import { enableForwarding, missingBridgeNetfilter } from './sysctls.ts';
@@ -40,14 +41,42 @@ export function createLinuxHost(options: LinuxHostOptions): Host {
   const iptables = createIptables({ programs, logger, clock });
   const nftables = createNftables({ programs, logger, clock });
 
+  /** iptables was asked for, and is not there: nft writes the rules. */
+  let withoutIptables = false;
+
   async function applyRules(
     state: HostState,
     phase: 'start' | 'resync',
     signal: AbortSignal,
   ): Promise<readonly string[]> {
     const wanted = rulesOf(state.rules);
-    const [writer, other] = state.rules.renderer === 'iptables' ? [iptables, nftables] : [nftables, iptables];
-    if (phase === 'resync') return writer.resync(wanted, signal);
+    const byNft = state.rules.renderer === 'nftables' || withoutIptables;
+    if (phase === 'resync') return (byNft ? nftables : iptables).resync(wanted, signal);
+    if (state.rules.renderer === 'nftables') return replaceRules(nftables, iptables, wanted, signal);
+    try {
+      const changes = await replaceRules(iptables, nftables, wanted, signal);
+      withoutIptables = false;
+      return changes;
+    } catch (error) {
+      if (!isProgramMissing(error)) throw error;
+      return replaceRules(nftables, iptables, wanted, signal).then(
+        (changes) => {
+          if (!withoutIptables) logger.warn('iptables is not installed here: the rules are written by nft');
+          withoutIptables = true;
+          return changes;
+        },
+        // Of two programs that are missing the one that was asked for is named.
+        (other: unknown) => Promise.reject(isProgramMissing(other) ? error : other),
+      );
+    }
+  }
+
+  async function replaceRules(
+    writer: Iptables | Nftables,
+    other: Iptables | Nftables,
+    wanted: PerFamily<FamilyRules>,
+    signal: AbortSignal,
+  ): Promise<readonly string[]> {
     const written = writer.start(wanted, signal);
     // Read side by side; removed only after the new rules are in, so that no packet meets none.
     const cleaned = other.clean(written, signal).catch(async (error: unknown) => {

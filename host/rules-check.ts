@@ -1,5 +1,6 @@
 /** Which of the rules wanted are not there: read and compared as a resync does, and nothing is changed. */
 import { families } from '../src/core/ip.ts';
+import { isProgramMissing } from './exec.ts';
 import type { RulesIntent } from './host.ts';
 import { iptablesNames, type LookParts, lookAtIptables } from './iptables-look.ts';
 import { planRestore } from './iptables-plan.ts';
@@ -19,7 +20,11 @@ export async function missingRules(
       const rules = wanted[family];
       if (!rules || (!rules.masquerade && !rules.forward)) return [];
       return intent.renderer === 'iptables'
-        ? await missingInIptables(parts, family, rules, signal)
+        ? await missingInIptables(parts, family, rules, signal).catch(async (error: unknown) => {
+            // Without iptables the rules are nft's, and without both nobody's.
+            if (!isProgramMissing(error)) throw error;
+            return await missingInNftables(parts, family, rules, signal).catch(() => Promise.reject(error));
+          })
         : await missingInNftables(parts, family, rules, signal);
     }),
   );

@@ -65,6 +65,9 @@ export async function runAgent(options: AgentOptions, parts: AgentParts, signal:
       } else if (error instanceof InterfaceChanged) {
         parts.logger.warn('this node has another address; its lease gets it', describeInterface(error.external));
         carried.external = error.external;
+        // Its loops rest until the lease is had again, which takes as long as the store is away. Were the watchdog to restart this
+        // process meanwhile, nobody would know whose lease it is.
+        for (const loop of ['host', 'lease', 'routes to peers']) parts.alive?.(loop, Number.POSITIVE_INFINITY);
       } else throw error;
     }
   }

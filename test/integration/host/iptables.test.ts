@@ -324,8 +324,8 @@ test('uses the variant that holds the rules of the host, and takes its own out o
   }
 });
 
-test('names the package when iptables is not installed', async () => {
-  const node = await createNode({ missing: ['iptables', 'ip6tables'] });
+test('names the package when iptables is not installed, nor nft', async () => {
+  const node = await createNode({ missing: ['iptables', 'ip6tables', 'nft'] });
   try {
     await expect(node.apply(stateWith({}), 'start')).rejects.toMatchObject({
       code: 'HOST_COMMAND_FAILED',
@@ -334,6 +334,23 @@ test('names the package when iptables is not installed', async () => {
     });
     // With nothing wanted of it, it is not missed.
     await node.apply(stateWith({ masquerade: undefined, forward: false }), 'start');
+  } finally {
+    await node.close();
+  }
+});
+
+test('has nft write the rules where iptables is not installed', async () => {
+  const node = await createNode({ missing: ['iptables', 'ip6tables'] });
+  try {
+    const { logs } = await node.apply(stateWith({}), 'start');
+
+    expect(logs.join()).toContain('iptables is not installed here');
+    expect(await node.sh('nft list table ip flannel-ipv4')).toContain('masquerade fully-random');
+    await node.sh('nft flush chain ip flannel-ipv4 postrtg');
+    expect((await node.apply(stateWith({}), 'resync')).changes).toHaveLength(1);
+    expect(await node.sh('nft list table ip flannel-ipv4')).toContain('masquerade fully-random');
+    // It is said once.
+    expect((await node.apply(stateWith({}), 'start')).logs).toEqual([]);
   } finally {
     await node.close();
   }

@@ -15,6 +15,7 @@ import type { LogFields } from '../../../src/core/log.ts';
 import { createReadiness, type Readiness } from '../../../src/health/status.ts';
 import type { NetConf } from '../../../src/netconf/net-conf.ts';
 import { groupId, networkId } from '../../../src/probe/message.ts';
+import { createLoops, type Loops } from '../../../src/watchdog.ts';
 import { ip } from '../../support/addresses.ts';
 import { createProbeNetwork, type ProbeNetwork } from '../../support/probe-network.ts';
 import { createTestClock, type TestClock } from '../../support/test-clock.ts';
@@ -108,6 +109,7 @@ let leases: LeaseStore;
 let readiness: Readiness;
 let lines: { readonly level: string; readonly message: string; readonly fields: LogFields }[];
 let ending: AbortController;
+let loops: Loops;
 let running: Promise<unknown>;
 
 beforeEach(() => {
@@ -124,6 +126,7 @@ beforeEach(() => {
   });
   cloud.onChange((change) => void events.push(change.kind === 'route' ? `route ${change.change.action}` : 'check off'));
   host = createFakeHost(events);
+  loops = createLoops(clock);
   leases = createMemoryLeaseStore(world);
   lines = [];
 });
@@ -158,6 +161,7 @@ function start(argv: readonly string[] = []): { readonly outcome: () => unknown 
     readiness,
     metrics: undefined,
     onReady: async () => void events.push('ready'),
+    alive: loops.alive,
   };
   let outcome: unknown;
   running = runAgent(options, parts, ending.signal).catch((error: unknown) => {
@@ -611,6 +615,28 @@ describe('an address that changes while the agent runs', () => {
     ]);
     expect([readiness.isReady(), outcome()]).toEqual([true, undefined]);
   });
+});
+
+test('a watchdog does not end a node that has another address and waits for the store', async () => {
+  world.setNetConf(JSON.stringify({ Network: '10.244.0.0/16', Backend: { Type: 'alloc' } }));
+  start();
+  await clock.advance(1);
+  const before = leasedSubnets();
+  host.external = {
+    name: 'eth0',
+    index: 2,
+    mtu: 9001,
+    addresses: { 4: ip('10.0.1.12') },
+    publicIps: { 4: ip('10.0.1.12') },
+  };
+  host.present = [ip('10.0.1.12')];
+  world.setOutage('the new address is not let in yet');
+  await clock.advance(1_200_000);
+  expect(loops.overdue()).toEqual([]);
+  world.setOutage(undefined);
+  await clock.advance(60_000);
+  expect(leasedSubnets()).toEqual(before);
+  expect(world.leases()[0]?.lease.attributes.publicIps).toEqual({ 4: ip('10.0.1.12') });
 });
 
 describe('pods that keep their address towards the VPC', () => {
