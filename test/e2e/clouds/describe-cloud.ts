@@ -234,7 +234,10 @@ export function describeCloud({ cloud, join, reportsForwarding }: CloudTraits): 
         await lease(former);
         await until('it leads to the first', async () => await routed(movedSubnet), 30_000);
         const before = await targets(movedSubnet);
-        const ping = startPing({ from: at(pods, 0), to: { address: movedAddress } });
+        const way = { from: at(pods, 0), to: { address: movedAddress } };
+        // A table shows a route some milliseconds before packets follow it.
+        await until('packets follow it', async () => (await countAnswers(way, 2)) === 2, 30_000);
+        const ping = startPing(way);
         await ping.flowing();
         await lease(latter);
         const moved = async (): Promise<boolean> =>
