@@ -72,7 +72,7 @@ describe.each([
     await lab.node.apply(lab.state({ renderer }), 'resync');
 
     const { wrong } = await flows.stop();
-    expect(wrong.some((text) => /^pod to the world: .* seen as 10\.5\.42\.2$/.test(text))).toBe(true);
+    expect(wrong.some((text) => /^pod to the world: .* seen as 10\.5\.42\.2,/.test(text))).toBe(true);
     expect(wrong.some((text) => text.startsWith('pod to the world (IPv6): '))).toBe(true);
   });
 });
