@@ -1,11 +1,11 @@
 /** Whether the security groups of this machine's NIC let in what pods of other nodes send. */
 import { type Cidr, cidrsOverlap, formatCidr, parseCidr } from '../../src/core/ip.ts';
+import { type Check, notChecked } from '../checks.ts';
 import { isCovered } from '../coverage.ts';
 import type { Finding } from '../diagnosis.ts';
 import type { DiagnosisSubject } from '../provider.ts';
 import { type Permission, permissionList } from './answers.ts';
 import type { AlibabaApi } from './api.ts';
-import type { Check } from './check.ts';
 import { allByToken, numbered } from './pages.ts';
 import { readNics } from './resolve.ts';
 
@@ -29,10 +29,8 @@ export function firewallChecks(
     {
       check,
       async run() {
-        if (!nextHop) {
-          const found = 'not checked: the network interface of this machine is not known';
-          return [{ check, status: 'warning', found, remedy: 'run it on a node' }];
-        }
+        if (!nextHop)
+          return [notChecked(check, 'the network interface of this machine is not known', 'run it on a node')];
         const groups = await groupsOf(api, nextHop.nicId, signal);
         return networks.map((network) => judgeIngress(network, nextHop.nicId, groups, api.region));
       },

@@ -1,9 +1,8 @@
 /** What Alibaba Cloud says about this machine, its rights and its VPC, for `doctor`. Changes nothing. Loaded only when it is asked for. */
-import { isFlannelVpcError } from '../../src/core/errors.ts';
+import { notChecked, whatCanBeRead } from '../checks.ts';
 import type { Finding } from '../diagnosis.ts';
 import type { DiagnosisSubject, NextHop } from '../provider.ts';
 import type { AlibabaApi } from './api.ts';
-import type { Check } from './check.ts';
 import { firewallChecks } from './diagnose-firewall.ts';
 import { overlapChecks } from './diagnose-networks.ts';
 import { rightsFindings } from './diagnose-rights.ts';
@@ -29,8 +28,10 @@ export async function diagnose(
   return [
     ...rights,
     sourceDestCheck(subject.nextHop, api.region),
-    ...(await whatCanBeRead(overlapChecks(api, subject, signal))),
-    ...(await whatCanBeRead(firewallChecks(api, subject, signal))),
+    ...(await whatCanBeRead(
+      [...overlapChecks(api, subject, signal), ...firewallChecks(api, subject, signal)],
+      '"read" is for doctor',
+    )),
   ];
 }
 
@@ -45,23 +46,4 @@ function sourceDestCheck(nextHop: NextHop | undefined, region = 'REGION'): Findi
     found: `on on ${nicId}: ECS drops every packet that pods send or get by it`,
     remedy: `aliyun ecs ModifyNetworkInterfaceAttribute --RegionId ${region} --NetworkInterfaceId ${nicId} --SourceDestCheck false; an agent or controller with the right to do so does it by itself`,
   };
-}
-
-async function whatCanBeRead(checks: readonly Check[]): Promise<readonly Finding[]> {
-  const findings: Finding[] = [];
-  for (const { check, run } of checks) {
-    try {
-      findings.push(...(await run()));
-    } catch (error) {
-      if (!isFlannelVpcError(error) || error.retry === 'backoff') throw error;
-      const denied = error.code === 'PERMISSION_DENIED';
-      const why = denied ? `the credentials may not ${String(error.details['action'])}` : error.message;
-      findings.push(notChecked(check, why, denied ? `${error.hint}; "read" is for doctor` : error.hint));
-    }
-  }
-  return findings;
-}
-
-function notChecked(check: string, why: string, remedy = 'look at it by hand'): Finding {
-  return { check, status: 'warning', found: `not checked: ${why}`, remedy };
 }

@@ -1,6 +1,7 @@
 /** Whether the security groups of this machine's NIC let in what pods of other nodes send. */
 import type { IpPermission, SecurityGroup } from '@aws-sdk/client-ec2';
 import { type Cidr, formatCidr, parseCidr } from '../../src/core/ip.ts';
+import { type Check, notChecked } from '../checks.ts';
 import { isCovered } from '../coverage.ts';
 import type { Finding } from '../diagnosis.ts';
 import type { DiagnosisSubject } from '../provider.ts';
@@ -17,15 +18,13 @@ export function firewallFindings(
   ec2: Ec2,
   { networks, nextHop }: DiagnosisSubject,
   signal: AbortSignal,
-): readonly { readonly check: string; run(): Promise<readonly Finding[]> }[] {
+): readonly Check[] {
   return [
     {
       check,
       async run() {
-        if (!nextHop) {
-          const found = 'not checked: the network interface of this machine is not known';
-          return [{ check, status: 'warning', found, remedy: 'run it on a node' }];
-        }
+        if (!nextHop)
+          return [notChecked(check, 'the network interface of this machine is not known', 'run it on a node')];
         const groups = await groupsOf(ec2, nextHop.nicId, signal);
         return networks.map((network) => judgeIngress(network, nextHop.nicId, groups));
       },

@@ -1,17 +1,11 @@
 /** Whether pod networks share addresses with what the VPC routes by itself: its own ranges, its subnets, its peers' ranges. */
 import type { VpcPeeringConnection, VpcPeeringConnectionVpcInfo } from '@aws-sdk/client-ec2';
-import { type Cidr, cidrsOverlap, formatCidr, parseCidr } from '../../src/core/ip.ts';
-import type { Finding } from '../diagnosis.ts';
+import { type Check, notChecked } from '../checks.ts';
+import { judgeOverlap, type OwnedRange, rangesOf } from '../overlap.ts';
 import type { DiagnosisSubject } from '../provider.ts';
 import { DescribeSubnetsCommand, DescribeVpcPeeringConnectionsCommand, DescribeVpcsCommand } from './diagnose-sdk.ts';
 import type { Ec2 } from './ec2.ts';
 import { allPages } from './pages.ts';
-
-/** A range and whose it is. */
-interface Range {
-  readonly owner: string;
-  readonly cidr: Cidr;
-}
 
 /** Most entries in one page that EC2 allows, for all three. */
 const pageSize = 1000;
@@ -21,7 +15,7 @@ export function overlapFindings(
   ec2: Ec2,
   { networks, networkId }: DiagnosisSubject,
   signal: AbortSignal,
-): readonly { readonly check: string; run(): Promise<readonly Finding[]> }[] {
+): readonly Check[] {
   const kinds = [
     { check: 'overlap vpc', what: 'ranges of the VPC', read: vpcRanges },
     { check: 'overlap subnets', what: 'subnets', read: subnetRanges },
@@ -32,27 +26,14 @@ export function overlapFindings(
     async run() {
       if (networkId === undefined) {
         const remedy = 'run it on a node, or compare the VPC’s ranges with Network by hand';
-        return [{ check, status: 'warning', found: 'not checked: the VPC is not known', remedy }];
+        return [notChecked(check, 'the VPC is not known', remedy)];
       }
-      return judge(check, what, networks, await read(ec2, networkId, signal));
+      return judgeOverlap({ check, what }, networks, await read(ec2, networkId, signal));
     },
   }));
 }
 
-function judge(check: string, what: string, networks: readonly Cidr[], ranges: readonly Range[]): readonly Finding[] {
-  const clashes = networks.flatMap((network) =>
-    ranges
-      .filter(({ cidr }) => cidrsOverlap(network, cidr))
-      .map(({ owner, cidr }) => `${formatCidr(network)} overlaps ${formatCidr(cidr)} of ${owner}`),
-  );
-  if (clashes.length === 0) {
-    return [{ check, status: 'ok', found: `${what}: ${ranges.length}, none of them in the pod network` }];
-  }
-  const remedy = 'choose a Network (IPv6Network) in net-conf that shares no address with it, and drain the nodes first';
-  return clashes.map((found) => ({ check, status: 'failed', found, remedy }));
-}
-
-async function vpcRanges(ec2: Ec2, vpcId: string, signal: AbortSignal): Promise<readonly Range[]> {
+async function vpcRanges(ec2: Ec2, vpcId: string, signal: AbortSignal): Promise<readonly OwnedRange[]> {
   const context = { action: 'ec2:DescribeVpcs', doing: `read the ranges of ${vpcId}` };
   const vpcs = await allPages(pageSize, async (page) => {
     const input = { Filters: [{ Name: 'vpc-id', Values: [vpcId] }], ...page };
@@ -71,7 +52,7 @@ async function vpcRanges(ec2: Ec2, vpcId: string, signal: AbortSignal): Promise<
   return rangesOf(vpcId, texts);
 }
 
-async function subnetRanges(ec2: Ec2, vpcId: string, signal: AbortSignal): Promise<readonly Range[]> {
+async function subnetRanges(ec2: Ec2, vpcId: string, signal: AbortSignal): Promise<readonly OwnedRange[]> {
   const context = { action: 'ec2:DescribeSubnets', doing: `read the subnets of ${vpcId}` };
   const subnets = await allPages(pageSize, async (page) => {
     const input = { Filters: [{ Name: 'vpc-id', Values: [vpcId] }], ...page };
@@ -86,7 +67,7 @@ async function subnetRanges(ec2: Ec2, vpcId: string, signal: AbortSignal): Promi
 }
 
 /** Only of peerings that carry traffic. Two requests, since EC2 joins filters by "and". */
-async function peerRanges(ec2: Ec2, vpcId: string, signal: AbortSignal): Promise<readonly Range[]> {
+async function peerRanges(ec2: Ec2, vpcId: string, signal: AbortSignal): Promise<readonly OwnedRange[]> {
   const context = { action: 'ec2:DescribeVpcPeeringConnections', doing: `read the peerings of ${vpcId}` };
   const found = new Map<string, VpcPeeringConnection>();
   for (const side of ['requester', 'accepter']) {
@@ -112,14 +93,6 @@ function peerTexts({ CidrBlock, CidrBlockSet = [], Ipv6CidrBlockSet = [] }: VpcP
     ...CidrBlockSet.map((block) => block.CidrBlock),
     ...Ipv6CidrBlockSet.map((block) => block.Ipv6CidrBlock),
   ];
-}
-
-/** Each range once, although EC2 shows a VPC's first one twice. */
-function rangesOf(owner: string, texts: readonly (string | undefined)[]): readonly Range[] {
-  return [...new Set(texts)].flatMap((text) => {
-    const cidr = parseCidr(text ?? '');
-    return cidr ? [{ owner, cidr }] : [];
-  });
 }
 
 function inForce(state: { readonly State?: string | undefined } | undefined): boolean {

@@ -1,5 +1,5 @@
 /** What EC2 says about this machine, its rights and its VPC, for `doctor`. Changes nothing. Loaded only when it is asked for. */
-import { isFlannelVpcError } from '../../src/core/errors.ts';
+import { notChecked, whatCanBeRead } from '../checks.ts';
 import type { Finding } from '../diagnosis.ts';
 import type { DiagnosisSubject, NextHop } from '../provider.ts';
 import { firewallFindings } from './diagnose-firewall.ts';
@@ -7,7 +7,7 @@ import { overlapFindings } from './diagnose-networks.ts';
 import { rightsFindings } from './diagnose-rights.ts';
 import type { Ec2 } from './ec2.ts';
 
-const readme = 'providers/aws-vpc/README.md, section Least rights';
+const rightsToRead = 'providers/aws-vpc/README.md, section Least rights, has a policy for doctor';
 
 /**
  * Each request one after the other, a few for each table.
@@ -25,8 +25,10 @@ export async function diagnose(ec2: Ec2, subject: DiagnosisSubject, signal: Abor
   return [
     ...rights,
     sourceDestCheck(subject.nextHop),
-    ...(await whatCanBeRead(overlapFindings(ec2, subject, signal))),
-    ...(await whatCanBeRead(firewallFindings(ec2, subject, signal))),
+    ...(await whatCanBeRead(
+      [...overlapFindings(ec2, subject, signal), ...firewallFindings(ec2, subject, signal)],
+      rightsToRead,
+    )),
   ];
 }
 
@@ -41,26 +43,4 @@ function sourceDestCheck(nextHop: NextHop | undefined): Finding {
     found: `on on ${nicId}: EC2 drops every packet that pods send or get by it`,
     remedy: `aws ec2 modify-network-interface-attribute --network-interface-id ${nicId} --no-source-dest-check; an agent or controller with the right to do so does it by itself`,
   };
-}
-
-/** The steps of checks that rest on reads which a role may lack: then they are not made, and that is the finding. */
-async function whatCanBeRead(
-  checks: readonly { readonly check: string; run(): Promise<readonly Finding[]> }[],
-): Promise<readonly Finding[]> {
-  const findings: Finding[] = [];
-  for (const { check, run } of checks) {
-    try {
-      findings.push(...(await run()));
-    } catch (error) {
-      if (!isFlannelVpcError(error) || error.retry === 'backoff') throw error;
-      const denied = error.code === 'PERMISSION_DENIED';
-      const why = denied ? `the credentials may not ${String(error.details['action'])}` : error.message;
-      findings.push(notChecked(check, why, denied ? `${error.hint}; ${readme}, has a policy for doctor` : error.hint));
-    }
-  }
-  return findings;
-}
-
-function notChecked(check: string, why: string, remedy = 'look at it by hand'): Finding {
-  return { check, status: 'warning', found: `not checked: ${why}`, remedy };
 }

@@ -1,10 +1,10 @@
 /** Whether the network security groups of this machine's NIC and subnet let in what pods of other nodes send. */
 import * as z from 'zod';
 import { type Cidr, cidrContains, cidrsOverlap, formatCidr, parseCidr } from '../../src/core/ip.ts';
+import { type Check, notChecked } from '../checks.ts';
 import type { Finding } from '../diagnosis.ts';
 import type { DiagnosisSubject } from '../provider.ts';
 import { type Arm, apiVersions } from './arm.ts';
-import type { Check } from './diagnose-check.ts';
 import { type CallContext, unreadable } from './errors.ts';
 import { armPath, kinds, shortId } from './ids.ts';
 import { readNic } from './nics.ts';
@@ -54,10 +54,8 @@ export function firewallFindings(
     {
       check,
       async run() {
-        if (!nextHop) {
-          const found = 'not checked: the network interface of this machine is not known';
-          return [{ check, status: 'warning', found, remedy: 'run it on a node' }];
-        }
+        if (!nextHop)
+          return [notChecked(check, 'the network interface of this machine is not known', 'run it on a node')];
         const { nicId, subnetId } = nextHop;
         const nic = await readNic(arm, nicId, signal);
         const subnet = subnetId === undefined ? undefined : await groupOfSubnet(arm, subnetId, signal);

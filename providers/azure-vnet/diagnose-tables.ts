@@ -1,8 +1,8 @@
 /** Whether the tables have room, and whether somebody else's controller writes them. */
+import type { Check } from '../checks.ts';
 import type { Finding } from '../diagnosis.ts';
 import type { DiagnosisSubject } from '../provider.ts';
 import type { Arm } from './arm.ts';
-import type { Check } from './diagnose-check.ts';
 import { foreignController, routesOf, type Table } from './routes.ts';
 import { readTable } from './tables.ts';
 import { routeLimit } from './write.ts';

@@ -1,14 +1,15 @@
 /** What Azure says about this machine, its rights and its network, for `doctor`. Changes nothing. Loaded only when it is asked for. */
-import { isFlannelVpcError } from '../../src/core/errors.ts';
 import { type Cidr, formatCidr } from '../../src/core/ip.ts';
+import { notChecked, whatCanBeRead } from '../checks.ts';
 import type { Finding } from '../diagnosis.ts';
 import type { DiagnosisSubject, NextHop } from '../provider.ts';
 import type { Arm } from './arm.ts';
-import type { Check } from './diagnose-check.ts';
 import { firewallFindings } from './diagnose-firewall.ts';
 import { overlapFindings } from './diagnose-networks.ts';
 import { rightsFindings } from './diagnose-rights.ts';
 import { tableFindings } from './diagnose-tables.ts';
+
+const rightsToRead = '"read" is for doctor';
 
 /** What a diagnosis needs besides its subject. */
 export interface DiagnosisOptions {
@@ -30,18 +31,24 @@ export async function diagnose(
     const found = 'the controller writes the routes; this machine needs no rights in Azure, and Azure was not asked';
     return [{ check: 'rights', status: 'ok', found }];
   }
-  const rights = await whatCanBeRead([{ check: 'rights', run: () => rightsFindings(arm, subject, signal) }]);
+  const rights = await whatCanBeRead(
+    [{ check: 'rights', run: () => rightsFindings(arm, subject, signal) }],
+    rightsToRead,
+  );
   // Without credentials every other question has the same answer.
   if (rights.some(({ check, status }) => check === 'credentials' && status === 'failed')) return rights;
   return [
     ...rights,
     ...forwarding(subject.nextHop),
     ...families(subject),
-    ...(await whatCanBeRead([
-      ...tableFindings(arm, subject, besideForeignController, signal),
-      ...overlapFindings(arm, subject, signal),
-      ...firewallFindings(arm, subject, signal),
-    ])),
+    ...(await whatCanBeRead(
+      [
+        ...tableFindings(arm, subject, besideForeignController, signal),
+        ...overlapFindings(arm, subject, signal),
+        ...firewallFindings(arm, subject, signal),
+      ],
+      rightsToRead,
+    )),
   ];
 }
 
@@ -70,24 +77,4 @@ function families({ networks, nextHop }: DiagnosisSubject): readonly Finding[] {
       found: `${nextHop.nicId} has none, so no route of ${formatCidr(network)} can lead to it`,
       remedy: `give the interface an IPv${network.family} configuration: az network nic ip-config create --private-ip-address-version IPv${network.family}`,
     }));
-}
-
-/** The steps of checks that rest on reads which a role may lack: then they are not made, and that is the finding. */
-async function whatCanBeRead(checks: readonly Check[]): Promise<readonly Finding[]> {
-  const findings: Finding[] = [];
-  for (const { check, run } of checks) {
-    try {
-      findings.push(...(await run()));
-    } catch (error) {
-      if (!isFlannelVpcError(error) || error.retry === 'backoff') throw error;
-      const denied = error.code === 'PERMISSION_DENIED' && error.details['action'] !== undefined;
-      const why = denied ? `the credentials may not ${String(error.details['action'])}` : error.message;
-      findings.push(notChecked(check, why, denied ? `${error.hint}; "read" is for doctor` : error.hint));
-    }
-  }
-  return findings;
-}
-
-function notChecked(check: string, why: string, remedy = 'look at it by hand'): Finding {
-  return { check, status: 'warning', found: `not checked: ${why}`, remedy };
 }

@@ -1,16 +1,10 @@
 /** Whether the VPC network's firewall rules let in what pods of other nodes send to this instance. */
-import {
-  addressBits,
-  type Cidr,
-  cidrContains,
-  cidrSize,
-  cidrsOverlap,
-  formatCidr,
-  parseCidr,
-} from '../../src/core/ip.ts';
+import { type Cidr, cidrsOverlap, formatCidr, parseCidr } from '../../src/core/ip.ts';
+import { type Check, notChecked } from '../checks.ts';
+import { isCovered } from '../coverage.ts';
 import type { Finding } from '../diagnosis.ts';
 import { parsed } from './compute.ts';
-import { type Check, type Look, notChecked } from './diagnose-look.ts';
+import type { Look } from './diagnose-look.ts';
 import { networkId, networkOfLink, parseNetworkId } from './names.ts';
 import { maxPageSize, readInstance } from './read-instances.ts';
 import { type Firewall, firewallSchema, type Instance } from './schemas.ts';
@@ -101,16 +95,6 @@ async function readFirewalls({ compute, signal }: Look, id: string): Promise<rea
 
 function sourcesOf({ sourceRanges }: Firewall): readonly Cidr[] {
   return sourceRanges.flatMap((text) => parseCidr(text) ?? []);
-}
-
-/** True when the ranges together hold every address of the network; two halves do as well as the whole. */
-function isCovered(network: Cidr, ranges: readonly Cidr[]): boolean {
-  if (ranges.some((range) => cidrContains(range, network))) return true;
-  const inside = ranges.filter((range) => cidrsOverlap(range, network));
-  if (inside.length === 0 || network.length === addressBits(network.family)) return false;
-  const low = { ...network, length: network.length + 1 };
-  const high = { ...low, address: low.address + cidrSize(low) };
-  return isCovered(low, inside) && isCovered(high, inside);
 }
 
 function priorityOf({ priority }: Firewall): number {

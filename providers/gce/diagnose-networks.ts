@@ -1,17 +1,11 @@
 /** Whether pod networks share addresses with what the VPC network routes by itself: its own range, its subnets, its peers' subnets. */
-import { type Cidr, cidrsOverlap, formatCidr, parseCidr } from '../../src/core/ip.ts';
-import type { Finding } from '../diagnosis.ts';
+import { type Check, notChecked } from '../checks.ts';
+import { judgeOverlap, type OwnedRange, rangesOf } from '../overlap.ts';
 import { parsed } from './compute.ts';
-import { type Check, type Look, notChecked } from './diagnose-look.ts';
+import type { Look } from './diagnose-look.ts';
 import { networkId, networkOfLink, parseNetworkId } from './names.ts';
 import { maxPageSize } from './read-instances.ts';
 import { networkSchema, subnetsOfRegionSchema } from './schemas.ts';
-
-/** A range and whose it is. */
-interface Range {
-  readonly owner: string;
-  readonly cidr: Cidr;
-}
 
 /** Three checks, to be run one after the other. */
 export function overlapFindings(look: Look): readonly Check[] {
@@ -28,26 +22,12 @@ export function overlapFindings(look: Look): readonly Check[] {
         const remedy = 'run it on a node, or compare the network’s ranges with Network by hand';
         return [notChecked(check, 'the VPC network is not known', remedy)];
       }
-      return judge(check, what, networks, await read(look, id));
+      return judgeOverlap({ check, what }, networks, await read(look, id));
     },
   }));
 }
 
-/** Pure. */
-function judge(check: string, what: string, networks: readonly Cidr[], ranges: readonly Range[]): readonly Finding[] {
-  const clashes = networks.flatMap((network) =>
-    ranges
-      .filter(({ cidr }) => cidrsOverlap(network, cidr))
-      .map(({ owner, cidr }) => `${formatCidr(network)} overlaps ${formatCidr(cidr)} of ${owner}`),
-  );
-  if (clashes.length === 0) {
-    return [{ check, status: 'ok', found: `${what}: ${ranges.length}, none of them in the pod network` }];
-  }
-  const remedy = 'choose a Network (IPv6Network) in net-conf that shares no address with it, and drain the nodes first';
-  return clashes.map((found) => ({ check, status: 'failed', found, remedy }));
-}
-
-async function networkRanges({ compute, signal }: Look, id: string): Promise<readonly Range[]> {
+async function networkRanges({ compute, signal }: Look, id: string): Promise<readonly OwnedRange[]> {
   const named = parseNetworkId(id);
   if (!named) return [];
   const context = { action: 'compute.networks.get', doing: `read the network ${id}` };
@@ -60,12 +40,12 @@ async function networkRanges({ compute, signal }: Look, id: string): Promise<rea
 }
 
 /** Their alias ranges too: Google's own way to pods' addresses. */
-async function subnetRanges({ compute, signal }: Look, id: string): Promise<readonly Range[]> {
+async function subnetRanges({ compute, signal }: Look, id: string): Promise<readonly OwnedRange[]> {
   const project = parseNetworkId(id)?.project;
   if (project === undefined) return [];
   const context = { action: 'compute.subnetworks.list', doing: `read the subnetworks of ${id}` };
   return await compute.call(context, signal, async (client, options) => {
-    const found: Range[] = [];
+    const found: OwnedRange[] = [];
     const request = { project, maxResults: maxPageSize };
     const pages = client('SubnetworksClient').aggregatedListAsync(request, { ...options, autoPaginate: false });
     for await (const [, region] of pages) {
@@ -84,17 +64,10 @@ async function subnetRanges({ compute, signal }: Look, id: string): Promise<read
 }
 
 /** They are among the network's routes. */
-async function peerRanges({ subject }: Look): Promise<readonly Range[]> {
+async function peerRanges({ subject }: Look): Promise<readonly OwnedRange[]> {
   return subject.tables.flatMap(({ routes }) =>
     routes.flatMap(({ destination, target }) =>
       destination && target.kind === 'peering' ? [{ owner: `the peering ${target.id}`, cidr: destination }] : [],
     ),
   );
-}
-
-function rangesOf(owner: string, texts: readonly (string | undefined)[]): readonly Range[] {
-  return texts.flatMap((text) => {
-    const cidr = parseCidr(text ?? '');
-    return cidr ? [{ owner, cidr }] : [];
-  });
 }

@@ -3,10 +3,11 @@
  * operation is tried on one that does not exist: "not found" is the answer to who may.
  */
 import { type FlannelVpcError, isFlannelVpcError } from '../../src/core/errors.ts';
+import { notChecked } from '../checks.ts';
 import type { Finding } from '../diagnosis.ts';
 import type { CallOptions } from './clients.mjs';
 import { type ClientOf, parsed } from './compute.ts';
-import { type Look, notChecked } from './diagnose-look.ts';
+import type { Look } from './diagnose-look.ts';
 import { parseInstanceId, parseNetworkId } from './names.ts';
 import { permissionsSchema } from './schemas.ts';
 

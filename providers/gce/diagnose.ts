@@ -1,10 +1,11 @@
 /** What Compute Engine says about this machine, its rights and its network, for `doctor`. Changes nothing. Loaded only when it is asked for. */
 import { isFlannelVpcError } from '../../src/core/errors.ts';
+import { notChecked, whatCanBeRead } from '../checks.ts';
 import type { Finding } from '../diagnosis.ts';
 import type { DiagnosisSubject, NextHop } from '../provider.ts';
 import type { Compute } from './compute.ts';
 import { firewallFindings } from './diagnose-firewall.ts';
-import { type Check, type Look, notChecked } from './diagnose-look.ts';
+import type { Look } from './diagnose-look.ts';
 import { overlapFindings } from './diagnose-networks.ts';
 import { badCredentials, rightsFindings } from './diagnose-rights.ts';
 
@@ -54,20 +55,4 @@ function forwarding(nextHop: NextHop | undefined): Finding {
     remedy:
       'create the instance again with --can-ip-forward (gcloud compute instances create, or canIpForward in its template); this program does not change it',
   };
-}
-
-/** The steps of checks that rest on reads which a role may lack: then they are not made, and that is the finding. */
-async function whatCanBeRead(checks: readonly Check[]): Promise<readonly Finding[]> {
-  const findings: Finding[] = [];
-  for (const { check, run } of checks) {
-    try {
-      findings.push(...(await run()));
-    } catch (error) {
-      if (!isFlannelVpcError(error) || error.retry === 'backoff') throw error;
-      const denied = error.code === 'PERMISSION_DENIED';
-      const why = denied ? `the credentials may not ${String(error.details['action'])}` : error.message;
-      findings.push(notChecked(check, why, error.hint));
-    }
-  }
-  return findings;
 }
