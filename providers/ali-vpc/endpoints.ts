@@ -1,6 +1,6 @@
 /** Where the APIs are. Pure. */
 import { FlannelVpcError } from '../../src/core/errors.ts';
-import { type Cidr, cidrContainsIp, parseCidr, parseIp } from '../../src/core/ip.ts';
+import { isOwnHost } from '../own-hosts.ts';
 import type { EndpointType } from './config.ts';
 
 /** Products whose APIs are asked, with the version that is spoken. */
@@ -42,29 +42,10 @@ export function configuredEndpoint(variable: string, text: string): Endpoint {
       hint: 'give one such as https://vpc.cn-hangzhou.aliyuncs.com, without a path',
     });
   }
-  if (protocol === 'HTTP' && !isNear(url.hostname)) {
+  if (protocol === 'HTTP' && !isOwnHost(url.hostname)) {
     throw new FlannelVpcError('CONFIG_INVALID', `${variable} asks for plain HTTP to ${url.hostname}`, {
       hint: 'use https: plain http, which shows session tokens to everybody on the way, is only for loopback, private and link-local addresses',
     });
   }
   return { host: url.host, protocol };
-}
-
-const nearRanges = [
-  '127.0.0.0/8',
-  '10.0.0.0/8',
-  '172.16.0.0/12',
-  '192.168.0.0/16',
-  '169.254.0.0/16',
-  '::1/128',
-  'fe80::/10',
-  'fc00::/7',
-]
-  .map(parseCidr)
-  .filter((cidr): cidr is Cidr => cidr !== undefined);
-
-function isNear(host: string): boolean {
-  if (host === 'localhost') return true;
-  const ip = parseIp(host.replace(/^\[|\]$/g, ''));
-  return ip !== undefined && nearRanges.some((range) => cidrContainsIp(range, ip));
 }

@@ -1,6 +1,6 @@
 /** Where Azure is, by the environment and by what the metadata server calls it. */
 import { FlannelVpcError } from '../../src/core/errors.ts';
-import { cidrContainsIp, parseCidr, parseIp } from '../../src/core/ip.ts';
+import { isOwnHost } from '../own-hosts.ts';
 
 export type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -88,30 +88,11 @@ function urlOf(environment: Environment, variable: string): URL | undefined {
   if (!url || !['http:', 'https:'].includes(url.protocol) || url.username || url.password) {
     throw misconfigured(variable, '', 'give a URL such as https://management.azure.com');
   }
-  if (url.protocol === 'http:' && !isPrivate(url.hostname)) {
+  if (url.protocol === 'http:' && !isOwnHost(url.hostname)) {
     const why = 'tokens must not travel in clear: plain http is for loopback, private and link-local addresses alone';
     throw misconfigured(variable, url.origin, `give an https URL; ${why}`);
   }
   return url;
-}
-
-const privateRanges = [
-  '127.0.0.0/8',
-  '10.0.0.0/8',
-  '172.16.0.0/12',
-  '192.168.0.0/16',
-  '169.254.0.0/16',
-  '::1/128',
-  'fc00::/7',
-  'fe80::/10',
-]
-  .map(parseCidr)
-  .filter((range) => range !== undefined);
-
-function isPrivate(hostname: string): boolean {
-  if (hostname === 'localhost') return true;
-  const address = parseIp(hostname.replace(/^\[(.*)\]$/, '$1'));
-  return address !== undefined && privateRanges.some((range) => cidrContainsIp(range, address));
 }
 
 function misconfigured(variable: string, value: string, hint: string): FlannelVpcError {

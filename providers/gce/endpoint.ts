@@ -1,6 +1,6 @@
 /** Where Compute Engine's API is, and that nothing secret goes there in clear. */
 import { FlannelVpcError } from '../../src/core/errors.ts';
-import { cidrContainsIp, parseCidr, parseIp } from '../../src/core/ip.ts';
+import { isOwnHost } from '../own-hosts.ts';
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -9,20 +9,6 @@ export interface Endpoint {
   readonly port: number;
   readonly protocol: 'http' | 'https';
 }
-
-/** Loopback, private and link-local: a path of the operator's own. */
-const ownRanges = [
-  '127.0.0.0/8',
-  '10.0.0.0/8',
-  '172.16.0.0/12',
-  '192.168.0.0/16',
-  '169.254.0.0/16',
-  '::1/128',
-  'fe80::/10',
-  'fc00::/7',
-]
-  .map(parseCidr)
-  .filter((range) => range !== undefined);
 
 /** `FLANNEL_VPC_GCE_ENDPOINT`; undefined for Google's own. @throws CONFIG_INVALID. */
 export function endpointOf(environment: Environment): Endpoint | undefined {
@@ -42,16 +28,10 @@ export function endpointOf(environment: Environment): Endpoint | undefined {
     });
   }
   const host = url.hostname.replace(/^\[|\]$/g, '');
-  if (protocol === 'http' && !isOwn(host)) {
+  if (protocol === 'http' && !isOwnHost(url.hostname)) {
     throw new FlannelVpcError('CONFIG_INVALID', `FLANNEL_VPC_GCE_ENDPOINT is plain http to ${host}`, {
       hint: 'use https: access tokens would travel in clear. Plain http is taken for loopback, private and link-local addresses only',
     });
   }
   return { apiEndpoint: url.hostname, port: Number(url.port || (protocol === 'http' ? 80 : 443)), protocol };
-}
-
-function isOwn(host: string): boolean {
-  if (host === 'localhost') return true;
-  const ip = parseIp(host);
-  return ip !== undefined && ownRanges.some((range) => cidrContainsIp(range, ip));
 }
