@@ -4,6 +4,7 @@
  */
 import { Agent, type IncomingHttpHeaders, request } from 'node:http';
 import { errorMessage, FlannelVpcError, isAbortError } from '../src/core/errors.ts';
+import { readBody } from './http-body.ts';
 
 export interface MetadataHttpOptions {
   /** Where it is, such as `http://169.254.169.254`. Paths of requests are resolved against it. */
@@ -128,21 +129,11 @@ async function exchange(
 ): Promise<MetadataAnswer> {
   const { promise, resolve, reject } = Promise.withResolvers<MetadataAnswer>();
   const sent = request(url, options, (response) => {
-    const parts: Buffer[] = [];
-    let size = 0;
-    response.on('data', (part: Buffer) => {
-      size += part.length;
-      if (size > maxBodyBytes) sent.destroy(new Error('the answer is too long'));
-      else parts.push(part);
-    });
-    response.on('end', () =>
-      resolve({
-        status: response.statusCode ?? 0,
-        body: Buffer.concat(parts).toString('utf8'),
-        headers: response.headers,
-      }),
+    const { statusCode: status = 0, headers } = response;
+    readBody(sent, response, maxBodyBytes).then(
+      (body) => resolve({ status, body: body.toString('utf8'), headers }),
+      reject,
     );
-    response.on('error', reject);
   });
   sent.on('error', reject);
   sent.end();

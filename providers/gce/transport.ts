@@ -4,6 +4,7 @@
  */
 import { Agent as HttpAgent, request as httpRequest } from 'node:http';
 import { Agent as HttpsAgent, request as httpsRequest } from 'node:https';
+import { readBody } from '../http-body.ts';
 import type { AuthClient, FetchAnswer, FetchRequest } from './clients.mjs';
 import type { Credentials } from './credentials.ts';
 import type { Environment } from './metadata.ts';
@@ -57,19 +58,11 @@ export class Transport implements AuthClient {
         ? ([httpRequest, this.#agents['http:']] as const)
         : ([httpsRequest, this.#agents['https:']] as const);
     const sent = send(url, { ...options, agent }, (response) => {
-      const parts: Buffer[] = [];
-      let size = 0;
-      response.on('data', (part: Buffer) => {
-        size += part.length;
-        if (size > maxBodyBytes) sent.destroy(new Error('the answer is too long'));
-        else parts.push(part);
-      });
-      response.on('end', () => {
-        const status = response.statusCode ?? 0;
-        const bytes = Uint8Array.from(Buffer.concat(parts));
+      const { statusCode: status = 0 } = response;
+      readBody(sent, response, maxBodyBytes).then((body) => {
+        const bytes = Uint8Array.from(body);
         resolve({ ok: status >= 200 && status < 300, status, arrayBuffer: async () => bytes.buffer });
-      });
-      response.on('error', reject);
+      }, reject);
     });
     sent.on('error', reject);
     sent.end(body);
