@@ -1,7 +1,6 @@
 /** Runs the commands of net-conf's author as leases come, change and go: one at a time, as flannel does, since scripts rely on it. */
 import type { ExternalInterface, Host } from '../../host/host.ts';
 import type { Lease, LeaseKey } from '../../lease/lease.ts';
-import { leaseKey } from '../../lease/lease-key.ts';
 import type { LeaseStore } from '../../lease/lease-store.ts';
 import type { CommandBackend, CommandContext, PeerCommands } from '../../providers/command-backend.ts';
 import { backoffMs, type Clock, type Random } from '../core/clock.ts';
@@ -11,6 +10,7 @@ import type { Logger } from '../core/log.ts';
 import type { ShellCommand } from '../core/shell-command.ts';
 import type { Readiness } from '../health/status.ts';
 import { createRepeatGate } from '../repeats.ts';
+import { FollowedLeases } from './followed-leases.ts';
 import { afterStep, type CommandStep, nextTry, type PeerRecord, removalTries, stepsDue } from './peer-commands.ts';
 import { untilItWorks } from './until-it-works.ts';
 
@@ -52,41 +52,26 @@ export async function runBeforeLease(
 export async function keepExtension(options: ExtensionKeeperOptions, signal: AbortSignal): Promise<void> {
   const command = options.backend.afterLease(options);
   if (command) await runUntilItWorks(command, 'subnet-file', options, signal);
-  const peers = new Map<LeaseKey, Lease>();
-  let listed = false;
+  const peers = new FollowedLeases();
   let changed = Promise.withResolvers<void>();
-
-  async function follow(): Promise<void> {
-    for await (const event of options.leases.watch(signal)) {
-      if (event.kind === 'snapshot') {
-        peers.clear();
-        for (const lease of event.list.leases) peers.set(leaseKey(lease.subnets), lease);
-        listed = true;
-      } else {
-        for (const lease of event.put) peers.set(leaseKey(lease.subnets), lease);
-        for (const key of event.removed) peers.delete(key);
-      }
-      changed.resolve();
-    }
-  }
 
   async function act(): Promise<void> {
     const book = createCommandBook(options);
     for (;;) {
       await waitUntil(options.clock, changed.promise, book.nextTry(), signal);
-      if (!listed) continue;
+      if (!peers.listed) continue;
       changed = Promise.withResolvers<void>();
       let news = false;
       void changed.promise.then(() => {
         news = true;
       });
-      book.want([...peers.values()]);
+      book.want(peers.all());
       await book.run(() => news, signal);
       if (book.triedFirst()) options.onEstablished();
     }
   }
 
-  await Promise.all([follow(), act()]);
+  await Promise.all([peers.follow(options.leases, () => changed.resolve(), signal), act()]);
 }
 
 /** What was run for each peer, and what is still to run. Nothing of it outlives the process: after a restart all adds run again. */

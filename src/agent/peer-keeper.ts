@@ -4,8 +4,7 @@
  */
 
 import type { ExternalInterface, Host } from '../../host/host.ts';
-import type { Lease, LeaseKey } from '../../lease/lease.ts';
-import { leaseKey } from '../../lease/lease-key.ts';
+import type { Lease } from '../../lease/lease.ts';
 import type { LeaseStore } from '../../lease/lease-store.ts';
 import type { HostBackend } from '../../providers/host-backend.ts';
 import type { Clock, Random } from '../core/clock.ts';
@@ -20,6 +19,7 @@ import type { Readiness } from '../health/status.ts';
 import type { NetConf } from '../netconf/net-conf.ts';
 import { createRepeatGate } from '../repeats.ts';
 import { type Alive, longestRoundMs } from '../watchdog.ts';
+import { FollowedLeases } from './followed-leases.ts';
 
 export interface PeerKeeperOptions {
   readonly leases: Pick<LeaseStore, 'watch'>;
@@ -44,33 +44,18 @@ const recheckMs = 10_000;
 
 /** Keeps the routes until the signal fires. */
 export async function keepPeers(options: PeerKeeperOptions, signal: AbortSignal): Promise<void> {
-  const peers = new Map<LeaseKey, Lease>();
+  const peers = new FollowedLeases();
   const book = options.netConf.backend.movesFrom ? new PeerBook(options.random) : undefined;
   const gate = createRepeatGate(options);
   const filterGate = createRepeatGate(options);
-  let listed = false;
   let changed = Promise.withResolvers<void>();
   let detours: readonly Ip[] = [];
   let turn: Promise<unknown> = Promise.resolve();
 
-  async function follow(): Promise<void> {
-    for await (const event of options.leases.watch(signal)) {
-      if (event.kind === 'snapshot') {
-        peers.clear();
-        for (const lease of event.list.leases) peers.set(leaseKey(lease.subnets), lease);
-        listed = true;
-      } else {
-        for (const lease of event.put) peers.set(leaseKey(lease.subnets), lease);
-        for (const key of event.removed) peers.delete(key);
-      }
-      changed.resolve();
-    }
-  }
-
   /** One at a time: each reads what stands, and goes by what is wanted when its turn comes. */
   async function settle(): Promise<readonly Ip[] | undefined> {
     const mine = turn.then(async () => {
-      const leases = [...peers.values()];
+      const leases = peers.all();
       await loosen(options, leases, filterGate);
       return await applyOnce(options, { leases, book, detours }, gate, signal);
     });
@@ -88,7 +73,7 @@ export async function keepPeers(options: PeerKeeperOptions, signal: AbortSignal)
       recheck.catch(() => {});
       signal.throwIfAborted();
       // Before the first list nothing is known, and so nothing is stale.
-      if (!listed) continue;
+      if (!peers.listed) continue;
       changed = Promise.withResolvers<void>();
       await settle();
     }
@@ -101,7 +86,11 @@ export async function keepPeers(options: PeerKeeperOptions, signal: AbortSignal)
       return await settle();
     },
   };
-  await Promise.all([follow(), apply(), ...(crossing ? [keepCrossing(crossing, signal)] : [])]);
+  await Promise.all([
+    peers.follow(options.leases, () => changed.resolve(), signal),
+    apply(),
+    ...(crossing ? [keepCrossing(crossing, signal)] : []),
+  ]);
 }
 
 async function applyOnce(
