@@ -6,12 +6,12 @@ import { type Clock, systemClock } from '../../src/core/clock.ts';
 import { FlannelVpcError } from '../../src/core/errors.ts';
 import type { CloudProvider, InstanceState, ProviderCapabilities, RouteEntry } from '../provider.ts';
 import { existingNic, type TargetKind } from './change-table.ts';
+import type { HeldCalls } from './gates.ts';
 import type { MemoryChange } from './memory-change.ts';
 import { MemoryProvider } from './memory-provider.ts';
 import { routeState } from './route-state.ts';
 import {
   type Fault,
-  type HeldCalls,
   type LoggedCall,
   type MemoryAction,
   type MemoryCall,

@@ -1,6 +1,8 @@
 /** How calls meet a memory cloud: the log of them, faults, held calls, throttling and slowness. */
+
 import type { Clock } from '../../src/core/clock.ts';
 import { FlannelVpcError } from '../../src/core/errors.ts';
+import { Gates, type HeldCalls } from './gates.ts';
 
 /** A seam method; `apply` is told apart by the change's action, `batch` is `applyBatch`. */
 export type MemoryAction =
@@ -69,22 +71,6 @@ export interface ThrottleLimits {
   readonly burst: number;
 }
 
-/** Calls of one action that wait until somebody releases them. */
-export interface HeldCalls {
-  /** How many have come so far. */
-  readonly count: number;
-  /** Resolves when `count` calls have come. */
-  arrived(count: number): Promise<void>;
-  /** Lets all of them go, and later ones pass. */
-  release(): void;
-}
-
-interface Gate {
-  readonly action: MemoryAction;
-  readonly opened: Promise<void>;
-  came(): void;
-}
-
 /** Passes each call through log, faults, throttle and gates. */
 export class Traffic {
   readonly log: LoggedCall[] = [];
@@ -96,7 +82,7 @@ export class Traffic {
   allows: (call: MemoryCall) => boolean = () => true;
   readonly #clock: Clock;
   readonly #busy = new Set<string>();
-  readonly #gates = new Set<Gate>();
+  readonly #gates = new Gates<MemoryCall>();
   readonly #buckets = new Map<MemoryAction, { tokens: number; at: number }>();
   #faults: { readonly fault: Fault; left: number }[] = [];
 
@@ -115,33 +101,7 @@ export class Traffic {
   }
 
   hold(action: MemoryAction): HeldCalls {
-    let count = 0;
-    const waiters: { readonly count: number; readonly wake: () => void }[] = [];
-    const { promise: opened, resolve: open } = Promise.withResolvers<void>();
-    const gate: Gate = {
-      action,
-      opened,
-      came() {
-        count += 1;
-        for (const waiter of waiters) if (count >= waiter.count) waiter.wake();
-      },
-    };
-    this.#gates.add(gate);
-    return {
-      get count() {
-        return count;
-      },
-      arrived: async (wanted) => {
-        if (count >= wanted) return;
-        const { promise, resolve } = Promise.withResolvers<void>();
-        waiters.push({ count: wanted, wake: resolve });
-        await promise;
-      },
-      release: () => {
-        this.#gates.delete(gate);
-        open();
-      },
-    };
+    return this.#gates.hold((call) => call.action === action);
   }
 
   /**
@@ -177,11 +137,7 @@ export class Traffic {
     try {
       this.#checkRights(entry);
       this.#checkThrottle(entry.action);
-      for (const gate of this.#gates) {
-        if (gate.action !== entry.action) continue;
-        gate.came();
-        await gate.opened;
-      }
+      await this.#gates.pass(entry);
       const fault = this.#takeFault(entry);
       const latency = this.latencyMs + (changes(entry.action) ? this.changeMs : 0) + (fault?.delayMs ?? 0);
       if (latency > 0) await this.#clock.sleep(latency, new AbortController().signal);

@@ -2,13 +2,15 @@
  * EC2 as its callers see it: an HTTP server in front of LocalStack that adds identities, permissions, throttling, the rules
  * of `ec2-rules.ts`, and faults on demand. Every change is told, and waited for, before its answer goes out.
  */
+
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
+import type { HeldCalls } from '../../../providers/memory/gates.ts';
 import { type Ec2Answer, Ec2Refusal, refusals } from './ec2-error.ts';
 import { type Ec2Request, readEc2Request } from './ec2-request.ts';
 import { type Ec2Change, Ec2Rules } from './ec2-rules.ts';
-import { type Bucket, type Ec2Fault, Ec2Traffic, type HeldRequests, type LoggedRequest } from './ec2-traffic.ts';
+import { type Bucket, type Ec2Fault, Ec2Traffic, type LoggedRequest } from './ec2-traffic.ts';
 import type { Access } from './iam-policy.ts';
 import { accountId, adminCredentials, type Caller, RoleBook } from './roles.ts';
 
@@ -35,7 +37,7 @@ export interface Ec2Proxy {
   inject(fault: Ec2Fault): void;
   clearFaults(): void;
   /** Freezes requests of the action (and of callers whose `role/session` ends so) before they take effect. */
-  hold(action: string, ofCaller?: string): HeldRequests;
+  hold(action: string, ofCaller?: string): HeldCalls;
   setReadLag(ms: number): void;
   setRouteLimit(routes: number): void;
   /** Undefined: no throttling. */

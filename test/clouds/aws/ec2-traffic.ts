@@ -1,4 +1,5 @@
 /** What happens to requests on their way to the emulated EC2: the log of them, faults, holds and throttling. */
+import { Gates, type HeldCalls } from '../../../providers/memory/gates.ts';
 import { type Ec2Refusal, refusals } from './ec2-error.ts';
 import type { Ec2Request } from './ec2-request.ts';
 
@@ -48,26 +49,11 @@ export function publishedBucket(action: string): Bucket {
   return { burst: 50, perSecond: 5 };
 }
 
-/** Requests of one action that wait. */
-export interface HeldRequests {
-  readonly count: number;
-  /** Resolves when so many have come. */
-  arrived(count: number): Promise<void>;
-  /** Lets them and all later ones go on. */
-  release(): void;
-}
-
-interface Hold {
-  readonly matches: (action: string, caller: string) => boolean;
-  readonly released: Promise<void>;
-  came(): void;
-}
-
 export class Ec2Traffic {
   readonly log: LoggedRequest[] = [];
   bucketOf: ((action: string) => Bucket) | undefined;
   readonly #buckets = new Map<string, { tokens: number; at: number }>();
-  readonly #holds = new Set<Hold>();
+  readonly #gates = new Gates<{ readonly action: string; readonly caller: string }>();
   #faults: { readonly fault: Ec2Fault; left: number }[] = [];
 
   record(request: Ec2Request, caller: string): LoggedRequest {
@@ -98,42 +84,12 @@ export class Ec2Traffic {
     return found.fault;
   }
 
-  hold(action: string, ofCaller = ''): HeldRequests {
-    const { promise: released, resolve } = Promise.withResolvers<void>();
-    const waiting: { readonly count: number; readonly wake: () => void }[] = [];
-    let count = 0;
-    const hold: Hold = {
-      matches: (someAction, caller) => someAction === action && caller.endsWith(ofCaller),
-      released,
-      came() {
-        count += 1;
-        for (const waiter of waiting) if (count >= waiter.count) waiter.wake();
-      },
-    };
-    this.#holds.add(hold);
-    return {
-      get count() {
-        return count;
-      },
-      arrived: async (wanted) => {
-        if (count >= wanted) return;
-        const arrival = Promise.withResolvers<void>();
-        waiting.push({ count: wanted, wake: arrival.resolve });
-        await arrival.promise;
-      },
-      release: () => {
-        this.#holds.delete(hold);
-        resolve();
-      },
-    };
+  hold(action: string, ofCaller = ''): HeldCalls {
+    return this.#gates.hold((held) => held.action === action && held.caller.endsWith(ofCaller));
   }
 
   async passHolds({ action }: Ec2Request, caller: string): Promise<void> {
-    for (const hold of this.#holds) {
-      if (!hold.matches(action, caller)) continue;
-      hold.came();
-      await hold.released;
-    }
+    await this.#gates.pass({ action, caller });
   }
 
   /** @throws Ec2Refusal RequestLimitExceeded. */

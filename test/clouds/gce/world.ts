@@ -1,10 +1,10 @@
 /** A project on the simulated Compute Engine, as tests see it. What is modelled of it stands in the README beside this file. */
+import type { HeldCalls } from '../../../providers/memory/gates.ts';
 import { formatCidr } from '../../../src/core/ip.ts';
 import { cidr } from '../../support/addresses.ts';
 import type { CloudInstance, CloudSubnet, CloudWorld, Role } from '../cloud-world.ts';
 import { startFront } from '../simulator/front.ts';
 import { type MetadataServer, startMetadataServer } from '../simulator/metadata-server.ts';
-import type { HeldRequests } from '../simulator/traffic.ts';
 import { GceApi } from './api.ts';
 import { forwardingOf } from './forwarding.ts';
 import { type GceInstance, type GceRunOptions, Machines } from './machines.ts';
@@ -55,7 +55,7 @@ export interface GceWorld extends CloudWorld {
   /** An access token for requests of a test's own. Default caller `test`, which may do everything. */
   token(caller?: string, scopes?: readonly string[], ttlMs?: number): string;
   /** Freezes requests of these operations before they take effect. */
-  hold(operation: RegExp): HeldRequests;
+  hold(operation: RegExp): HeldCalls;
   setPageSize(items: number): void;
   /** Longest time that `wait` waits, milliseconds. Default 1000. */
   setWaitLimit(ms: number): void;

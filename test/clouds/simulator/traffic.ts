@@ -1,28 +1,14 @@
 /** What happens to requests on their way into a simulated cloud: the log of them, faults, holds and the throttle. */
+import { Gates, type HeldCalls } from '../../../providers/memory/gates.ts';
 import type { CloudFault, CloudRequest } from '../cloud-world.ts';
 import { type BucketSize, TokenBucket } from './token-bucket.ts';
-
-/** Requests that wait. */
-export interface HeldRequests {
-  readonly count: number;
-  /** Resolves when so many have come. */
-  arrived(count: number): Promise<void>;
-  /** Lets them and all later ones go on. */
-  release(): void;
-}
-
-interface Hold {
-  readonly operation: RegExp;
-  readonly released: Promise<void>;
-  came(): void;
-}
 
 export class Traffic {
   #log: CloudRequest[] = [];
   #faults: { readonly fault: CloudFault; left: number }[] = [];
   #size: BucketSize | undefined;
   readonly #buckets = new Map<string, TokenBucket>();
-  readonly #holds = new Set<Hold>();
+  readonly #gates = new Gates<string>();
 
   /** In order of arrival. */
   get log(): readonly CloudRequest[] {
@@ -72,41 +58,11 @@ export class Traffic {
   }
 
   /** Freezes requests of these operations before they take effect. */
-  hold(operation: RegExp): HeldRequests {
-    const { promise: released, resolve } = Promise.withResolvers<void>();
-    const waiting: { readonly count: number; readonly wake: () => void }[] = [];
-    let count = 0;
-    const hold: Hold = {
-      operation,
-      released,
-      came() {
-        count += 1;
-        for (const waiter of waiting) if (count >= waiter.count) waiter.wake();
-      },
-    };
-    this.#holds.add(hold);
-    return {
-      get count() {
-        return count;
-      },
-      arrived: async (wanted) => {
-        if (count >= wanted) return;
-        const arrival = Promise.withResolvers<void>();
-        waiting.push({ count: wanted, wake: arrival.resolve });
-        await arrival.promise;
-      },
-      release: () => {
-        this.#holds.delete(hold);
-        resolve();
-      },
-    };
+  hold(operation: RegExp): HeldCalls {
+    return this.#gates.hold((asked) => operation.test(asked));
   }
 
   async passHolds(operation: string): Promise<void> {
-    for (const hold of this.#holds) {
-      if (!hold.operation.test(operation)) continue;
-      hold.came();
-      await hold.released;
-    }
+    await this.#gates.pass(operation);
   }
 }
