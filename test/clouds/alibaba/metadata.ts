@@ -6,6 +6,7 @@ import { createHmac, randomBytes } from 'node:crypto';
 import * as z from 'zod';
 import type { SimulatorAnswer, SimulatorRequest } from '../simulator/http-server.ts';
 import type { MetadataKind } from '../simulator/metadata-server.ts';
+import { lookUpLeaf } from '../simulator/metadata-tree.ts';
 
 const nicSchema = z.strictObject({
   mac: z.string(),
@@ -143,17 +144,6 @@ function credentialsDocument({ credentials }: NonNullable<EcsMetadata['role']>):
   });
 }
 
-/** A leaf's text, or a folder's children, those with children of their own marked by a slash. */
 function lookUp(state: EcsMetadata, path: string): string | undefined {
-  const tree = leaves(state);
-  const wanted = path.replace(/\/$/, '');
-  const leaf = tree.get(wanted);
-  if (leaf !== undefined) return leaf;
-  const children = new Set<string>();
-  for (const key of tree.keys()) {
-    if (!key.startsWith(`${wanted}/`)) continue;
-    const [name = '', ...deeper] = key.slice(wanted.length + 1).split('/');
-    children.add(deeper.length > 0 ? `${name}/` : name);
-  }
-  return children.size > 0 ? [...children].join('\n') : undefined;
+  return lookUpLeaf(leaves(state), path);
 }

@@ -1,5 +1,6 @@
 /** Enough of Resource Access Management to judge a request by a policy: actions and resources with wildcards. */
 import * as z from 'zod';
+import { matchesWildcard } from '../simulator/wildcard.ts';
 
 const oneOrMore = z.union([z.string().transform((text) => [text]), z.array(z.string())]);
 
@@ -19,16 +20,8 @@ export type RamPolicy = z.output<typeof ramPolicySchema>;
 export function allows(policy: RamPolicy, action: string, resource: string): boolean {
   const fitting = policy.Statement.filter(
     (statement) =>
-      statement.Action.some((pattern) => matches(pattern, action)) &&
-      statement.Resource.some((pattern) => matches(pattern, resource)),
+      statement.Action.some((pattern) => matchesWildcard(pattern, action)) &&
+      statement.Resource.some((pattern) => matchesWildcard(pattern, resource)),
   );
   return fitting.length > 0 && fitting.every(({ Effect }) => Effect === 'Allow');
-}
-
-function matches(pattern: string, text: string): boolean {
-  const expression = pattern
-    .replace(/[.+^${}()|[\]\\]/g, '\\$&')
-    .replaceAll('*', '.*')
-    .replaceAll('?', '.');
-  return new RegExp(`^${expression}$`, 'i').test(text);
 }

@@ -1,5 +1,6 @@
 /** Enough of IAM to judge an EC2 request by a policy: actions, resources with wildcards, string and ARN conditions. */
 import * as z from 'zod';
+import { matchesWildcard } from '../simulator/wildcard.ts';
 
 const oneOrMore = z.union([z.string().transform((text) => [text]), z.array(z.string())]);
 
@@ -39,8 +40,8 @@ export const allowAll: Policy = {
 export function judgeAccess(policy: Policy, access: Access): Verdict {
   const fitting = policy.Statement.filter(
     (statement) =>
-      statement.Action.some((pattern) => matches(pattern, access.action)) &&
-      statement.Resource.some((pattern) => matches(pattern, access.resource)) &&
+      statement.Action.some((pattern) => matchesWildcard(pattern, access.action)) &&
+      statement.Resource.some((pattern) => matchesWildcard(pattern, access.resource)) &&
       conditionsHold(statement.Condition ?? {}, access.context),
   );
   if (fitting.some(({ Effect }) => Effect === 'Deny')) return 'explicitly denied';
@@ -55,15 +56,9 @@ function conditionsHold(
     Object.entries(keys ?? {}).every(([key, patterns]) => {
       const value = context[key];
       if (value === undefined) return false;
-      return patterns.some((pattern) => (operator === 'StringEquals' ? pattern === value : matches(pattern, value)));
+      return patterns.some((pattern) =>
+        operator === 'StringEquals' ? pattern === value : matchesWildcard(pattern, value),
+      );
     }),
   );
-}
-
-function matches(pattern: string, text: string): boolean {
-  const expression = pattern
-    .replace(/[.+^${}()|[\]\\]/g, '\\$&')
-    .replaceAll('*', '.*')
-    .replaceAll('?', '.');
-  return new RegExp(`^${expression}$`, 'i').test(text);
 }

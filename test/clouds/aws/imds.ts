@@ -6,6 +6,7 @@ import { randomBytes } from 'node:crypto';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import * as z from 'zod';
+import { lookUpLeaf } from '../simulator/metadata-tree.ts';
 
 export const instanceMetadataSchema = z.object({
   instanceId: z.string(),
@@ -171,17 +172,6 @@ function credentialsDocument(role: NonNullable<InstanceMetadata['role']>): strin
   });
 }
 
-/** A leaf's text, or a folder's children, those with children of their own marked by a slash. */
 function lookUp(metadata: InstanceMetadata, path: string): string | undefined {
-  const tree = leaves(metadata);
-  const wanted = path.replace(/^\/latest\//, '').replace(/\/$/, '');
-  const leaf = tree.get(wanted);
-  if (leaf !== undefined) return leaf;
-  const children = new Set<string>();
-  for (const key of tree.keys()) {
-    if (!key.startsWith(`${wanted}/`)) continue;
-    const [name = '', ...deeper] = key.slice(wanted.length + 1).split('/');
-    children.add(deeper.length > 0 ? `${name}/` : name);
-  }
-  return children.size > 0 ? [...children].join('\n') : undefined;
+  return lookUpLeaf(leaves(metadata), path.replace(/^\/latest\//, ''));
 }
