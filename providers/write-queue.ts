@@ -22,7 +22,10 @@ interface Waiting {
   reject(reason: unknown): void;
 }
 
-/** The provider, with its changes of routes in order. Gives it back as it is where nothing has to wait. */
+/**
+ * The provider, with its changes of routes in order. Gives it back as it is where nothing has to wait.
+ * `provider` is an object of functions, as `withBudget` makes them, and no instance of a class.
+ */
 export function withWriteQueue(provider: CloudProvider, { clock, batches }: WriteQueueOptions): CloudProvider {
   const { capabilities, applyBatch } = provider;
   const batchSize = batches && applyBatch ? capabilities.batchSize : 1;
@@ -70,7 +73,7 @@ export function withWriteQueue(provider: CloudProvider, { clock, batches }: Writ
   }
 
   return {
-    ...forwarded(provider),
+    ...provider,
     async apply(change, signal) {
       signal.throwIfAborted();
       const key = capabilities.writesAtOnce === 'one' ? '' : change.tableId;
@@ -117,25 +120,4 @@ function takeBatch(queue: Waiting[], most: number): readonly Waiting[] {
   }
   queue.splice(0, queue.length, ...queue.filter((waiting) => !batch.includes(waiting)));
   return batch;
-}
-
-/** A provider may be a class, whose methods a spread would lose. */
-function forwarded(provider: CloudProvider): CloudProvider {
-  const { applyBatch } = provider;
-  return {
-    type: provider.type,
-    capabilities: provider.capabilities,
-    identify: (signal) => provider.identify(signal),
-    resolve: (claims, signal) => provider.resolve(claims, signal),
-    instances: (ids, signal) => provider.instances(ids, signal),
-    tables: (selector, signal) => provider.tables(selector, signal),
-    prepare: (nextHop, signal) => provider.prepare(nextHop, signal),
-    apply: (change, signal) => provider.apply(change, signal),
-    ...(applyBatch && {
-      applyBatch: (tableId: string, changes: readonly RouteChange[], signal: AbortSignal) =>
-        applyBatch.call(provider, tableId, changes, signal),
-    }),
-    diagnose: (subject, signal) => provider.diagnose(subject, signal),
-    close: () => provider.close(),
-  };
 }
