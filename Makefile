@@ -58,6 +58,18 @@ test-integration: build setup-browser ## Tests against etcd, LocalStack and name
 test-e2e: build setup ## The built program on nodes of the namespace VPC (ARGS='path' for some)
 	$(node) tools/test.ts e2e $(if $(ARGS),-- $(ARGS))
 
+.PHONY: test-faults
+test-faults: build setup ## Faults of stores, clouds and machines while pods talk (ARGS='path', FAULTS=long for the long sizes)
+	$(node) tools/test.ts faults $(if $(ARGS),-- $(ARGS))
+
+.PHONY: test-terraform
+test-terraform: build setup ## The Terraform modules: applied to LocalStack, read where no provider is (ARGS='path' for some)
+	$(node) tools/test.ts terraform $(if $(ARGS),-- $(ARGS))
+
+.PHONY: test-release
+test-release: build setup ## The release: one file, image and SBOM (ARGS='path' for some)
+	$(node) tools/test.ts release $(if $(ARGS),-- $(ARGS))
+
 # tools/test.ts builds the API server when this tier's turn comes: in `make test`, after all others.
 .PHONY: test-kubernetes
 test-kubernetes: build setup ## Tests against a real Kubernetes API server (ARGS='path' for some)

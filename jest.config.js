@@ -5,14 +5,16 @@ const transform = {
   ],
 };
 
-/** A tier is a folder of test/. tools/test.ts runs them; all but unit inside test/fabric/enter.sh, one file at a time. */
-function tier(name, setUp) {
+/** tools/test.ts runs the tiers; all but unit inside test/fabric/enter.sh, one file at a time. */
+function tier(name, setUp, folder = name) {
   return {
     displayName: name,
     testEnvironment: 'node',
     extensionsToTreatAsEsm: ['.ts'],
     transform,
-    testMatch: [`<rootDir>/test/${name}/**/*.test.ts`],
+    testMatch: [`<rootDir>/test/${folder}/**/*.test.ts`],
+    // A tier of its own.
+    testPathIgnorePatterns: ['/node_modules/', ...(name === 'e2e' ? ['<rootDir>/test/e2e/faults/'] : [])],
     // A built bundle is no module of ours, and jest would look through it.
     modulePathIgnorePatterns: ['<rootDir>/dist/'],
     setupFilesAfterEnv: ['<rootDir>/test/support/property-seeds.ts', ...setUp],
@@ -26,6 +28,9 @@ export default {
     tier('unit', ['<rootDir>/test/support/unit-setup.ts']),
     tier('integration', inRig),
     tier('e2e', inRig),
+    tier('faults', inRig, 'e2e/faults'),
     tier('kubernetes', inRig),
+    tier('terraform', inRig),
+    tier('release', inRig),
   ],
 };

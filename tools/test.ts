@@ -1,7 +1,7 @@
 /**
  * Runs the test tiers and adds up their results.
  *
- *   node tools/test.ts [unit|integration|e2e|kubernetes ...] [-- jest arguments]
+ *   node tools/test.ts [unit|integration|e2e|faults|kubernetes|terraform|release ...] [-- jest arguments]
  *
  * All tiers by default. A tier without test files is left out and named. Without jest arguments (which may select), a
  * skipped test counts as failed, and so does a tier that has files and ran nothing. The last line is
@@ -23,8 +23,15 @@ import * as z from 'zod';
 import { machineChanges, readMachineState } from './machine-state.ts';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
-const tiers = ['unit', 'integration', 'e2e', 'kubernetes'] as const;
+const tiers = ['unit', 'integration', 'e2e', 'faults', 'kubernetes', 'terraform', 'release'] as const;
 type Tier = (typeof tiers)[number];
+
+/** Test files of a tier. Faults are end-to-end tests that take their own time. */
+function filesOf(tier: Tier): readonly string[] {
+  const folder = tier === 'faults' ? 'e2e/faults' : tier;
+  const files = globSync(`test/${folder}/**/*.test.ts`, { cwd: root });
+  return tier === 'e2e' ? files.filter((path) => !path.startsWith('test/e2e/faults/')) : files;
+}
 
 /** What a tier alone needs and takes minutes to make: made when its turn comes, so that no other tier waits for it. */
 const setUps: Partial<Record<Tier, string>> = { kubernetes: 'tools/setup-kubernetes' };
@@ -151,7 +158,7 @@ async function main(argv: readonly string[]): Promise<number> {
   try {
     const asked = tiers.filter((each) => names.length === 0 || names.includes(each));
     const present = asked.filter((tier) => {
-      const found = globSync(`test/${tier}/**/*.test.ts`, { cwd: root }).length > 0;
+      const found = filesOf(tier).length > 0;
       if (!found) lines.push(`${tier}: no test files, left out`);
       return found;
     });
