@@ -2,11 +2,11 @@
  * Bundles the program into dist/ and writes bin/flannel-vpc, which starts it.
  *
  * What the bundle is like, and why, is in docs/adr/0001-bundle.md. The build fails when a cloud SDK would be loaded at
- * the start, and when the program that was built does not start.
+ * the start, when it holds a package of the development, and when the program that was built does not start.
  */
 import { execFile } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { chmod, mkdir, readdir, rename, rm, writeFile } from 'node:fs/promises';
+import { chmod, mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { isBuiltin } from 'node:module';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -15,8 +15,10 @@ import { build, type Metafile, type Plugin } from 'esbuild';
 import { leaveOutAlibabaParts } from './alibaba-parts.ts';
 import { writeOutAwsKeys } from './aws-schemas.ts';
 import { noAzureBrowser } from './azure-identity.ts';
+import { developmentPackages, packagesIn } from './bundle-packages.ts';
 import { dropProtoDescriptors, inlineEtcdProtos } from './etcd-protos.ts';
 import { googleRestOnly, pruneGoogleProtos } from './google-compute.ts';
+import { noTerminalColours } from './no-colours.ts';
 
 const run = promisify(execFile);
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
@@ -134,6 +136,7 @@ async function bundle(target: string): Promise<void> {
       pruneGoogleProtos,
       googleRestOnly,
       noAzureBrowser,
+      noTerminalColours,
     ],
     metafile: true,
     logLevel: 'warning',
@@ -143,6 +146,16 @@ async function bundle(target: string): Promise<void> {
     throw new Error(`a cloud's packages must be imported dynamically, from its provider: ${eager.join('; ')}`);
   }
   await writeFile(join(target, 'main.mjs'), bootstrap);
+  const inside = packagesIn(metafile);
+  const lock = JSON.parse(await readFile(join(root, 'package-lock.json'), 'utf8'));
+  const forDevelopment = developmentPackages(inside, lock.packages);
+  if (forDevelopment.length > 0) {
+    throw new Error(
+      `what ships must be among the dependencies of package.json, and this is not: ${forDevelopment.join(', ')}`,
+    );
+  }
+  // Read by what makes the SBOM and the texts of the licences.
+  await writeFile(join(target, 'packages.json'), `${JSON.stringify(inside, undefined, 2)}\n`);
 }
 
 /** Runs the program once and loads each chunk, so that their compiled form is in the cache before the first real start. */
