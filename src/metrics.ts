@@ -3,6 +3,7 @@ import { Counter, Gauge, Registry } from 'prom-client';
 import type { OnCloudCall } from '../providers/call-meter.ts';
 import { createCloudCallMetrics } from './cloud-metrics.ts';
 import type { MetricsText } from './health/http.ts';
+import { asked, processMetrics } from './process-metrics.ts';
 
 export interface AgentMetrics {
   readonly leaseExpiry: Gauge;
@@ -22,14 +23,8 @@ export interface AgentMetrics {
 export function createAgentMetrics(isReady: () => boolean): AgentMetrics {
   const registry = new Registry();
   const registers = [registry];
-  new Gauge({
-    name: 'flannel_vpc_ready',
-    help: '1 when /readyz says 200.',
-    registers,
-    collect() {
-      this.set(isReady() ? 1 : 0);
-    },
-  });
+  asked(registers, 'flannel_vpc_ready', '1 when /readyz says 200.', () => Number(isReady()));
+  processMetrics(registers);
   return {
     leaseExpiry: new Gauge({
       name: 'flannel_vpc_lease_expiry_timestamp_seconds',

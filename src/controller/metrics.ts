@@ -3,6 +3,7 @@ import { Counter, Gauge, Histogram, Registry } from 'prom-client';
 import type { OnCloudCall } from '../../providers/call-meter.ts';
 import { createCloudCallMetrics } from '../cloud-metrics.ts';
 import type { MetricsText } from '../health/http.ts';
+import { asked, processMetrics } from '../process-metrics.ts';
 import type { ClusterReport } from '../report/cluster-report.ts';
 import { version } from '../version.ts';
 import { createReportMetrics } from './report-metrics.ts';
@@ -97,35 +98,4 @@ export function createControllerMetrics({ isReady, isLeader }: ControllerMetrics
     registry,
     render: async () => ({ contentType: registry.contentType, text: await registry.metrics() }),
   };
-}
-
-/** A gauge whose value is found when it is asked for. */
-function asked(registers: Registry[], name: string, help: string, value: () => number): void {
-  new Gauge({
-    name,
-    help,
-    registers,
-    collect() {
-      this.set(value());
-    },
-  });
-}
-
-/** The two that every dashboard has. prom-client's own set would wake the process a hundred times a second. */
-function processMetrics(registers: Registry[]): void {
-  asked(registers, 'process_resident_memory_bytes', 'Resident memory of this process.', () =>
-    process.memoryUsage.rss(),
-  );
-  let before = 0;
-  new Counter({
-    name: 'process_cpu_seconds_total',
-    help: 'Processor time that this process has used.',
-    registers,
-    collect() {
-      const { user, system } = process.cpuUsage();
-      const now = (user + system) / 1e6;
-      this.inc(now - before);
-      before = now;
-    },
-  });
 }
