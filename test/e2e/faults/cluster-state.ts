@@ -1,0 +1,110 @@
+/** What must hold of a cluster once a fault is over: read from the store, the cloud and the kernels, judged by one pure function. */
+import { cidrContains, parseCidr } from '../../../src/core/ip.ts';
+import type { CloudWorld } from '../../clouds/cloud-world.ts';
+import { type Cluster, type ClusterNode, podNetwork } from '../../fabric/cluster.ts';
+
+const leasePrefix = '/coreos.com/network/subnets/';
+
+/** Where a route leads in the data path. */
+export type Leads = { readonly nicId: string } | 'blackhole' | 'gateway' | 'ecmp';
+
+export interface ClusterState {
+  /** Live leases: subnet to the NIC that holds it. */
+  readonly leases: Readonly<Record<string, string>>;
+  /** Routes inside the pod network, table by table, but the foreign ones. */
+  readonly routes: Readonly<Record<string, Readonly<Record<string, Leads>>>>;
+  /** Each table as the cloud stores it, without the routes above. */
+  readonly foreign: Readonly<Record<string, string>>;
+  /** Rules and routes of each node that stand there more than once. */
+  readonly doubled: Readonly<Record<string, readonly string[]>>;
+}
+
+/** Reads it. `foreign`: destinations inside the pod network that somebody else's routes have. */
+export async function readClusterState(
+  cluster: Cluster,
+  nodes: readonly ClusterNode[],
+  foreign: readonly string[],
+): Promise<ClusterState> {
+  const { world, etcd } = cluster;
+  const leases: Record<string, string> = {};
+  for (const { key, value } of await etcd.keys(leasePrefix)) {
+    leases[key.slice(leasePrefix.length).replace('-', '/')] = nicOf(value);
+  }
+  const routes: Record<string, Record<string, Leads>> = {};
+  const documents: Record<string, string> = {};
+  for (const tableId of world.tableIds) {
+    const inside = await routesInside(world, tableId, foreign);
+    routes[tableId] = inside;
+    documents[tableId] = await world.document(tableId, Object.keys(inside));
+  }
+  const doubled: Record<string, readonly string[]> = {};
+  for (const { node } of nodes) doubled[node.name] = await doubledOn(node);
+  return { leases, routes, foreign: documents, doubled };
+}
+
+/** All that is wrong with it, in words. `before`: the state that foreign routes are compared with. */
+export function problemsOf(state: ClusterState, before: Pick<ClusterState, 'foreign'>): readonly string[] {
+  const problems: string[] = [];
+  for (const [tableId, routes] of Object.entries(state.routes)) {
+    for (const [subnet, nicId] of Object.entries(state.leases)) {
+      const leads = routes[subnet];
+      if (leads === undefined) problems.push(`${tableId}: no route for the lease ${subnet} of ${nicId}`);
+      else if (typeof leads === 'string' || leads.nicId !== nicId) {
+        problems.push(`${tableId}: ${subnet} leads to ${JSON.stringify(leads)}, its lease is of ${nicId}`);
+      }
+    }
+    for (const destination of Object.keys(routes)) {
+      if (!(destination in state.leases)) problems.push(`${tableId}: a route for ${destination}, which no lease has`);
+    }
+    if (state.foreign[tableId] !== before.foreign[tableId]) {
+      problems.push(`${tableId}: others' routes changed\n${before.foreign[tableId]}\n${state.foreign[tableId]}`);
+    }
+  }
+  for (const [node, lines] of Object.entries(state.doubled)) {
+    for (const line of lines) problems.push(`${node}: more than once: ${line}`);
+  }
+  return problems;
+}
+
+function nicOf(value: string): string {
+  const lease = JSON.parse(value) as { readonly FlannelVPC?: { readonly nicId?: string } };
+  return lease.FlannelVPC?.nicId ?? 'unknown';
+}
+
+async function routesInside(
+  world: CloudWorld,
+  tableId: string,
+  foreign: readonly string[],
+): Promise<Record<string, Leads>> {
+  const network = parseCidr(podNetwork);
+  if (!network) throw new Error(`${podNetwork} is no network`);
+  const found: Record<string, Leads> = {};
+  for (const { destination, target } of await world.forwarding(tableId)) {
+    const cidr = parseCidr(destination);
+    if (!cidr || !cidrContains(network, cidr) || foreign.includes(destination)) continue;
+    found[destination] = target.kind === 'nic' ? { nicId: target.nicId } : target.kind;
+  }
+  return found;
+}
+
+/** Lines of the node's packet rules, policy rules and routes that occur twice. */
+async function doubledOn(node: ClusterNode['node']): Promise<readonly string[]> {
+  const lists = await Promise.all([
+    node.exec(['iptables-save']),
+    node.exec(['ip', 'rule', 'show']),
+    node.exec(['ip', 'route', 'show', 'table', 'all']),
+  ]);
+  return lists.flatMap((text) => {
+    // A chain's rules are lines of their table.
+    let table = '';
+    const seen = new Set<string>();
+    return text.split('\n').filter((line) => {
+      if (line.startsWith('*')) table = line;
+      if (line === '' || !/^(?:-A|\d|default|blackhole|unreachable)/.test(line)) return false;
+      const named = `${table} ${line}`;
+      const twice = seen.has(named);
+      seen.add(named);
+      return twice;
+    });
+  });
+}
