@@ -4,6 +4,8 @@ import { constants } from 'node:fs';
 import { access, readdir, readFile } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { delimiter, dirname, join } from 'node:path';
+import * as z from 'zod';
+import { run } from './process.ts';
 
 /** The folder that `make setup` fills: `$XDG_CACHE_HOME/flannel-vpc`. */
 export function cacheFolder(): string {
@@ -41,6 +43,38 @@ export async function chromiumBinary(): Promise<string> {
   const named = process.env['CHROMIUM'];
   if (named) return (await isExecutable(named)) ? named : missing(`CHROMIUM=${named}`, 'setup-browser');
   return (await onPath('chromium')) ?? (await onPath('google-chrome')) ?? missing('chromium', 'setup-browser');
+}
+
+/** cloud-init's command: the one on the PATH, or what `make setup` unpacked, under LocalStack's Python. @throws Error as the others. */
+export async function cloudInitCommand(): Promise<{
+  readonly argv: readonly string[];
+  readonly env: Readonly<Record<string, string>>;
+}> {
+  const installed = await onPath('cloud-init');
+  if (installed !== undefined) return { argv: [installed], env: {} };
+  const packages = dirname((await newestInCache('cloud-init-', 'cloudinit')) ?? missing('cloud-init'));
+  const start = 'import sys; from cloudinit.cmd.main import main; sys.exit(main())';
+  return { argv: [await localstackPython(), '-c', start], env: { PYTHONPATH: packages } };
+}
+
+/**
+ * Path of Terraform, 1.11 or later: `TERRAFORM`, or the one on the PATH.
+ *
+ * @throws Error that says where it is had when there is none, or an earlier one.
+ */
+export async function terraformBinary(): Promise<string> {
+  const path = process.env['TERRAFORM'] || (await onPath('terraform'));
+  const advice =
+    'install it by https://developer.hashicorp.com/terraform/install, or name one by TERRAFORM=/path/to/it';
+  if (path === undefined || !(await isExecutable(path))) {
+    throw new Error(`Terraform >= 1.11 is not on the PATH: ${advice}`);
+  }
+  const said = await run([path, 'version', '-json'], { env: { CHECKPOINT_DISABLE: '1', TF_CLI_ARGS: '' } });
+  const { terraform_version: version } = z.object({ terraform_version: z.string() }).parse(JSON.parse(said));
+  const [major = 0, minor = 0] = version.split('.').map(Number);
+  if (major < 1 || (major === 1 && minor < 11))
+    throw new Error(`${path} is Terraform ${version}, not >= 1.11: ${advice}`);
+  return path;
 }
 
 /**
