@@ -4,6 +4,7 @@ import { readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { checkTree, projectFiles } from './hygiene.ts';
+import { projectLicenceProblems } from './licences.ts';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const rooms = ['src', 'lease', 'providers', 'host', 'test', 'tools'];
@@ -32,10 +33,11 @@ async function shellScripts(): Promise<boolean> {
   return fine;
 }
 
-async function hygiene(): Promise<boolean> {
-  const found = await checkTree(root);
-  for (const line of found) console.error(line);
-  return found.length === 0;
+/** Prints what was found, a line each. */
+async function nothing(found: Promise<readonly string[]>): Promise<boolean> {
+  const lines = await found;
+  for (const line of lines) console.error(line);
+  return lines.length === 0;
 }
 
 const checks: Readonly<Record<string, () => Promise<boolean>>> = {
@@ -43,7 +45,8 @@ const checks: Readonly<Record<string, () => Promise<boolean>>> = {
   style: () => succeeds(process.execPath, 'node_modules/@biomejs/biome/bin/biome', 'check', '--error-on-warnings', '.'),
   imports,
   'shell scripts': shellScripts,
-  hygiene,
+  licences: () => nothing(projectLicenceProblems(root)),
+  hygiene: () => nothing(checkTree(root)),
 };
 
 const failed: string[] = [];
