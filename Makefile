@@ -38,6 +38,10 @@ build: bin/flannel-vpc ## dist/ and bin/flannel-vpc
 bin/flannel-vpc: node_modules/.installed-from $(sources)
 	$(node) tools/build.ts
 
+.PHONY: documents
+documents: build ## SBOM and third-party licences of what was built (TO=folder, ARCHITECTURES='x64 arm64')
+	$(node) tools/release-documents.ts $(or $(TO),dist-documents) $(ARCHITECTURES)
+
 .PHONY: demo
 demo: build setup ## A VPC of network namespaces with nodes that join it (CLOUD=aws-vpc, ARGS='...')
 	test/fabric/enter.sh $(abspath $(node)) test/fabric/demo.ts --cloud=$(or $(CLOUD),aws-vpc) $(ARGS)
@@ -89,4 +93,4 @@ bench: build setup ## Counts and ratios held against their budgets (ARGS='...')
 
 .PHONY: clean
 clean: ## Removes what was built (not node_modules, not the cache folder)
-	rm -rf dist bin/flannel-vpc
+	rm -rf dist dist-documents bin/flannel-vpc
