@@ -83,6 +83,10 @@ test-kubernetes: build setup ## Tests against a real Kubernetes API server (ARGS
 lint: node_modules/.installed-from ## Types, style, imports between folders, hygiene
 	$(node) tools/lint.ts
 
+.PHONY: audit
+audit: node_modules/.installed-from ## Known vulnerabilities of packages, by npm's registry (Error 3: it gave no answer; ARGS=--registry=URL)
+	$(node) tools/audit.ts $(ARGS)
+
 .PHONY: format
 format: node_modules/.installed-from ## Rewrites the sources in the project's style
 	$(node) node_modules/@biomejs/biome/bin/biome check --write .
