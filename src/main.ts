@@ -68,6 +68,10 @@ function fail(error: unknown): number {
   return error.code === 'USAGE' ? exitCodes.usage : exitCodes.failure;
 }
 
-const code = await run().catch(fail);
-// Connections that close slowly must not keep a stopped daemon alive.
-process.exit(code);
+// A command that waits for nothing and has no result must not look like success; Node's own exit code for that.
+process.once('beforeExit', () => process.exit(13));
+// No top-level await: a single file's scripts are CommonJS.
+void run()
+  .catch(fail)
+  // Connections that close slowly must not keep a stopped daemon alive.
+  .then((code) => process.exit(code));
