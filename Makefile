@@ -42,6 +42,12 @@ bin/flannel-vpc: node_modules/.installed-from $(sources)
 documents: build ## SBOM and third-party licences of what was built (TO=folder, ARCHITECTURES='x64 arm64')
 	$(node) tools/release-documents.ts $(or $(TO),dist-documents) $(ARCHITECTURES)
 
+.PHONY: release
+release: dist-release/SHA256SUMS ## dist-release/: the program as one file for each architecture (docs/release.md)
+
+dist-release/SHA256SUMS: bin/flannel-vpc
+	$(node) tools/release.ts
+
 .PHONY: demo
 demo: build setup ## A VPC of network namespaces with nodes that join it (CLOUD=aws-vpc, ARGS='...')
 	test/fabric/enter.sh $(abspath $(node)) test/fabric/demo.ts --cloud=$(or $(CLOUD),aws-vpc) $(ARGS)
@@ -71,7 +77,7 @@ test-terraform: build setup ## The Terraform modules: applied to LocalStack, rea
 	$(node) tools/test.ts terraform $(if $(ARGS),-- $(ARGS))
 
 .PHONY: test-release
-test-release: build setup ## The release: one file, image and SBOM (ARGS='path' for some)
+test-release: release setup ## The release: one file, image and SBOM (ARGS='path' for some)
 	$(node) tools/test.ts release $(if $(ARGS),-- $(ARGS))
 
 # tools/test.ts builds the API server when this tier's turn comes: in `make test`, after all others.
@@ -97,4 +103,4 @@ bench: build setup ## Counts and ratios held against their budgets (ARGS='...')
 
 .PHONY: clean
 clean: ## Removes what was built (not node_modules, not the cache folder)
-	rm -rf dist dist-documents bin/flannel-vpc
+	rm -rf dist dist-documents dist-release bin/flannel-vpc
