@@ -95,9 +95,11 @@ async function renewInTime(
 ): Promise<void> {
   for (;;) {
     const { expiresAt } = current();
-    // A reservation never ends; looking once a day costs nothing and notices one that became a lease.
+    const longest = leaseTtlSeconds * 1_000;
+    // A reservation never ends; looking once a day costs nothing and notices one that became a lease. A lease has been kept alive just
+    // now: if it seems to last longer than that, the clock was set back meanwhile.
     const wait =
-      expiresAt === undefined ? leaseTtlSeconds * 1_000 : expiresAt - options.renewMarginMs - options.clock.now();
+      expiresAt === undefined ? longest : Math.min(expiresAt - options.clock.now(), longest) - options.renewMarginMs;
     options.alive?.('lease', Math.max(1_000, wait) + longestRoundMs);
     // Early by a little and never late: nodes that joined together spread out.
     await options.clock.sleep(Math.max(1_000, wait - jitter(wait * 0.005, 1, options.random)), signal);
