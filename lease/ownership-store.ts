@@ -29,6 +29,30 @@ export interface StoredOwnershipRecord extends OwnershipRecord {
   readonly revision: string;
 }
 
+/**
+ * The longest that a mark of a removal is heeded, milliseconds: far more than any attempt takes, and less than what a wrong clock writes.
+ * Without an end, a machine whose clock was years ahead would keep a route from being written for years.
+ */
+export const longestRemovalMs = 10 * 60_000;
+
+/** When the attempt to take the route out is over, if it is under way at `now` (both wall clock, milliseconds); else undefined. */
+export function removalUnderWay(
+  record: Pick<StoredOwnershipRecord, 'removingUntil'> | undefined,
+  now: number,
+): number | undefined {
+  const until = Date.parse(record?.removingUntil ?? '');
+  return until > now && until - now <= longestRemovalMs ? until : undefined;
+}
+
+/** The last of these attempts that is under way. */
+export function lastRemovalUnderWay(
+  records: readonly (Pick<StoredOwnershipRecord, 'removingUntil'> | undefined)[],
+  now: number,
+): number | undefined {
+  const ends = records.flatMap((record) => removalUnderWay(record, now) ?? []);
+  return ends.length > 0 ? Math.max(...ends) : undefined;
+}
+
 export type ClaimResult =
   /** All records stand as given. `previous` lists those that were replaced. */
   | { readonly kind: 'claimed'; readonly previous: readonly StoredOwnershipRecord[] }

@@ -7,7 +7,13 @@ import { backoffMs } from '../../src/core/clock.ts';
 import { FlannelVpcError } from '../../src/core/errors.ts';
 import { type Cidr, formatCidr, sameCidr } from '../../src/core/ip.ts';
 import type { Lease } from '../lease.ts';
-import type { ClaimResult, OwnershipRecord, OwnershipStore, StoredOwnershipRecord } from '../ownership-store.ts';
+import {
+  type ClaimResult,
+  lastRemovalUnderWay,
+  type OwnershipRecord,
+  type OwnershipStore,
+  type StoredOwnershipRecord,
+} from '../ownership-store.ts';
 import { listEntries } from './acquire.ts';
 import type { EtcdClient } from './client.ts';
 import { fencedTransactions } from './fence.ts';
@@ -75,8 +81,9 @@ export function createEtcdOwnershipStore(
       found = new Map(
         kvs.map((kv) => [kv.key.toString(), { modRevision: kv.mod_revision, record: readRecord(keys, kv) }]),
       );
-      const until = Math.max(...[...found.values()].map(({ record }) => Date.parse(record?.removingUntil ?? '') || 0));
-      if (until > clock.now()) return { kind: 'removing', until };
+      const marked = [...found.values()].map(({ record }) => record);
+      const until = lastRemovalUnderWay(marked, clock.now());
+      if (until !== undefined) return { kind: 'removing', until };
     }
     throw new FlannelVpcError('CONFLICT', 'the records of our routes change all the time');
   }

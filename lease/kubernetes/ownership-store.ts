@@ -9,7 +9,14 @@ import { formatCidr, parseCidr, sameCidr } from '../../src/core/ip.ts';
 import { leadershipLost } from '../failures.ts';
 import type { Lease } from '../lease.ts';
 import { leaseKey, subnetsOf } from '../lease-key.ts';
-import type { ClaimResult, OwnershipRecord, OwnershipStore, StoredOwnershipRecord } from '../ownership-store.ts';
+import {
+  type ClaimResult,
+  lastRemovalUnderWay,
+  type OwnershipRecord,
+  type OwnershipStore,
+  removalUnderWay,
+  type StoredOwnershipRecord,
+} from '../ownership-store.ts';
 import { type HeldLeaderships, type LeaseObjectPlace, leadingToken } from './election.ts';
 import { listAll } from './follow.ts';
 import { leaseOf } from './node-object.ts';
@@ -79,8 +86,9 @@ class KubernetesOwnershipStore implements OwnershipStore {
     await this.#assertLeadsInStore(signal);
     const standing = await this.#standing(records, signal);
     const now = this.#parts.clock.now();
-    const until = Math.max(0, ...records.map((record) => removingUntil(standing.get(recordName(record)))));
-    if (until > now) return { kind: 'removing', until };
+    const marked = records.map((record) => standing.get(recordName(record))?.spec);
+    const until = lastRemovalUnderWay(marked, now);
+    if (until !== undefined) return { kind: 'removing', until };
     const differing = records.filter((record) => {
       const found = standing.get(recordName(record));
       const stored = found && toRecord(found);
@@ -176,8 +184,8 @@ class KubernetesOwnershipStore implements OwnershipStore {
       }
       const standing = found && toRecord(found);
       if (standing && equal(standing, record)) return { kind: 'claimed', previous: [] };
-      const until = removingUntil(found);
-      if (until > clock.now()) return { kind: 'removing', until };
+      const until = removalUnderWay(found?.spec, clock.now());
+      if (until !== undefined) return { kind: 'removing', until };
       this.#assertLeads();
       try {
         if (found) {
@@ -293,11 +301,6 @@ function toRecord({ metadata, spec }: RecordObject): StoredOwnershipRecord | und
 
 function equal(standing: StoredOwnershipRecord, wanted: OwnershipRecord): boolean {
   return standing.target === wanted.target && standing.holder === wanted.holder && standing.removingUntil === undefined;
-}
-
-/** Wall clock, milliseconds; 0 where nobody removes it. */
-function removingUntil(object: RecordObject | undefined): number {
-  return Date.parse(object?.spec.removingUntil ?? '') || 0;
 }
 
 /** True for a record that was to be replaced and is gone. A new one is not found for other reasons: there is no such kind of object. */

@@ -3,7 +3,7 @@ import { type Cidr, formatCidr, sameCidr } from '../../src/core/ip.ts';
 import { leadershipLost } from '../failures.ts';
 import type { Lease } from '../lease.ts';
 import { leaseKey, subnetsOf } from '../lease-key.ts';
-import type { OwnershipRecord, OwnershipStore } from '../ownership-store.ts';
+import { lastRemovalUnderWay, type OwnershipRecord, type OwnershipStore } from '../ownership-store.ts';
 import { enterWorld, type MemoryWorld } from './world.ts';
 
 /** A store of this world; several share its records. With a token it writes only while that leadership stands. */
@@ -30,8 +30,8 @@ export function createMemoryOwnershipStore(world: MemoryWorld, token?: string): 
     async claim(records, signal) {
       enterToWrite(signal);
       const standing = records.map((record) => world.records().get(keyOf(record)));
-      const until = Math.max(...standing.map((record) => Date.parse(record?.removingUntil ?? '') || 0));
-      if (until > world.clock.now()) return { kind: 'removing', until };
+      const until = lastRemovalUnderWay(standing, world.clock.now());
+      if (until !== undefined) return { kind: 'removing', until };
       const previous = records.map((record, index) => {
         const former = standing[index];
         if (former?.target === record.target && former.holder === record.holder && !former.removingUntil)

@@ -1,6 +1,6 @@
 /** What one desired route asks of one table. Pure. */
 
-import type { OwnershipRecord, StoredOwnershipRecord } from '../../lease/ownership-store.ts';
+import { type OwnershipRecord, removalUnderWay, type StoredOwnershipRecord } from '../../lease/ownership-store.ts';
 import type { NextHop, ProviderCapabilities, RouteEntry, RouteTable, RouteTarget } from '../../providers/provider.ts';
 import { type Family, formatCidr, formatIp } from '../core/ip.ts';
 import type { DesiredRoute } from './desired.ts';
@@ -104,8 +104,8 @@ export function isRecorded(
 }
 
 /** True while somebody's attempt to take the route out may still reach the cloud. */
-export function isBeingRemoved({ removingUntil }: StoredOwnershipRecord, now: number): boolean {
-  return removingUntil !== undefined && Date.parse(removingUntil) > now;
+export function isBeingRemoved(record: StoredOwnershipRecord, now: number): boolean {
+  return removalUnderWay(record, now) !== undefined;
 }
 
 /** True for the kinds of target this program writes, and so may replace. */

@@ -149,6 +149,14 @@ export function describeOwnershipStore(name: string, make: () => Promise<Ownersh
       expect(await store.list(never)).toHaveLength(1);
     });
 
+    it('claims a route whose removal is to last for years, which only a wrong clock writes', async () => {
+      const stored = await claimOne(record('10.6.0.0/26', 'rtb-1'));
+      const inTenYears = world.clock.now() + 10 * 365 * 86_400_000;
+      expect(await store.beginRemoval(stored, inTenYears, never)).toBeDefined();
+      expect(await store.claim([record('10.6.0.0/26', 'rtb-1')], never)).toMatchObject({ kind: 'claimed' });
+      expect((await store.list(never))[0]?.removingUntil).toBeUndefined();
+    });
+
     it('marks nothing that changed since it was read', async () => {
       const stored = await claimOne(record('10.6.0.0/26', 'rtb-1'));
       await store.claim([record('10.6.0.0/26', 'rtb-1', { target: 'eni-2' })], never);

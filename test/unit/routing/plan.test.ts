@@ -38,6 +38,7 @@ const two = '10.244.2.0/24';
 const old = '10.244.9.0/24';
 const inFuture = new Date(now + 1_000).toISOString();
 const inPast = new Date(now - 1_000).toISOString();
+const inTenYears = new Date(now + 10 * 365 * 86_400_000).toISOString();
 
 describe('a desired route', () => {
   it('is created in every table that lacks it', () => {
@@ -180,10 +181,12 @@ describe('a desired route', () => {
     const marked = (removingUntil: string) => ['rtb-1', 'rtb-2'].map((id) => record(id, one, 'a', { removingUntil }));
     const during = planRoutes(planInput({ tables, desired: [desired(one, 'a')], records: marked(inFuture) }));
     const after = planRoutes(planInput({ tables, desired: [desired(one, 'a')], records: marked(inPast) }));
+    const byWrongClock = planRoutes(planInput({ tables, desired: [desired(one, 'a')], records: marked(inTenYears) }));
 
     expect(held(during)).toEqual([`write ${one} rtb-1 being-removed`, `write ${one} rtb-2 being-removed`]);
     expect(during.steps).toEqual([]);
     expect(steps(after)).toEqual([`create ${one} rtb-2 to eni-a`]);
+    expect(steps(byWrongClock)).toEqual([`create ${one} rtb-2 to eni-a`]);
   });
 
   it('of two holders goes to neither, and what stands stays', () => {
