@@ -11,6 +11,7 @@ import {
   GRPCOutOfRangeError,
   GRPCUnauthenticatedError,
 } from 'etcd3';
+import { certificateTimeHint, certificateTrouble } from '../../src/core/certificate-trouble.ts';
 import { errorMessage, FlannelVpcError, isAbortError } from '../../src/core/errors.ts';
 
 /**
@@ -86,6 +87,7 @@ export function translateEtcdError(error: unknown, doing: string): FlannelVpcErr
 }
 
 function hintForUnavailable(reason: string): string | undefined {
+  if (certificateTrouble(reason) === 'time') return certificateTimeHint;
   if (/certificate|issuer|altnames/i.test(reason)) {
     return 'The certificate of etcd is not trusted: check --etcd-cafile, and that the certificate names this address.';
   }

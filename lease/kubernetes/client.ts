@@ -5,6 +5,7 @@
 import { Agent as HttpAgent, request as httpRequest, type IncomingMessage } from 'node:http';
 import { Agent as HttpsAgent, request as httpsRequest } from 'node:https';
 import type * as z from 'zod';
+import { certificateTimeHint, certificateTrouble } from '../../src/core/certificate-trouble.ts';
 import { backoffMs, type Clock, type Random } from '../../src/core/clock.ts';
 import { errorMessage, FlannelVpcError, isFlannelVpcError } from '../../src/core/errors.ts';
 import type { KubernetesAccess } from './access.ts';
@@ -231,7 +232,10 @@ async function readBody(answer: IncomingMessage): Promise<string> {
 
 function unreachable({ server }: KubernetesAccess, doing: string, error: unknown): FlannelVpcError {
   return new FlannelVpcError('STORE_UNAVAILABLE', `can't ${doing} at ${server.origin}: ${errorMessage(error)}`, {
-    hint: 'Check --kube-api-url or the kubeconfig, and that the API server is running.',
+    hint:
+      certificateTrouble(errorMessage(error)) === 'time'
+        ? certificateTimeHint
+        : 'Check --kube-api-url or the kubeconfig, and that the API server is running.',
     cause: error,
   });
 }

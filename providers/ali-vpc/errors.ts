@@ -1,5 +1,6 @@
 /** Turns whatever a call throws into one of our errors, once, at the edge. No text of a credential gets through. */
 import * as z from 'zod';
+import { endpointCertificateHint } from '../../src/core/certificate-trouble.ts';
 import { errorMessage, FlannelVpcError, isAbortError } from '../../src/core/errors.ts';
 import { hiddenText } from '../../src/core/secret.ts';
 import type { CredentialSource } from './credentials.ts';
@@ -134,15 +135,14 @@ function translateOther(error: unknown, context: CallContext, secrets: readonly 
   const message = withoutSecrets(errorMessage(error), secrets);
   const systemCode = systemCodeOf(error);
   if (nameOf(error) === 'SyntaxError') return unreadable(context, 'it is not JSON');
-  const certificate = /certificate|self.signed|UNABLE_TO_VERIFY/i.test(`${message} ${systemCode ?? ''}`);
   const timedOut = nameOf(error) === 'RequestTimeoutError';
   // The SDK's text of a failed connection holds the whole address of the request.
   const text = timedOut ? 'it did not answer in time' : (systemCode ?? message.split(/(?:GET|POST) https?:/)[0] ?? '');
   return failure('TRANSIENT', context, text, {
     details: { systemCode },
-    hint: certificate
-      ? 'add the issuer of the endpoint’s certificate to NODE_EXTRA_CA_CERTS'
-      : 'check the way to the endpoint: DNS, security group, NAT, or "EndpointType": "vpc" on machines without a way to the internet',
+    hint:
+      endpointCertificateHint(`${message} ${systemCode ?? ''}`) ??
+      'check the way to the endpoint: DNS, security group, NAT, or "EndpointType": "vpc" on machines without a way to the internet',
   });
 }
 

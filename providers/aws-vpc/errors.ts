@@ -1,5 +1,6 @@
 /** Turns whatever an EC2 call throws into one of our errors, once, at the edge. */
 import * as z from 'zod';
+import { endpointCertificateHint } from '../../src/core/certificate-trouble.ts';
 import { errorMessage, FlannelVpcError, isAbortError } from '../../src/core/errors.ts';
 import { meaningOf } from './error-codes.ts';
 
@@ -116,13 +117,12 @@ function translateOther(error: unknown, context: CallContext): FlannelVpcError {
   const name = nameOf(error);
   if (/Region is missing|Region not accepted/i.test(message)) return noRegion(error, context);
   if (isNoCredentials(error)) return noCredentials(error, context, message);
-  const certificate = /certificate|self.signed|UNABLE_TO_VERIFY/i.test(`${message} ${systemCode(error) ?? ''}`);
   return failure('TRANSIENT', context, name === 'TimeoutError' ? `timed out (${message})` : message, {
     cause: error,
     details: { systemCode: systemCode(error) },
-    hint: certificate
-      ? 'add the issuer of the endpoint’s certificate to NODE_EXTRA_CA_CERTS'
-      : 'check the way to the EC2 endpoint: NAT or VPC endpoint, security group, DNS',
+    hint:
+      endpointCertificateHint(`${message} ${systemCode(error) ?? ''}`) ??
+      'check the way to the EC2 endpoint: NAT or VPC endpoint, security group, DNS',
   });
 }
 

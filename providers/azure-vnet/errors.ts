@@ -1,5 +1,6 @@
 /** Turns what ARM answers, and what the SDK throws, into our errors, once, at the edge. */
 import * as z from 'zod';
+import { endpointCertificateHint } from '../../src/core/certificate-trouble.ts';
 import { errorMessage, FlannelVpcError, isAbortError } from '../../src/core/errors.ts';
 import { type CodeMeaning, meaningOf } from './error-codes.ts';
 
@@ -82,12 +83,11 @@ export function translateError(error: unknown, context: CallContext, signal: Abo
   const code = typeof systemCode === 'string' ? systemCode : undefined;
   // Its text would be the body that could not be read.
   const text = code === 'PARSE_ERROR' ? 'the answer is no JSON' : (errorMessage(error).split('\n', 1)[0] ?? '');
-  const certificate = /certificate|self.signed|UNABLE_TO_VERIFY/i.test(`${text} ${code ?? ''}`);
   return failure('TRANSIENT', context, text.slice(0, 300), {
     details: { systemCode: code },
-    hint: certificate
-      ? 'add the issuer of the endpoint’s certificate to NODE_EXTRA_CA_CERTS'
-      : 'check the way to Azure’s Resource Manager: outbound access of the subnet, private link, proxy, DNS',
+    hint:
+      endpointCertificateHint(`${text} ${code ?? ''}`) ??
+      'check the way to Azure’s Resource Manager: outbound access of the subnet, private link, proxy, DNS',
   });
 }
 

@@ -1,5 +1,6 @@
 /** Turns whatever a call of Compute Engine throws, or an operation ends with, into one of our errors, once, at the edge. */
 import * as z from 'zod';
+import { endpointCertificateHint } from '../../src/core/certificate-trouble.ts';
 import type { Clock } from '../../src/core/clock.ts';
 import { errorMessage, FlannelVpcError, isAbortError } from '../../src/core/errors.ts';
 import { meaningOf } from './error-codes.ts';
@@ -38,9 +39,9 @@ export function translateError(error: unknown, context: CallContext, signal: Abo
   if (typeof status === 'number') return translateRefusal({ error, status, reason }, context, clock);
   return failure('TRANSIENT', context, errorMessage(error), {
     cause: error,
-    hint: /certificate|self.signed|UNABLE_TO_VERIFY/i.test(errorMessage(error))
-      ? 'add the issuer of the endpoint’s certificate to NODE_EXTRA_CA_CERTS'
-      : 'check the way to compute.googleapis.com: Private Google Access or NAT, firewall, proxy, DNS',
+    hint:
+      endpointCertificateHint(errorMessage(error)) ??
+      'check the way to compute.googleapis.com: Private Google Access or NAT, firewall, proxy, DNS',
   });
 }
 

@@ -33,6 +33,7 @@ describe('what etcd says', () => {
       'STORE_UNAVAILABLE',
       '--etcd-cafile',
     ],
+    ['away', grpcError(14, '14 UNAVAILABLE: certificate is not yet valid'), 'STORE_UNAVAILABLE', 'clock'],
     ['away', grpcError(14, '14 UNAVAILABLE: tlsv13 alert certificate required'), 'STORE_DENIED', '--etcd-certfile'],
     [
       'final',

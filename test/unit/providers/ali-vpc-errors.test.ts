@@ -132,6 +132,7 @@ describe('what never reached the cloud', () => {
     expect(translated(Object.assign(new Error('x'), { code: 'SELF_SIGNED_CERT_IN_CHAIN' })).hint).toContain(
       'NODE_EXTRA_CA',
     );
+    expect(translated(Object.assign(new Error('x'), { code: 'CERT_NOT_YET_VALID' })).hint).toContain('clock');
   });
 });
 

@@ -16,6 +16,7 @@ describe('translateError', () => {
     ['a name that does not resolve', systemError('ENOTFOUND', 'getaddrinfo ENOTFOUND ec2'), 'DNS'],
     ['a time-out of the SDK', named('TimeoutError', 'request took too long'), 'way to the EC2 endpoint'],
     ['an unknown issuer', systemError('UNABLE_TO_VERIFY_LEAF_SIGNATURE', 'unable to verify'), 'NODE_EXTRA_CA_CERTS'],
+    ['a certificate of another time', systemError('CERT_HAS_EXPIRED', 'certificate has expired'), 'clock'],
     ['a garbled answer', new SyntaxError('Unexpected end of XML'), 'way to the EC2 endpoint'],
   ])('takes %s as TRANSIENT, with advice', (_, error, advice) => {
     expect(translateError(error, context, patient)).toMatchObject({

@@ -114,6 +114,7 @@ describe('what never reached Compute Engine', () => {
     expect(translated(new Error('unable to verify the first certificate'))).toMatchObject({
       hint: expect.stringContaining('NODE_EXTRA_CA_CERTS'),
     });
+    expect(translated(new Error('certificate has expired'))).toMatchObject({ hint: expect.stringContaining('clock') });
   });
 
   it('for want of credentials says what the credentials said', () => {
