@@ -38,10 +38,18 @@ export async function cniPluginFolder(): Promise<string> {
   return process.env['CNI_PLUGINS'] || dirname((await newestInCache('cni-', 'bridge')) ?? missing('the CNI plugins'));
 }
 
+/** Path of libfaketime for programs with threads: `LIBFAKETIME`, or what `make setup` unpacked. @throws Error that names the command to run. */
+export async function libfaketime(): Promise<string> {
+  const library = 'libfaketimeMT.so.1';
+  return (
+    process.env['LIBFAKETIME'] || ((await newestInCache('libfaketime-', library, constants.R_OK)) ?? missing(library))
+  );
+}
+
 /** Path of a Chromium or Chrome: `$CHROMIUM`, or one on the PATH. @throws Error that names the command to run when there is none. */
 export async function chromiumBinary(): Promise<string> {
   const named = process.env['CHROMIUM'];
-  if (named) return (await isExecutable(named)) ? named : missing(`CHROMIUM=${named}`, 'setup-browser');
+  if (named) return (await isUsable(named)) ? named : missing(`CHROMIUM=${named}`, 'setup-browser');
   return (await onPath('chromium')) ?? (await onPath('google-chrome')) ?? missing('chromium', 'setup-browser');
 }
 
@@ -66,7 +74,7 @@ export async function terraformBinary(): Promise<string> {
   const path = process.env['TERRAFORM'] || (await onPath('terraform'));
   const advice =
     'install it by https://developer.hashicorp.com/terraform/install, or name one by TERRAFORM=/path/to/it';
-  if (path === undefined || !(await isExecutable(path))) {
+  if (path === undefined || !(await isUsable(path))) {
     throw new Error(`Terraform >= 1.11 is not on the PATH: ${advice}`);
   }
   const said = await run([path, 'version', '-json'], { env: { CHECKPOINT_DISABLE: '1', TF_CLI_ARGS: '' } });
@@ -104,26 +112,26 @@ async function findEtcd(program: 'etcd' | 'etcdctl'): Promise<string> {
 
 async function onPath(program: string): Promise<string | undefined> {
   for (const folder of (process.env['PATH'] ?? '').split(delimiter).filter(Boolean)) {
-    if (await isExecutable(join(folder, program))) return join(folder, program);
+    if (await isUsable(join(folder, program))) return join(folder, program);
   }
   return undefined;
 }
 
-/** `bin/<program>` of the last folder by version among those whose name starts with the prefix. */
-async function newestInCache(prefix: string, program: string): Promise<string | undefined> {
+/** `bin/<program>` of the last folder by version among those whose name starts with the prefix, where it may be used so. */
+async function newestInCache(prefix: string, program: string, use = constants.X_OK): Promise<string | undefined> {
   const names = await readdir(cacheFolder()).catch(() => []);
   const candidates = names
     .filter((name) => name.startsWith(prefix) && !name.endsWith('.part'))
     .sort((a, b) => b.localeCompare(a, 'en', { numeric: true }));
   for (const name of candidates) {
     const path = join(cacheFolder(), name, 'bin', program);
-    if (await isExecutable(path)) return path;
+    if (await isUsable(path, use)) return path;
   }
   return undefined;
 }
 
-async function isExecutable(path: string): Promise<boolean> {
-  return await access(path, constants.X_OK).then(
+async function isUsable(path: string, use = constants.X_OK): Promise<boolean> {
+  return await access(path, use).then(
     () => true,
     () => false,
   );
