@@ -3,6 +3,7 @@ import type { EC2Client, EC2ClientConfig } from '@aws-sdk/client-ec2';
 import type { Clock } from '../../src/core/clock.ts';
 import { withDeadline } from '../../src/core/deadline.ts';
 import type { Logger } from '../../src/core/log.ts';
+import { createSkewReport } from './clock-skew.ts';
 import { type CallContext, isNoCredentials, noCredentials, noRegion, translateError } from './errors.ts';
 import { readIdentity, readRoleName } from './imds.ts';
 import type { Sdk } from './sdk.ts';
@@ -31,12 +32,14 @@ export const writeTimeoutMs = 10_000;
 
 export class Ec2 {
   readonly #options: Ec2Options;
+  readonly #reportSkew: (offsetMs: number) => void;
   #loading: Promise<Sdk> | undefined;
   #opening: Promise<EC2Client> | undefined;
   #client: EC2Client | undefined;
 
   constructor(options: Ec2Options) {
     this.#options = options;
+    this.#reportSkew = createSkewReport(options.logger);
   }
 
   /**
@@ -60,6 +63,8 @@ export class Ec2 {
     } catch (error) {
       if (isNoCredentials(error) && !signal.aborted) throw await this.#explainNoCredentials(error, context, signal);
       throw translateError(error, context, signal);
+    } finally {
+      if (this.#client) this.#reportSkew(this.#client.config.systemClockOffset);
     }
   }
 
