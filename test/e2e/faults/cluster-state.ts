@@ -4,6 +4,7 @@ import type { CloudWorld } from '../../clouds/cloud-world.ts';
 import { type Cluster, type ClusterNode, podNetwork } from '../../fabric/cluster.ts';
 
 const leasePrefix = '/coreos.com/network/subnets/';
+const recordPrefix = '/coreos.com/network/flannel-vpc/routes/';
 
 /** Where a route leads in the data path. */
 export type Leads = { readonly nicId: string } | 'blackhole' | 'gateway' | 'ecmp';
@@ -13,6 +14,8 @@ export interface ClusterState {
   readonly leases: Readonly<Record<string, string>>;
   /** Routes inside the pod network, table by table, but the foreign ones. */
   readonly routes: Readonly<Record<string, Readonly<Record<string, Leads>>>>;
+  /** Records of routes: those of each table, and whether somebody is removing the route. */
+  readonly records: Readonly<Record<string, Readonly<Record<string, 'stands' | 'being removed'>>>>;
   /** Each table as the cloud stores it, without the routes above. */
   readonly foreign: Readonly<Record<string, string>>;
   /** Rules and routes of each node that stand there more than once. */
@@ -37,9 +40,10 @@ export async function readClusterState(
     routes[tableId] = inside;
     documents[tableId] = await world.document(tableId, Object.keys(inside));
   }
+  const records = await readRecords(cluster);
   const doubled: Record<string, readonly string[]> = {};
   for (const { node } of nodes) doubled[node.name] = await doubledOn(node);
-  return { leases, routes, foreign: documents, doubled };
+  return { leases, routes, records, foreign: documents, doubled };
 }
 
 /** All that is wrong with it, in words. `before`: the state that foreign routes are compared with. */
@@ -56,6 +60,16 @@ export function problemsOf(state: ClusterState, before: Pick<ClusterState, 'fore
     for (const destination of Object.keys(routes)) {
       if (!(destination in state.leases)) problems.push(`${tableId}: a route for ${destination}, which no lease has`);
     }
+    const records = state.records[tableId] ?? {};
+    for (const destination of Object.keys(routes)) {
+      if (!(destination in records)) problems.push(`${tableId}: no record says that the route ${destination} is ours`);
+    }
+    for (const [destination, record] of Object.entries(records)) {
+      // The mark of a removal that was cut short is heeded for a while: nobody may touch the record before.
+      if (record === 'stands' && !(destination in routes)) {
+        problems.push(`${tableId}: a record of ${destination}, for which no route stands`);
+      }
+    }
     if (state.foreign[tableId] !== before.foreign[tableId]) {
       problems.push(`${tableId}: others' routes changed\n${before.foreign[tableId]}\n${state.foreign[tableId]}`);
     }
@@ -64,6 +78,16 @@ export function problemsOf(state: ClusterState, before: Pick<ClusterState, 'fore
     for (const line of lines) problems.push(`${node}: more than once: ${line}`);
   }
   return problems;
+}
+
+async function readRecords({ etcd }: Cluster): Promise<ClusterState['records']> {
+  const records: Record<string, Record<string, 'stands' | 'being removed'>> = {};
+  for (const { key, value } of await etcd.keys(recordPrefix)) {
+    const [subnet = '', table = ''] = key.slice(recordPrefix.length).split('/');
+    const ofTable = (records[decodeURIComponent(table)] ??= {});
+    ofTable[subnet.replace('-', '/')] = 'removingUntil' in JSON.parse(value) ? 'being removed' : 'stands';
+  }
+  return records;
 }
 
 function nicOf(value: string): string {

@@ -69,6 +69,8 @@ export interface FaultLab {
   /** Two in the first subnet, one in the second. */
   readonly nodes: readonly [ClusterNode, ClusterNode, ClusterNode];
   readonly pods: readonly [Pod, Pod, Pod];
+  /** Nodes that a test added: what stands on them is looked at too. */
+  readonly added: ClusterNode[];
   /** In the order of their start. A test that starts another one adds it. */
   readonly controllers: Controller[];
   /** Starts another controller with the lab's arguments. */
@@ -137,7 +139,9 @@ export async function startFaultLab(options: FaultLabOptions): Promise<FaultLab>
   for (const node of nodes) await node.agent.ready(60_000);
   const pods = [await nodes[0].addPod('pod'), await nodes[1].addPod('pod'), await nodes[2].addPod('pod')] as const;
 
-  const read = async (): Promise<ClusterState> => await readClusterState(cluster, nodes, [foreignDestination]);
+  const added: ClusterNode[] = [];
+  const read = async (): Promise<ClusterState> =>
+    await readClusterState(cluster, [...nodes, ...added], [foreignDestination]);
   let before: ClusterState = await read();
   await until('all routes stand', async () => problemsOf(await read(), before).length === 0, 60_000);
   before = await read();
@@ -170,13 +174,18 @@ export async function startFaultLab(options: FaultLabOptions): Promise<FaultLab>
 
   const problems = async (): Promise<readonly string[]> => problemsOf(await read(), before);
   return {
-    ...{ cluster, nodes, pods, controllers, problems },
+    ...{ cluster, nodes, pods, added, controllers, problems },
     ...lab,
     async survive(fault, { settleMs = 60_000, without = [], leaks: compareHeld = true } = {}) {
       if (compareHeld) await leaks();
       const talking = pods.filter((_, index) => !without.includes(nodes[index] as ClusterNode));
       const traffic = await startTraffic(talking);
-      await fault();
+      try {
+        await fault();
+      } catch (error) {
+        await traffic.stop();
+        throw error;
+      }
       const over = performance.now();
       let wrong: readonly string[] = [];
       try {

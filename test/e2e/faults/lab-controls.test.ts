@@ -83,6 +83,26 @@ test('a route that no lease has is named', async () => {
   expect(said).toContain('a route for 10.244.240.0/24, which no lease has');
 });
 
+test('a route without its record, and a record without a route, are named', async () => {
+  const { cluster, nodes } = lab;
+  const [own, tableId = ''] = [await nodes[0].podSubnet(), cluster.world.tableIds[0]];
+  const keyOf = (subnet: string): string =>
+    `/coreos.com/network/flannel-vpc/routes/${subnet.replace('/', '-')}/${tableId}`;
+  const [record] = await cluster.etcd.keys(keyOf(own));
+  const said = await problemsWhile(
+    async () => {
+      await cluster.etcd.delete(keyOf(own));
+      await cluster.etcd.put(keyOf('10.244.241.0/24'), record?.value ?? '');
+    },
+    async () => {
+      await cluster.etcd.put(keyOf(own), record?.value ?? '');
+      await cluster.etcd.delete(keyOf('10.244.241.0/24'));
+    },
+  );
+  expect(said).toContain(`${tableId}: no record says that the route ${own} is ours`);
+  expect(said).toContain(`${tableId}: a record of 10.244.241.0/24, for which no route stands`);
+});
+
 test('a change of somebody else’s route is named', async () => {
   const { cluster, nodes } = lab;
   const [tableId = ''] = cluster.world.tableIds;
