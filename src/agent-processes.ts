@@ -1,20 +1,35 @@
 /** Which of the programs on this machine is an agent: ours, or flannel's own. Pure. */
+import { execPath } from 'node:process';
 import type { RunningProcess } from '../host/processes.ts';
 
-/** This program's agents are told by the bundle's name: they run under node. */
-export function isOurAgent({ argv }: Pick<RunningProcess, 'argv'>): boolean {
-  const at = argv.findIndex((word) => /\/dist\/main\.mjs$/.test(word));
-  if (at < 0) return false;
-  const [command = ''] = argv.slice(at + 1);
+type Started = Pick<RunningProcess, 'argv' | 'file'>;
+
+/**
+ * This program's agents. The bundle runs under node and is told by its own name. The single file is told by that of the executable,
+ * whatever it was called as; where it was copied to a path of another name, only who runs from that path as well (`self`) knows it.
+ */
+export function isOurAgent(process: Started, self: string = execPath): boolean {
+  const at = process.argv.findIndex((word) => /\/dist\/main\.mjs$/.test(word));
+  if (at < 0 && !isSingleFile(process, self)) return false;
+  const [command = ''] = process.argv.slice(Math.max(at, 0) + 1);
   return command === 'agent' || command.startsWith('-') || command === '';
 }
 
+function isSingleFile(process: Started, self: string): boolean {
+  const file = process.file ?? process.argv[0] ?? '';
+  return nameOf(file).startsWith('flannel-vpc') || (programOf(process) === 'flanneld' && file === self);
+}
+
 /** flannel's own daemon. */
-export function isFlannel(process: Pick<RunningProcess, 'argv'>): boolean {
-  return programOf(process) === 'flanneld';
+export function isFlannel(process: Started, self: string = execPath): boolean {
+  return programOf(process) === 'flanneld' && !isSingleFile(process, self);
 }
 
 /** The program's name without its folder. */
 export function programOf({ argv }: Pick<RunningProcess, 'argv'>): string {
-  return (argv[0] ?? '').split('/').at(-1) ?? '';
+  return nameOf(argv[0] ?? '');
+}
+
+function nameOf(path: string): string {
+  return path.split('/').at(-1) ?? '';
 }

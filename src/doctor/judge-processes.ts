@@ -48,8 +48,8 @@ const rivals: readonly Rival[] = [
 /** The agent runs, once; and nobody else does its work. */
 export function judgeProcesses(processes: readonly RunningProcess[]): readonly Finding[] {
   const here = processes.filter(({ sameNetwork }) => sameNetwork);
-  const agents = here.filter(isOurAgent);
-  const flannels = here.filter(isFlannel);
+  const agents = here.filter((one) => isOurAgent(one));
+  const flannels = here.filter((one) => isFlannel(one));
   const found = rivals.flatMap(({ name, anywhere, writes, what, remedy }) =>
     (anywhere ? processes : here)
       .filter((one) => name.test(programOf(one)) && (writes?.(one.argv) ?? true))

@@ -186,7 +186,10 @@ describe('processes', () => {
   const agent = '/opt/node /opt/flannel-vpc/dist/main.mjs agent --ip-masq';
   const judge = (...lines: readonly string[]) =>
     judgeProcesses(
-      lines.map((line, at) => ({ pid: at + 1, argv: line.split(' '), sameNetwork: !line.startsWith('/elsewhere') })),
+      lines.map((line, at) => ({
+        ...{ pid: at + 1, argv: line.split(' '), sameNetwork: !line.startsWith('/elsewhere') },
+        file: line.split(' ')[0],
+      })),
     );
 
   test('one agent is ok; none is a warning; two fail', () => {
@@ -199,6 +202,32 @@ describe('processes', () => {
     expect(statuses(judge('/opt/node /opt/flannel-vpc/dist/main.mjs --ip-masq'))).toEqual(['agent: ok']);
     expect(statuses(judge(agent, '/opt/bin/flanneld --ip-masq'))).toEqual(['agent: failed']);
     expect(statuses(judge('/opt/bin/flanneld'))).toEqual(['agent: warning']);
+  });
+
+  describe('of the single file', () => {
+    const as = (file: string | undefined, line: string) =>
+      statuses(judgeProcesses([{ pid: 1, argv: line.split(' '), sameNetwork: true, file }]));
+
+    test.each([
+      ['by its name', '/usr/local/bin/flannel-vpc', 'flannel-vpc agent --ip-masq'],
+      ['by the name that the release gives it', '/opt/flannel-vpc-linux-arm64', '/opt/flannel-vpc-linux-arm64 agent'],
+      ['called as flanneld by a link', '/usr/local/bin/flannel-vpc', '/opt/bin/flanneld --ip-masq'],
+      ['called as flanneld without flags', '/usr/local/bin/flannel-vpc', 'flanneld'],
+      ['copied to another name that this program has as well', process.execPath, '/opt/bin/flanneld --ip-masq'],
+      ['where its file is hidden', undefined, '/usr/local/bin/flannel-vpc agent'],
+    ])('an agent is known %s', (_, file, line) => {
+      expect(as(file, line)).toEqual(['agent: ok']);
+    });
+
+    test.each([
+      ['another command', '/usr/local/bin/flannel-vpc', 'flannel-vpc doctor'],
+      ['the controller', '/usr/local/bin/flannel-vpc', 'flannel-vpc controller'],
+      ['flanneld itself', '/opt/bin/flanneld', '/opt/bin/flanneld --ip-masq'],
+      ['flanneld itself, its file hidden', undefined, '/opt/bin/flanneld --ip-masq'],
+      ['some other Node program', process.execPath, 'node --ip-masq'],
+    ])('%s is no agent of ours', (_, file, line) => {
+      expect(as(file, line)).toEqual(['agent: warning']);
+    });
   });
 
   test.each([
