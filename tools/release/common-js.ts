@@ -24,7 +24,8 @@ export async function readAsCommonJs(dist: string): Promise<Chunks> {
 async function toCommonJs(name: string, source: string): Promise<string> {
   if (!source.startsWith(commonJsNames)) throw new Error(`${name} does not begin as tools/bundle.ts writes it`);
   const { code, warnings } = await transform(source.slice(commonJsNames.length), {
-    sourcefile: name,
+    // By its ending esbuild takes a file for Node's kind of module, and a chunk's default export for something in it.
+    sourcefile: name.replace(/\.mjs$/, '.js'),
     format: 'cjs',
     platform: 'node',
     target: 'node24',
