@@ -6,6 +6,11 @@ MAKEFLAGS += --no-builtin-rules
 node := node_modules/node-linux-$(shell uname -m | sed 's/x86_64/x64/;s/aarch64/arm64/')/bin/node
 sources := $(shell find src lease providers host tools -name '*.ts' 2>/dev/null)
 
+# Which program the tests and the bench start, such as dist-release/flannel-vpc-linux-amd64; by default bin/flannel-vpc.
+ifdef PROGRAM
+export FLANNEL_VPC_PROGRAM := $(abspath $(PROGRAM))
+endif
+
 .PHONY: help
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -53,7 +58,7 @@ demo: build setup ## A VPC of network namespaces with nodes that join it (CLOUD=
 	test/fabric/enter.sh $(abspath $(node)) test/fabric/demo.ts --cloud=$(or $(CLOUD),aws-vpc) $(ARGS)
 
 .PHONY: test
-test: build setup-browser ## All test tiers
+test: build release setup-browser ## All test tiers
 	$(node) tools/test.ts
 
 .PHONY: test-unit

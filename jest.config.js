@@ -6,22 +6,25 @@ const transform = {
 };
 
 /** tools/test.ts runs the tiers; all but unit inside test/fabric/enter.sh, one file at a time. */
-function tier(name, setUp, folder = name) {
+function tier(name, setUp, folder = name, others = []) {
   return {
     displayName: name,
     testEnvironment: 'node',
     extensionsToTreatAsEsm: ['.ts'],
     transform,
-    testMatch: [`<rootDir>/test/${folder}/**/*.test.ts`],
+    testMatch: [`<rootDir>/test/${folder}/**/*.test.ts`, ...others.map((path) => `<rootDir>/test/${path}.test.ts`)],
     // A tier of its own.
     testPathIgnorePatterns: ['/node_modules/', ...(name === 'e2e' ? ['<rootDir>/test/e2e/faults/'] : [])],
     // A built bundle is no module of ours, and jest would look through it.
-    modulePathIgnorePatterns: ['<rootDir>/dist/'],
+    modulePathIgnorePatterns: ['<rootDir>/dist/', '<rootDir>/dist-release/'],
     setupFilesAfterEnv: ['<rootDir>/test/support/property-seeds.ts', ...setUp],
   };
 }
 
 const inRig = ['<rootDir>/test/fabric/rig-setup.ts'];
+
+/** End-to-end tests that the release tier runs once more, on its single file: make test-e2e PROGRAM=... runs them all. */
+const onSingleFile = ['e2e/restart', 'e2e/controller-agent', 'e2e/clouds/gce'];
 
 export default {
   projects: [
@@ -31,6 +34,6 @@ export default {
     tier('faults', inRig, 'e2e/faults'),
     tier('kubernetes', inRig),
     tier('terraform', inRig),
-    tier('release', inRig),
+    tier('release', [...inRig, '<rootDir>/test/support/release-setup.ts'], 'release', onSingleFile),
   ],
 };

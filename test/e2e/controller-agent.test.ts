@@ -2,54 +2,42 @@
  * An agent of a cluster with a controller, alone: what it asks and loads, and what it waits for. The routes are written by this
  * test's own hand, so that it is known when they stand.
  */
-import { cp, mkdtemp, readdir, rm, symlink, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
-import { program } from '../fabric/agent.ts';
 import { type Cluster, type ClusterNode, createCluster } from '../fabric/cluster.ts';
+import {
+  anySdk,
+  type PoisonedProgram,
+  poisonedExit,
+  poisonedProgram,
+  poisonedText,
+} from '../fabric/poisoned-program.ts';
 import { countAnswers } from '../fabric/traffic.ts';
 import { until } from '../support/until.ts';
 
 const leases = '/coreos.com/network/subnets/';
 let cluster: Cluster;
-let folder: string;
+let withoutSdk: PoisonedProgram;
 let one: ClusterNode;
 let two: ClusterNode;
 
 beforeAll(async () => {
   cluster = await createCluster({ backend: { Writer: 'controller' } });
-  folder = await withoutSdk();
+  withoutSdk = await poisonedProgram(anySdk);
+  expect(withoutSdk.chunks).toHaveLength(4);
   one = await cluster.addNode({ name: 'one', subnet: 'first', address: '10.0.1.11' });
   two = await cluster.addNode({ name: 'two', subnet: 'second', address: '10.0.2.12' });
 });
 
 afterAll(async () => {
   await cluster?.stop();
-  await rm(folder, { recursive: true, force: true });
+  await withoutSdk?.remove();
 });
-
-/** The built program with clouds' SDKs that end whoever loads one. */
-async function withoutSdk(): Promise<string> {
-  const root = dirname(dirname(program));
-  const copy = await mkdtemp(join(tmpdir(), 'flannel-vpc-no-sdk-'));
-  for (const each of ['bin', 'dist']) await cp(join(root, each), join(copy, each), { recursive: true });
-  await symlink(join(root, 'node_modules'), join(copy, 'node_modules'));
-  // Google's clients are named for what they are.
-  const chunks = (await readdir(join(copy, 'dist'))).filter((name) => /^chunk-(sdk|clients)-.*\.mjs$/.test(name));
-  expect(chunks).toHaveLength(4);
-  for (const chunk of chunks) {
-    const poison = "process.stderr.write('the SDK was loaded\\n'); process.exit(70);\n";
-    await writeFile(join(copy, 'dist', chunk), poison);
-  }
-  return copy;
-}
 
 /** The program as given, but from the copy, and with no variable of AWS. */
 function startFromCopy(node: ClusterNode, args: readonly string[] = []): void {
   const unset = 'for name in $(env | sed -n "s/^\\(AWS_[A-Z0-9_]*\\)=.*/\\1/p"); do unset "$name"; done';
-  node.start({ args, prelude: `${unset}; shift; exec ${join(folder, 'bin/flannel-vpc')} "$@"` });
+  node.start({ args, prelude: `${unset}; shift; exec ${withoutSdk.program} "$@"` });
 }
 
 async function subnetOf(node: ClusterNode): Promise<string | undefined> {
@@ -133,6 +121,6 @@ test('an agent that writes its own route would have loaded the SDK', async () =>
   await two.agent.kill('SIGKILL');
   await cluster.putNetConf({ Network: '10.244.0.0/16', Backend: { Type: 'aws-vpc' } });
   startFromCopy(two);
-  expect(await two.agent.process.ended).toBe(70);
-  expect(two.agent.process.log()).toContain('the SDK was loaded');
+  expect(await two.agent.process.ended).toBe(poisonedExit);
+  expect(two.agent.process.log()).toContain(poisonedText);
 });

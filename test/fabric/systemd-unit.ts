@@ -3,7 +3,9 @@
  * system calls and address families are those that the unit's file names.
  */
 import { readFile } from 'node:fs/promises';
+import { join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { program } from './agent.ts';
 import { run } from './process.ts';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
@@ -64,7 +66,8 @@ export async function underRightsOf(unit: Unit, without?: string): Promise<strin
     `"$([ -x /usr/bin/python3 ] && echo /usr/bin/python3 || echo python3)"`,
     `/opt/flannel-vpc/test/fabric/seccomp.py ${quoted(JSON.stringify(spec))} "$@"`,
   ];
-  const fromItsPlace = 'case "$1" in */bin/flannel-vpc) shift; set -- /opt/flannel-vpc/bin/flannel-vpc "$@" ;; esac';
+  const place = join('/opt/flannel-vpc', relative(root, program));
+  const fromItsPlace = `case "$1" in ${quoted(program)}) shift; set -- ${quoted(place)} "$@" ;; esac`;
   return `${fromItsPlace}\n${parts.join(' ')}`;
 }
 

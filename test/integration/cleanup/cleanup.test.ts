@@ -3,6 +3,7 @@ import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, describe, expect, test } from '@jest/globals';
+import { program } from '../../fabric/agent.ts';
 import { start } from '../../fabric/process.ts';
 import { until } from '../../support/until.ts';
 import type { TestNode } from '../host/node.ts';
@@ -10,7 +11,6 @@ import {
   conflist,
   createForeignNode,
   makeEverything,
-  program,
   type Renderer,
   removeFiles,
   snapshot,

@@ -1,16 +1,15 @@
 /** A node's namespace with things of others on it, all that this program makes beside them, and what can be seen of both. */
 import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { writeConflist } from '../../../host/cni-conflist.ts';
 import type { HostState } from '../../../host/host.ts';
 import { writeSubnetFile } from '../../../host/subnet-file.ts';
 import type { VxlanLink } from '../../../src/core/peer-network.ts';
+import { program } from '../../fabric/agent.ts';
 import { assertInRig } from '../../fabric/rig.ts';
 import { ip } from '../../support/addresses.ts';
 import { address, cidr, createNode, dualStack, stateWith, type TestNode, withoutCounters } from '../host/node.ts';
 
-export const program = fileURLToPath(new URL('../../../bin/flannel-vpc', import.meta.url));
 export const conflist = '/run/cni/net.d/10-flannel-vpc.conflist';
 export const folders = ['/run/flannel', '/run/cni'];
 

@@ -1,8 +1,6 @@
 /** Runs the built program as an operator does, on a pipe or on a terminal. */
 import { spawn } from 'node:child_process';
-import { fileURLToPath } from 'node:url';
-
-const program = fileURLToPath(new URL('../../../bin/flannel-vpc', import.meta.url));
+import { program } from '../../fabric/agent.ts';
 
 export interface Ran {
   readonly code: number | null;
