@@ -34,7 +34,10 @@ function filesOf(tier: Tier): readonly string[] {
 }
 
 /** What a tier alone needs and takes minutes to make: made when its turn comes, so that no other tier waits for it. */
-const setUps: Partial<Record<Tier, string>> = { kubernetes: 'tools/setup-kubernetes' };
+const setUps: Partial<Record<Tier, string>> = {
+  kubernetes: 'tools/setup-kubernetes',
+  terraform: 'tools/setup-terraform',
+};
 
 /** True when what the tier needs was made before. */
 function isSetUp(tier: Tier): boolean {

@@ -86,6 +86,21 @@ export async function terraformBinary(): Promise<string> {
 }
 
 /**
+ * Path of the program of tools/terraform-schemas, which stands in for a provider.
+ *
+ * @throws Error that names the command to run when it is not built, or when its source changed since.
+ */
+export async function terraformSchemasBinary(): Promise<string> {
+  const sources = ['go.mod', 'go.sum', 'main.go'].map(
+    (name) => new URL(`../../tools/terraform-schemas/${name}`, import.meta.url),
+  );
+  const hash = createHash('sha256');
+  for (const source of sources) hash.update(await readFile(source));
+  const prefix = `terraform-schemas-${hash.digest('hex').slice(0, 12)}-`;
+  return (await newestInCache(prefix, 'terraform-schemas')) ?? missing('tools/terraform-schemas', 'test-terraform');
+}
+
+/**
  * Path of the Kubernetes API server: `KUBE_APISERVER`, or the one built from tools/kubernetes/go.mod.
  *
  * @throws Error that names the command to run when it is not built, or when go.mod names another release since.

@@ -97,6 +97,19 @@ export async function openWorkspace(path: string, options: WorkspaceOptions = {}
   }
 }
 
+/** Does the work with what is opened, and closes it, whatever comes of it. */
+export async function during<Opened extends AsyncDisposable, Result>(
+  opening: Promise<Opened>,
+  work: (opened: Opened) => Promise<Result>,
+): Promise<Result> {
+  const opened = await opening;
+  try {
+    return await work(opened);
+  } finally {
+    await opened[Symbol.asyncDispose]();
+  }
+}
+
 /** Nothing of the user's: settings, plug-ins, workspaces, logs; and no look for newer versions. */
 async function environment(scratch: string): Promise<Readonly<Record<string, string>>> {
   const config = join(scratch, 'terraform.rc');
