@@ -22,7 +22,15 @@ import type {
 import { backoffMs, type Clock, type Random } from '../../src/core/clock.ts';
 import { connectEtcd } from './connection.ts';
 import { classifyEtcdError, isLeaseGone, isTimeout, translateEtcdError } from './errors.ts';
-import { credentialsOf, type EtcdConnectionOptions, type EtcdEndpoint, parseEndpoints, readTls } from './options.ts';
+import { needsOfRange, needsOfTxn } from './needs.ts';
+import {
+  credentialsOf,
+  type EtcdConnectionOptions,
+  type EtcdEndpoint,
+  parseEndpoints,
+  readTls,
+  readTlsAgain,
+} from './options.ts';
 import { type EtcdCallOptions, readOneAnswer, streamAnswers, withSignal } from './streams.ts';
 
 export interface EtcdClientOptions extends EtcdConnectionOptions {
@@ -69,7 +77,7 @@ const retryMaxMs = 1_000;
 /** Nothing is sent before the first call; only files are read. Throws CONFIG_INVALID for options that can't work. */
 export function createEtcdClient(options: EtcdClientOptions): EtcdClient {
   const endpoints = parseEndpoints(options.endpoints);
-  const tls = readTls(options, endpoints);
+  let tls = readTls(options, endpoints);
   let auth = credentialsOf(options);
   const deadlineMs = options.deadlineMs ?? 10_000;
   const attemptMs = options.attemptMs ?? (endpoints.length > 1 ? 3_000 : deadlineMs);
@@ -83,6 +91,7 @@ export function createEtcdClient(options: EtcdClientOptions): EtcdClient {
     closing.signal.throwIfAborted();
     if (connection) return connection;
     const endpoint = endpoints[current % endpoints.length] ?? { url: '', secure: false };
+    tls = readTlsAgain(options, endpoints, tls);
     connection = { endpoint, etcd: connectEtcd({ endpoint, tls, auth, attemptMs }) };
     return connection;
   }
@@ -112,6 +121,7 @@ export function createEtcdClient(options: EtcdClientOptions): EtcdClient {
     doing: string,
     callerSignal: AbortSignal,
     attempt: (etcd: Etcd3, call: EtcdCallOptions) => Promise<T>,
+    needs?: () => string,
   ): Promise<T> {
     const signal = AbortSignal.any([callerSignal, closing.signal]);
     const end = clock.monotonic() + deadlineMs;
@@ -130,7 +140,7 @@ export function createEtcdClient(options: EtcdClientOptions): EtcdClient {
         // A whole round of endpoints goes without a pause: most of the time just one of them is dead.
         const pause = (tries + 1) % endpoints.length === 0 ? backoffMs(tries, retryBaseMs, retryMaxMs, random) : 0;
         if (!again || clock.monotonic() + pause >= end)
-          throw translateEtcdError(failure.error, `${doing} at ${failure.url}`);
+          throw translateEtcdError(failure.error, `${doing} at ${failure.url}`, needs);
         await clock.sleep(pause, signal);
       }
     }
@@ -139,8 +149,20 @@ export function createEtcdClient(options: EtcdClientOptions): EtcdClient {
   return {
     closed: closing.signal,
     description: endpoints.map((endpoint) => endpoint.url).join(','),
-    range: (request, doing, signal) => call(doing, signal, (etcd, options) => etcd.kv.range(request, options)),
-    txn: (request, doing, signal) => call(doing, signal, (etcd, options) => etcd.kv.txn(request, options)),
+    range: (request, doing, signal) =>
+      call(
+        doing,
+        signal,
+        (etcd, options) => etcd.kv.range(request, options),
+        () => needsOfRange(request),
+      ),
+    txn: (request, doing, signal) =>
+      call(
+        doing,
+        signal,
+        (etcd, options) => etcd.kv.txn(request, options),
+        () => needsOfTxn(request),
+      ),
     async grant(ttlSeconds, signal) {
       const grant = await call('grant an etcd lease', signal, (etcd, options) =>
         etcd.leaseClient.leaseGrant({ TTL: ttlSeconds, ID: 0 }, options),
@@ -172,7 +194,7 @@ export function createEtcdClient(options: EtcdClientOptions): EtcdClient {
       } catch (error) {
         signal.throwIfAborted();
         recover(used, error);
-        throw translateEtcdError(error, `watch at ${used.endpoint.url}`);
+        throw translateEtcdError(error, `watch at ${used.endpoint.url}`, () => needsOfRange(request));
       }
     },
     close() {

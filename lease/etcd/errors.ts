@@ -46,8 +46,11 @@ export function classifyEtcdError(error: unknown): EtcdFailure {
   return 'away';
 }
 
-/** Translates what a call threw. `doing` says what was tried, such as `list leases at http://10.0.0.1:2379`; it holds no secret. */
-export function translateEtcdError(error: unknown, doing: string): FlannelVpcError | Error {
+/**
+ * Translates what a call threw. `doing` says what was tried, such as `list leases at http://10.0.0.1:2379`; it holds no secret. `needs` says
+ * which permissions the call takes, since etcd does not tell which one was missing.
+ */
+export function translateEtcdError(error: unknown, doing: string, needs?: () => string): FlannelVpcError | Error {
   if (error instanceof FlannelVpcError || isAbortError(error)) return error as Error;
   const reason = plainReason(error);
   const say = `can't ${doing}: ${reason}`;
@@ -66,8 +69,7 @@ export function translateEtcdError(error: unknown, doing: string): FlannelVpcErr
     );
   }
   if (error instanceof EtcdPermissionDeniedError) {
-    const hint = 'The etcd user needs a role that may read and write everything below the prefix.';
-    return new FlannelVpcError('STORE_DENIED', say, options(hint));
+    return new FlannelVpcError('STORE_DENIED', say, options(hintForDenied(needs?.())));
   }
   if (error instanceof EtcdInvalidAuthTokenError || error instanceof GRPCUnauthenticatedError) {
     return new FlannelVpcError('STORE_DENIED', say, options('etcd does not accept our login.'));
@@ -86,6 +88,12 @@ export function translateEtcdError(error: unknown, doing: string): FlannelVpcErr
   return new FlannelVpcError('STORE_UNAVAILABLE', say, options(hintForUnavailable(reason)));
 }
 
+/** For a user whose role lacks something; `needs` as for `translateEtcdError`. */
+export function hintForDenied(needs: string | undefined): string {
+  const what = needs === undefined ? 'everything below the prefix' : needs;
+  return `This takes a role of the etcd user with these permissions: ${what}. Check them, and --etcd-prefix.`;
+}
+
 function hintForUnavailable(reason: string): string | undefined {
   if (certificateTrouble(reason) === 'time') return certificateTimeHint;
   if (/certificate|issuer|altnames/i.test(reason)) {
@@ -98,7 +106,8 @@ function hintForUnavailable(reason: string): string | undefined {
       reason,
     )
   ) {
-    return 'Check whether the endpoint speaks http or https.';
+    // etcd sends no alert for a certificate on its list of those taken back; it only closes the connection.
+    return 'Check whether the endpoint speaks http or https, and whether the certificate of --etcd-certfile was revoked.';
   }
   return undefined;
 }

@@ -1,6 +1,6 @@
 /** What it takes to reach an etcd: checked once, before anything is sent. */
 import { readFileSync } from 'node:fs';
-import { getCACertificates } from 'node:tls';
+import { createSecureContext, getCACertificates } from 'node:tls';
 import { errorMessage, FlannelVpcError } from '../../src/core/errors.ts';
 
 export interface EtcdConnectionOptions {
@@ -82,7 +82,41 @@ export function readTls(options: EtcdConnectionOptions, endpoints: readonly Etcd
       ? { certChain: readPem('etcd-certfile', certFile), privateKey: readPem('etcd-keyfile', keyFile) }
       : {};
   if (!endpoints.some((endpoint) => endpoint.secure)) return undefined;
+  checkFit(authorities, client);
   return { rootCertificate: authorities ?? systemRoots(), ...client };
+}
+
+/**
+ * The same for a connection made later: certificates that were renewed meanwhile are taken up without a restart. While they can't be used
+ * (one of two files is written, say) the former ones stay.
+ */
+export function readTlsAgain(
+  options: EtcdConnectionOptions,
+  endpoints: readonly EtcdEndpoint[],
+  former: EtcdTls | undefined,
+): EtcdTls | undefined {
+  if (!former || !(options.caFile || options.certFile)) return former;
+  try {
+    return readTls(options, endpoints);
+  } catch {
+    return former;
+  }
+}
+
+/** The library would find it out at the first connection, in words of its own. */
+function checkFit(ca: Buffer | undefined, { certChain, privateKey }: Omit<EtcdTls, 'rootCertificate'>): void {
+  try {
+    createSecureContext({
+      ...(ca ? { ca } : {}),
+      ...(certChain && privateKey ? { cert: certChain, key: privateKey } : {}),
+    });
+  } catch (error) {
+    const files = certChain ? 'etcd-certfile and etcd-keyfile' : 'etcd-cafile';
+    throw new FlannelVpcError('CONFIG_INVALID', `${files}: can't be used: ${errorMessage(error)}`, {
+      hint: 'Give PEM files, and the key that belongs to the certificate.',
+      cause: error,
+    });
+  }
 }
 
 function readPem(field: string, file: string): Buffer {

@@ -107,6 +107,8 @@ describe('an etcd that asks for client certificates', () => {
       { keyFile: '' },
       { certFile: undefined },
       { keyFile: '/nonexistent/key.pem' },
+      // Another one's key.
+      { keyFile: files.serverKeyFile },
     ];
     for (const more of wrong) {
       expect(() => createEtcdStores({ ...base, ...more })).toThrow(expect.objectContaining({ code: 'CONFIG_INVALID' }));
