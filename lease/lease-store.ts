@@ -8,6 +8,7 @@
  */
 import type { Cidr, PerFamily } from '../src/core/ip.ts';
 import type { Lease, LeaseAttributes, LeaseKey, LeaseList, SubnetRange } from './lease.ts';
+import type { OnOutage } from './outage.ts';
 
 export interface NetConfDocument {
   /** The text as stored; not parsed here. */
@@ -100,8 +101,11 @@ export interface LeaseStore {
    */
   renew(lease: OwnedLease, signal: AbortSignal): Promise<OwnedLease>;
 
-  /** Watches our own key only, until the signal fires. Survives reconnects and compaction; never busy-loops. */
-  watchOwn(lease: OwnedLease, signal: AbortSignal): AsyncIterable<OwnLeaseEvent>;
+  /**
+   * Watches our own key only, until the signal fires. Survives reconnects and compaction; never busy-loops. `onOutage` is told why nothing
+   * is seen meanwhile.
+   */
+  watchOwn(lease: OwnedLease, signal: AbortSignal, onOutage?: OnOutage): AsyncIterable<OwnLeaseEvent>;
 
   /** All leases, read at one revision. Keys and values that do not parse are skipped and logged once each. */
   list(signal: AbortSignal): Promise<LeaseList>;

@@ -1,7 +1,10 @@
-/** Says once that the store is away, then rarely, and once that it is back. */
+/** Says once that the store is away, then rarely, again when there is another thing to do about it, and once that it is back. */
 import type { Clock } from '../src/core/clock.ts';
 import { errorMessage, FlannelVpcError } from '../src/core/errors.ts';
 import type { Logger } from '../src/core/log.ts';
+
+/** Told why the store is away, each time that it is found so, and undefined once it is back. */
+export type OnOutage = (error: unknown) => void;
 
 export interface OutageReport {
   failed(error: unknown): void;
@@ -15,17 +18,22 @@ export function createOutageReport(options: {
   readonly logger: Logger;
   readonly clock: Clock;
   readonly what: string;
+  readonly onOutage?: OnOutage | undefined;
 }): OutageReport {
-  const { logger, clock, what } = options;
+  const { logger, clock, what, onOutage } = options;
   let since: number | undefined;
-  let saidAt = 0;
+  /** When it was said, by what there is to do: the store that was away may now refuse us. */
+  const said = new Map<string, number>();
   return {
     failed(error) {
       const now = clock.monotonic();
+      onOutage?.(error);
       since ??= now;
-      if (since !== now && now - saidAt < repeatMs) return;
-      saidAt = now;
       const hint = error instanceof FlannelVpcError && error.hint !== undefined ? { hint: error.hint } : {};
+      // Without a hint (no answer in time) it is more of the same.
+      const todo = hint.hint ?? [...said.keys()][0] ?? '';
+      if (now - (said.get(todo) ?? Number.NEGATIVE_INFINITY) < repeatMs) return;
+      said.set(todo, now);
       const seconds = Math.round((now - since) / 1_000);
       logger.warn(`${what} interrupted; trying on`, { error: errorMessage(error), ...hint, forSeconds: seconds });
     },
@@ -33,6 +41,8 @@ export function createOutageReport(options: {
       if (since === undefined) return;
       logger.info(`${what} goes on`, { afterSeconds: Math.round((clock.monotonic() - since) / 1_000) });
       since = undefined;
+      said.clear();
+      onOutage?.(undefined);
     },
   };
 }

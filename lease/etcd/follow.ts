@@ -6,8 +6,10 @@ import type { IEvent, IKeyValue, IWatchResponse } from 'etcd3';
 import { backoffMs, type Clock, jitter, type Random } from '../../src/core/clock.ts';
 import { FlannelVpcError } from '../../src/core/errors.ts';
 import type { Logger } from '../../src/core/log.ts';
-import { createOutageReport } from '../outage.ts';
+import { createOutageReport, type OnOutage } from '../outage.ts';
 import type { EtcdClient } from './client.ts';
+import { hintForDenied } from './errors.ts';
+import { needsOfRange } from './needs.ts';
 import type { KeyRange } from './operations.ts';
 
 export interface RangeState {
@@ -35,6 +37,8 @@ export interface FollowOptions {
   readonly afterRevision?: string | undefined;
   /** Read everything again after this time (jittered), however healthy the watch looks. */
   readonly relistMs?: number | undefined;
+  /** As for `OutageReport`. */
+  readonly onOutage?: OnOutage | undefined;
 }
 
 /** Back-off between two tries to watch or read, milliseconds before jitter. */
@@ -114,10 +118,11 @@ async function* watchOnce(options: FollowOptions, known: string, signal: AbortSi
           yield { kind: 'place-lost' };
           return;
         }
-        throw new FlannelVpcError(
-          'STORE_UNAVAILABLE',
-          `etcd ended the ${options.what}: ${answer.cancel_reason || 'no reason given'}`,
-        );
+        const ended = `etcd ended the ${options.what}: ${answer.cancel_reason || 'no reason given'}`;
+        if (!/permission ?denied/i.test(answer.cancel_reason)) throw new FlannelVpcError('STORE_UNAVAILABLE', ended);
+        // A login that has run out is refused in the same words. The next try begins with a read, which logs in again.
+        yield { kind: 'place-lost' };
+        throw new FlannelVpcError('STORE_DENIED', ended, { hint: hintForDenied(needsOfRange(options.range)) });
       }
       if (BigInt(answer.header.revision) < BigInt(known)) {
         // A store restored from an old copy would stay silent until it has passed our place again. A member that merely lags

@@ -25,7 +25,7 @@ export function createEtcdLeaseStore(shared: EtcdParts, options: WatchAllOptions
     },
     acquire: (request, signal) => acquireLease(parts, request, signal),
     renew: (lease, signal) => renewLease(parts, lease, signal),
-    watchOwn: (lease, signal) => watchOwnLease(parts, lease, signal),
+    watchOwn: (lease, signal, onOutage) => watchOwnLease(parts, lease, signal, onOutage),
     list: async (signal) => toLeaseList(await listEntries(parts, signal)),
     neighbours: (after, limit, signal) => neighboursOf(parts, after, limit, signal),
     watch: (signal) => watchAllLeases(parts, options, signal),

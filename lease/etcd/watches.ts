@@ -4,6 +4,7 @@ import { kinship } from '../identity.ts';
 import type { Lease, LeaseKey } from '../lease.ts';
 import { leaseKey } from '../lease-key.ts';
 import type { LeaseWatchEvent, OwnedLease, OwnLeaseEvent } from '../lease-store.ts';
+import type { OnOutage } from '../outage.ts';
 import type { EntryList, LeaseEntry } from './entries.ts';
 import { followRange } from './follow.ts';
 import type { HoldingParts } from './holding.ts';
@@ -18,6 +19,7 @@ export async function* watchOwnLease(
   parts: HoldingParts,
   lease: OwnedLease,
   signal: AbortSignal,
+  onOutage?: OnOutage,
 ): AsyncGenerator<OwnLeaseEvent> {
   const holding = holdingOf(parts, lease);
   let last: OwnLeaseEvent | undefined;
@@ -28,7 +30,7 @@ export async function* watchOwnLease(
   const follow = followRange(
     {
       ...parts,
-      what: 'watch of our own lease',
+      ...{ what: 'watch of our own lease', onOutage },
       range: oneKey(holding.key),
       afterRevision: holding.known ? holding.revision : undefined,
     },

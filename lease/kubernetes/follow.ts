@@ -6,7 +6,7 @@ import * as z from 'zod';
 import { backoffMs, type Clock, jitter, type Random } from '../../src/core/clock.ts';
 import { FlannelVpcError } from '../../src/core/errors.ts';
 import type { Logger } from '../../src/core/log.ts';
-import { createOutageReport } from '../outage.ts';
+import { createOutageReport, type OnOutage } from '../outage.ts';
 import type { KubernetesClient } from './client.ts';
 import { isGone, unreadable } from './failures.ts';
 
@@ -26,6 +26,8 @@ export interface FollowOptions<T> {
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
+  /** As for `OutageReport`. */
+  readonly onOutage?: OnOutage | undefined;
 }
 
 export type FollowEvent<T> =

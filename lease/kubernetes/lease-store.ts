@@ -76,9 +76,9 @@ export function createKubernetesLeaseStore(parts: KubernetesParts, options: Kube
         throw podCidrChanged(nodeName, lease.subnets, subnets);
       return await secure(node, wanted ?? lease.attributes, signal);
     },
-    async *watchOwn(lease, signal) {
+    async *watchOwn(lease, signal, onOutage) {
       let before: string | undefined;
-      for await (const event of follow(followNodes(parts, nodeName), signal)) {
+      for await (const event of follow({ ...followNodes(parts, nodeName), onOutage }, signal)) {
         const seen = ownEvent(event, lease);
         const text = `${seen.kind} ${seen.kind === 'gone' ? '' : JSON.stringify(seen, bigintText)}`;
         if (text !== before) yield seen;

@@ -4,7 +4,7 @@ import type { Lease } from '../../lease/lease.ts';
 import { leaseKey } from '../../lease/lease-key.ts';
 import type { LeaseRequest, LeaseStore, OwnedLease } from '../../lease/lease-store.ts';
 import { backoffMs, type Clock, jitter, type Random } from '../core/clock.ts';
-import { FlannelVpcError, isFinalError, isFlannelVpcError } from '../core/errors.ts';
+import { errorMessage, FlannelVpcError, isFinalError, isFlannelVpcError } from '../core/errors.ts';
 import type { Logger } from '../core/log.ts';
 import { createRepeatGate } from '../repeats.ts';
 import { type Alive, longestRoundMs } from '../watchdog.ts';
@@ -27,6 +27,8 @@ export interface LeaseKeeperOptions {
   readonly clock: Clock;
   readonly random: Random;
   readonly onWaiting: (reason: string) => void;
+  /** Told why the store has not been heard of lately, and undefined once it is again. The lease stands meanwhile. */
+  readonly onOutage: (reason: string | undefined) => void;
   readonly alive?: Alive | undefined;
 }
 
@@ -113,7 +115,8 @@ async function watchLease(
   renew: () => Promise<void>,
   signal: AbortSignal,
 ): Promise<void> {
-  for await (const event of options.store.watchOwn(current(), signal)) {
+  const onOutage = (error: unknown): void => options.onOutage(error === undefined ? undefined : errorMessage(error));
+  for await (const event of options.store.watchOwn(current(), signal, onOutage)) {
     if (event.kind === 'taken') throw lostTo(current(), event.by);
     if (event.kind === 'gone') {
       options.logger.warn('Lease has been revoked; creating it again', { subnet: leaseKey(current().subnets) });
@@ -132,6 +135,7 @@ async function renewUntilItWorks(
     options.alive?.('lease', longestRoundMs);
     try {
       const renewed = await options.store.renew(lease, signal);
+      options.onOutage(undefined);
       options.logger.info(renewed.how === 'restored' ? 'lease restored' : 'lease renewed', {
         subnet: leaseKey(renewed.subnets),
       });
@@ -140,6 +144,7 @@ async function renewUntilItWorks(
       signal.throwIfAborted();
       if (isFlannelVpcError(error, 'LEASE_LOST')) throw error;
       gate.failed('error', 'Error renewing lease; trying again', error, { subnet: leaseKey(lease.subnets) });
+      options.onOutage(errorMessage(error));
       const pauseMs = options.store.allocates ? renewRetryMs : renewAgainMs;
       await options.clock.sleep(jitter(pauseMs, 0.1, options.random), signal);
     }

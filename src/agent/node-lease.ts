@@ -5,6 +5,7 @@ import { acquireLease, type LeaseKeeperOptions, leaseTtlSeconds } from './lease-
 import { assertNetConfStands } from './net-conf-wait.ts';
 import type { AgentParts, NodeContext } from './node-context.ts';
 import { backendOf, commandsOf, leaseRequest, nodeIdentity, previousSubnets } from './node-state.ts';
+import { storePart } from './report-keeper.ts';
 import { lookUntilItWorks } from './route-keeper.ts';
 
 /**
@@ -50,5 +51,11 @@ export async function getLease(
 
 /** What keeps the lease tells readiness what it waits for. */
 export function keeperOptions(parts: AgentParts): LeaseKeeperOptions {
-  return { ...parts, store: parts.leases, onWaiting: (reason: string) => parts.readiness.missing('lease', reason) };
+  const { leases, readiness } = parts;
+  return {
+    ...{ ...parts, store: leases },
+    onWaiting: (reason) => readiness.missing('lease', reason),
+    // A note and no more: nothing on this node changes, and an outage of the store must not make all nodes unready at once.
+    onOutage: (reason) => readiness.reached(storePart, reason),
+  };
 }

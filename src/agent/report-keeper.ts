@@ -7,6 +7,9 @@ import { untilDone } from '../core/until.ts';
 import type { Readiness } from '../health/status.ts';
 import { createRepeatGate } from '../repeats.ts';
 
+/** The part of readiness that says of the store that it is not heard of. */
+export const storePart = 'store';
+
 export interface ReportKeeperOptions {
   readonly reports: Pick<NodeReportStore, 'publish'>;
   readonly readiness: Readiness;
@@ -90,7 +93,10 @@ async function sleepOrReady(
 export function reportOf(readiness: Pick<Readiness, 'isReady' | 'reasons' | 'notes'>): Omit<NodeReport, 'since'> {
   const ready = readiness.isReady();
   const reason = ready
-    ? Object.values(readiness.notes()).join('; ')
+    ? Object.entries(readiness.notes())
+        // Told to the very store that is not heard of.
+        .flatMap(([part, note]) => (part === storePart ? [] : note))
+        .join('; ')
     : Object.entries(readiness.reasons())
         .map(([part, why]) => `${part}: ${why}`)
         .join('; ');

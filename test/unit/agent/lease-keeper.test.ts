@@ -24,7 +24,7 @@ test.each([
   const clock: Clock = { ...time, now: () => time.now() + jump };
   let renewals = 0;
   const logger = { debug() {}, info() {}, warn() {}, error() {} };
-  const parts = { store, logger, clock, random: () => 0.5, onWaiting: () => {} };
+  const parts = { store, logger, clock, random: () => 0.5, onWaiting: () => {}, onOutage: () => {} };
   const kept = keepLease(
     { ...parts, lease, renewMarginMs: hour, onRenewed: () => void renewals++ },
     ending.signal,
@@ -33,6 +33,27 @@ test.each([
   expect(renewals).toBe(0);
   await time.advance(expected * 0.03);
   expect(renewals).toBe(1);
+  ending.abort();
+  await kept;
+});
+
+test('why a lease can’t be renewed is told until it can', async () => {
+  const clock = createTestClock();
+  const world = createMemoryWorld(clock);
+  const store = createMemoryLeaseStore(world);
+  const ending = new AbortController();
+  const lease = await store.acquire(request('192.0.2.1', { ttlSeconds: leaseTtlSeconds }), ending.signal);
+  const logger = { debug() {}, info() {}, warn() {}, error() {} };
+  const told: (string | undefined)[] = [];
+  const parts = { store, logger, clock, random: () => 0.5, onWaiting: () => {}, onRenewed: () => {} };
+  const onOutage = (reason: string | undefined): void => void told.push(reason);
+  const kept = keepLease({ ...parts, lease, renewMarginMs: hour, onOutage }, ending.signal).catch(() => {});
+  world.setOutage('it has no such user');
+  await clock.advance(23 * hour + 30_000);
+  expect(told.at(-1)).toBe('the store in memory is away: it has no such user');
+  world.setOutage(undefined);
+  await clock.advance(120_000);
+  expect(told.at(-1)).toBeUndefined();
   ending.abort();
   await kept;
 });
