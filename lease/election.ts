@@ -4,6 +4,7 @@
  * A leader that was frozen must not go on as if no time had passed. So it asks `assertHeld` right before each write, which looks at the
  * clocks and at nothing else; and its writes to the store carry the election's own condition (`OwnershipStore.fenced`).
  */
+import type { OnOutage } from './outage.ts';
 
 /** What a leader holds. */
 export interface Leadership {
@@ -40,6 +41,8 @@ export interface ElectionOptions {
   readonly termMs: number;
   /** Pause between two keepalives of a leader, and between two looks of who waits where no watch tells, milliseconds. */
   readonly retryMs: number;
+  /** Told of what `campaign` waits out. */
+  readonly onOutage?: OnOutage | undefined;
 }
 
 export interface LeaderElection {

@@ -46,7 +46,7 @@ export async function campaign(
 ): Promise<Leadership> {
   const { client, clock, random, logger } = parts;
   const signal = AbortSignal.any([callerSignal, client.closed]);
-  const report = createOutageReport({ logger, clock, what: 'campaign to lead' });
+  const report = createOutageReport({ logger, clock, what: 'campaign to lead', onOutage: options.onOutage });
   const candidate = createCandidate(parts, options);
   for (let failures = 0; ; ) {
     try {

@@ -82,7 +82,7 @@ export function createKubernetesElection(
   }
 
   async function campaign(signal: AbortSignal): Promise<Leadership> {
-    const report = createOutageReport({ logger, clock, what: 'campaign to lead' });
+    const report = createOutageReport({ logger, clock, what: 'campaign to lead', onOutage: options.onOutage });
     let seen: { readonly version: string; readonly at: number } | undefined;
     for (let failures = 0; ; ) {
       signal.throwIfAborted();

@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { hostname } from 'node:os';
 import type { LeaderElection, Leadership } from '../../lease/election.ts';
 import { withDeadline } from '../core/deadline.ts';
-import { FlannelVpcError } from '../core/errors.ts';
+import { FlannelVpcError, isFlannelVpcError } from '../core/errors.ts';
 import type { StoreSession } from './session.ts';
 
 /** A leader that is not heard of for this long is none, milliseconds: longer than the longest write and a margin. */
@@ -12,10 +12,19 @@ const retryMs = 2_000;
 /** Longest wait for the lead, milliseconds: somebody who leads is refused before. */
 const campaignMs = 20_000;
 
-/** This process's place in the election. */
+/** This process's place in the election. Its campaign throws STORE_DENIED where the user may not lead. */
 export function electionOf({ stores }: StoreSession, command: string): LeaderElection {
   const holder = `${command}-${hostname()}-${process.pid}-${randomBytes(3).toString('hex')}`;
-  return stores.election({ holder, termMs, retryMs });
+  const refused = new AbortController();
+  const onOutage = (error: unknown): void => {
+    if (isFlannelVpcError(error, 'STORE_DENIED')) refused.abort(error);
+  };
+  const election = stores.election({ holder, termMs, retryMs, onOutage });
+  return {
+    leader: election.leader,
+    // A controller waits until it is let in. A person wants to know that they are not.
+    campaign: (signal) => election.campaign(AbortSignal.any([signal, refused.signal])),
+  };
 }
 
 /** @throws CONFLICT while somebody leads; `instead` says what to do. */
