@@ -55,36 +55,38 @@ export async function examineEndpoints(
   );
 }
 
-/** Reads what an agent reads: net-conf, and everything below the prefix. @throws as `LeaseStore`. */
+/** Reads what every agent reads: net-conf, the leases and what nodes say of themselves. @throws as `LeaseStore`. */
 export async function tryReading(options: ExamineOptions, signal: AbortSignal): Promise<void> {
   const client = clientOf(options, options.endpoints);
   const keys = createEtcdKeys(options.prefix);
   try {
     await read(client, keys.config, signal);
-    await client.range({ ...prefixRange(`${keys.prefix}/`), count_only: true }, 'read below the prefix', signal);
+    for (const folder of [keys.subnets, keys.nodes])
+      await client.range({ ...prefixRange(folder), count_only: true }, `read ${folder}`, signal);
   } finally {
     client.close();
   }
 }
 
 /**
- * Sends a transaction whose condition no store can meet (a version below zero) and that would put one key of our own if it did.
+ * Sends a transaction whose condition no store can meet (a version below zero) and that would put a key where every agent does if it did.
  * Nothing is put and the store's revision stays; yet etcd passes it through its log, and refuses it to a user who may not write
- * that key, and to everybody while it has no space (`checkTxnAuth` and `applierV3Capped` look at both branches).
+ * those keys, and to everybody while it has no space (`checkTxnAuth` and `applierV3Capped` look at both branches).
  *
  * @throws as `LeaseStore`.
  */
 export async function tryWriting(options: ExamineOptions, signal: AbortSignal): Promise<void> {
   const client = clientOf(options, options.endpoints);
-  const key = `${createEtcdKeys(options.prefix).prefix}/flannel-vpc/doctor`;
+  const { subnets, nodes } = createEtcdKeys(options.prefix);
+  const written = [`${subnets}doctor`, `${nodes}doctor`];
   try {
     await client.txn(
       {
-        compare: [{ ...oneKey(key), target: 'Version', result: 'Less', version: '0' }],
-        success: [putOp(key, 'never written', '0')],
+        compare: [{ ...oneKey(`${subnets}doctor`), target: 'Version', result: 'Less', version: '0' }],
+        success: written.map((key) => putOp(key, 'never written', '0')),
         failure: [],
       },
-      'write below the prefix',
+      'write leases and reports',
       signal,
     );
   } finally {

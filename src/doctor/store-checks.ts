@@ -65,7 +65,7 @@ function etcdChecks({ parts: { etcd } }: Subject): readonly Check[] {
       name: 'store readable',
       async run(signal) {
         await tryReading(etcd, signal);
-        return [ok('store readable', `everything below ${etcd.prefix}`)];
+        return [ok('store readable', `net-conf, leases and reports below ${etcd.prefix}`)];
       },
     },
     {
@@ -73,7 +73,7 @@ function etcdChecks({ parts: { etcd } }: Subject): readonly Check[] {
       name: 'store writable',
       async run(signal) {
         await tryWriting(etcd, signal);
-        return [ok('store writable', `below ${etcd.prefix}, by a transaction that changes nothing`)];
+        return [ok('store writable', `leases and reports below ${etcd.prefix}, by a transaction that changes nothing`)];
       },
     },
   ];

@@ -18,13 +18,14 @@ describe('an open etcd', () => {
   });
 
   it('is read and written to without a change', async () => {
-    await etcd.put(`${prefix}/flannel-vpc/doctor`, 'somebody’s');
+    const written = `${prefix}/flannel-vpc/nodes/doctor`;
+    await etcd.put(written, 'somebody’s');
     const before = await etcd.revision();
     await tryReading(options, never);
     await tryWriting(options, never);
     expect(await etcd.revision()).toBe(before);
-    expect(await etcd.keys(`${prefix}/flannel-vpc/doctor`)).toMatchObject([{ value: 'somebody’s' }]);
-    await etcd.delete(`${prefix}/flannel-vpc/doctor`);
+    expect(await etcd.keys(written)).toMatchObject([{ value: 'somebody’s' }]);
+    await etcd.delete(written);
   });
 
   it('each endpoint is told by itself: one with its latency and cluster, a dead one with its reason', async () => {
