@@ -23,13 +23,36 @@ export interface CertificateRequest {
   /** Names and addresses of a server. */
   readonly hosts?: readonly string[];
   readonly usage: readonly ('serverAuth' | 'clientAuth')[];
+  /** Default: two days from now on. */
+  readonly valid?: { readonly from: Date; readonly until: Date };
 }
 
 export interface CertificateAuthority {
   readonly caFile: string;
-  /** Makes a key and a certificate that is valid for two days. */
+  /** Makes a key and a certificate. */
   issue(request: CertificateRequest): Promise<CertificateFiles>;
+  /** Takes certificates back: a PEM file, always the same one, with a list of all that were. Without any it is an empty list. */
+  revoke(...revoked: readonly Pick<CertificateFiles, 'certFile'>[]): Promise<string>;
 }
+
+/** What `openssl ca` asks for: it alone gives certificates dates of our choice, and makes lists of those taken back. */
+const caConfiguration = (folder: string): string => `
+[ca]
+default_ca = ours
+[ours]
+database = ${folder}/index.txt
+new_certs_dir = ${folder}
+certificate = ${folder}/ca.pem
+private_key = ${folder}/ca-key.pem
+rand_serial = yes
+default_md = sha256
+default_crl_days = 1
+unique_subject = no
+policy = any
+[any]
+commonName = supplied
+organizationName = optional
+`;
 
 /** Makes the authority's key and certificate in `folder`, which may be absent. */
 export async function createAuthority(folder: string): Promise<CertificateAuthority> {
@@ -39,9 +62,13 @@ export async function createAuthority(folder: string): Promise<CertificateAuthor
     ...['req', '-x509', ...curve, '-keyout', at('ca-key.pem'), '-out', at('ca.pem')],
     ...['-days', '2', '-subj', '/CN=test authority'],
   ]);
+  await writeFile(at('ca.cnf'), caConfiguration(folder));
+  await writeFile(at('index.txt'), '');
+  const ca = ['ca', '-batch', '-config', at('ca.cnf')];
+
   return {
     caFile: at('ca.pem'),
-    async issue({ name, subject = `/CN=${name}`, hosts = [], usage }) {
+    async issue({ name, subject = `/CN=${name}`, hosts = [], usage, valid }) {
       const names = hosts.map((host) => (isIP(host) === 0 ? `DNS:${host}` : `IP:${host}`));
       await writeFile(
         at(`${name}.ext`),
@@ -53,13 +80,28 @@ export async function createAuthority(folder: string): Promise<CertificateAuthor
       );
       const request = ['-keyout', at(`${name}-key.pem`), '-out', at(`${name}.csr`), '-subj', subject];
       await run('openssl', ['req', ...curve, ...request]);
-      await run('openssl', [
-        ...['x509', '-req', '-in', at(`${name}.csr`), '-CA', at('ca.pem'), '-CAkey', at('ca-key.pem')],
-        // Not openssl's file of numbers, which certificates that are issued side by side would fight over.
-        ...['-set_serial', `0x${randomUUID().replaceAll('-', '')}`],
-        ...['-out', at(`${name}.pem`), '-days', '2', '-extfile', at(`${name}.ext`)],
-      ]);
+      const files = ['-in', at(`${name}.csr`), '-out', at(`${name}.pem`), '-extfile', at(`${name}.ext`)];
+      await run(
+        'openssl',
+        valid
+          ? [...ca, '-notext', ...files, '-startdate', dateOf(valid.from), '-enddate', dateOf(valid.until)]
+          : [
+              ...['x509', '-req', ...files, '-CA', at('ca.pem'), '-CAkey', at('ca-key.pem'), '-days', '2'],
+              // Not openssl's file of numbers, which certificates that are issued side by side would fight over.
+              ...['-set_serial', `0x${randomUUID().replaceAll('-', '')}`],
+            ],
+      );
       return { certFile: at(`${name}.pem`), keyFile: at(`${name}-key.pem`) };
     },
+    async revoke(...revoked) {
+      for (const { certFile } of revoked) await run('openssl', [...ca, '-revoke', certFile]);
+      await run('openssl', [...ca, '-gencrl', '-out', at('revoked.pem')]);
+      return at('revoked.pem');
+    },
   };
+}
+
+/** `20260131235959Z`. */
+function dateOf(date: Date): string {
+  return `${date.toISOString().slice(0, 19).replace(/[-:T]/g, '')}Z`;
 }

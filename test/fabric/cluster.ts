@@ -10,7 +10,7 @@ import type { AwsWorld } from '../clouds/aws/world.ts';
 import type { CloudInstance, CloudName, CloudSubnet, CloudWorld } from '../clouds/cloud-world.ts';
 import { clouds } from '../clouds/clouds.ts';
 import { type Agent, startAgent } from './agent.ts';
-import { type EtcdServer, startEtcd } from './etcd.ts';
+import { type EtcdServer, type EtcdUser, startEtcd } from './etcd.ts';
 import { rigAddress } from './management.ts';
 import { type NodeMetadata, startNodeMetadata } from './metadata.ts';
 import { createNode, type Node } from './node.ts';
@@ -33,6 +33,8 @@ export interface ClusterOptions {
   readonly allowedNetworks?: readonly string[];
   /** Least time that each change of the VPC stands before the cloud answers, milliseconds. Default 0. */
   readonly settleMs?: number;
+  /** etcd asks for a user, and has these. Default: it asks for none. */
+  readonly etcdUsers?: readonly EtcdUser[];
   /** Told what is being done, for people. */
   readonly progress?: (text: string) => void;
 }
@@ -94,7 +96,10 @@ export async function createCluster(options: ClusterOptions = {}): Promise<Clust
   const cloud = clouds[options.cloud ?? 'aws-vpc'];
   await run(['ip', 'addr', 'replace', `${rigAddress}/32`, 'dev', 'lo']);
   progress(`starting etcd and ${cloud.title}`);
-  const [etcd, world] = await Promise.all([startEtcd({ host: rigAddress }), cloud.create({ address: '0.0.0.0' })]);
+  const [etcd, world] = await Promise.all([
+    startEtcd({ host: rigAddress, users: options.etcdUsers ?? [] }),
+    cloud.create({ address: '0.0.0.0' }),
+  ]);
   const { subnets, tableIds } = world;
   progress(`making a VPC ${world.networkCidr} with ${subnets.length} subnets and ${countOf(tableIds.length)}`);
   const vpc = await createVpc({

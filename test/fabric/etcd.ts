@@ -12,6 +12,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { promisify } from 'node:util';
+import type { CertificateRequest } from './certificates.ts';
 import { createEtcdCertificates, type EtcdCertificates } from './etcd-certificates.ts';
 import { etcdBinary, etcdctlBinary } from './tools.ts';
 
@@ -26,12 +27,34 @@ export interface EtcdServerOptions {
   readonly peerPort?: number;
   /** Arguments put before the program, to run it in another namespace. */
   readonly command?: readonly string[];
-  /** HTTPS only, with a certificate for `host` made on the spot; `clientAuth` also asks clients for one. */
-  readonly tls?: { readonly clientAuth: boolean };
+  /**
+   * HTTPS only, with a certificate for `host` made on the spot, or a wrong one as `server` says; `clientAuth` also asks clients for one, and
+   * `revocable` refuses those that their authority has taken back.
+   */
+  readonly tls?: {
+    readonly clientAuth: boolean;
+    readonly server?: Partial<Pick<CertificateRequest, 'hosts' | 'valid'>>;
+    readonly revocable?: boolean;
+  };
   /** Switches authentication on: a root user, and one user that may read and write keys below `prefix` only. */
   readonly user?: { readonly name: string; readonly password: string; readonly prefix: string };
+  /** The same with these users, each with a role of its own. */
+  readonly users?: readonly EtcdUser[];
   /** More of etcd's own arguments. */
   readonly args?: readonly string[];
+}
+
+/** A user with a role of the same name. */
+export interface EtcdUser {
+  readonly name: string;
+  readonly password: string;
+  readonly rights: readonly EtcdRight[];
+}
+
+/** One permission of a role: for a key, or, where it ends in a slash, all keys that begin with it. */
+export interface EtcdRight {
+  readonly key: string;
+  readonly may: 'read' | 'write' | 'readwrite';
 }
 
 export interface EtcdKey {
@@ -51,6 +74,10 @@ export interface EtcdServer {
   readonly pid: number | undefined;
   /** Runs etcdctl against this server, as root where there are users, and gives its output. */
   etcdctl(...args: string[]): Promise<string>;
+  /** Gives the role this permission, in place of another one for the same key. */
+  grant(role: string, right: EtcdRight): Promise<void>;
+  /** Takes the permission for the key away. */
+  revokeRight(role: string, key: string): Promise<void>;
   /** Puts a key, under a fresh etcd lease when a TTL is given. */
   put(key: string, value: string, ttlSeconds?: number): Promise<void>;
   delete(key: string): Promise<void>;
@@ -85,13 +112,15 @@ const rootPassword = 'root';
 
 /** Starts one server and waits until it answers. */
 export async function startEtcd(options: EtcdServerOptions = {}): Promise<EtcdServer> {
-  const { host = '127.0.0.1', command = [], tls, user } = options;
+  const { host = '127.0.0.1', command = [], tls } = options;
+  const users = usersOf(options);
   // In memory where that can be had: a busy disk's fsync would turn short tests into long ones.
   const folder = await mkdtemp(join(existsSync('/dev/shm') ? '/dev/shm' : tmpdir(), 'flannel-vpc-etcd-'));
   const inNamespace = command.length > 0;
   const clientPort = options.clientPort ?? (inNamespace ? 2379 : await freePort(host));
   const peerPort = options.peerPort ?? (inNamespace ? 2380 : await freePort(host));
-  const certificates = tls && (await createEtcdCertificates(join(folder, 'tls'), host));
+  const certificates = tls && (await createEtcdCertificates(join(folder, 'tls'), host, tls.server));
+  const revoked = tls?.revocable ? await certificates?.authority.revoke() : undefined;
   const bracketed = host.includes(':') ? `[${host}]` : host;
   const endpoint = `${tls ? 'https' : 'http'}://${bracketed}:${clientPort}`;
   const peer = `http://${bracketed}:${peerPort}`;
@@ -108,6 +137,7 @@ export async function startEtcd(options: EtcdServerOptions = {}): Promise<EtcdSe
     ...['--listen-peer-urls', peer],
     ...(certificates ? ['--cert-file', certificates.serverCertFile, '--key-file', certificates.serverKeyFile] : []),
     ...(certificates && tls?.clientAuth ? ['--client-cert-auth', '--trusted-ca-file', certificates.caFile] : []),
+    ...(revoked === undefined ? [] : ['--client-crl-file', revoked]),
     ...(options.args ?? []),
   ];
   let child: ChildProcess | undefined;
@@ -123,6 +153,7 @@ export async function startEtcd(options: EtcdServerOptions = {}): Promise<EtcdSe
             `--cacert=${certificates.caFile}`,
             `--cert=${certificates.clientCertFile}`,
             `--key=${certificates.clientKeyFile}`,
+            ...(tls?.server ? ['--insecure-skip-tls-verify'] : []),
           ]
         : []),
       ...(authEnabled ? [`--user=root:${rootPassword}`] : []),
@@ -135,6 +166,10 @@ export async function startEtcd(options: EtcdServerOptions = {}): Promise<EtcdSe
       maxBuffer: 256 * 1024 * 1024,
     });
     return stdout;
+  }
+
+  async function grant(role: string, { key, may }: EtcdRight): Promise<void> {
+    await ctl('role', 'grant-permission', role, ...shapeOf(key), may, key);
   }
 
   async function launch(): Promise<void> {
@@ -172,13 +207,15 @@ export async function startEtcd(options: EtcdServerOptions = {}): Promise<EtcdSe
 
   try {
     await launch();
-    if (user) {
+    if (users.length > 0) {
       await ctl('user', 'add', `root:${rootPassword}`);
       await ctl('user', 'grant-role', 'root', 'root');
-      await ctl('user', 'add', `${user.name}:${user.password}`);
-      await ctl('role', 'add', 'network');
-      await ctl('role', 'grant-permission', 'network', '--prefix=true', 'readwrite', user.prefix);
-      await ctl('user', 'grant-role', user.name, 'network');
+      for (const { name, password, rights } of users) {
+        await ctl('user', 'add', `${name}:${password}`);
+        await ctl('role', 'add', name);
+        for (const right of rights) await grant(name, right);
+        await ctl('user', 'grant-role', name, name);
+      }
       await ctl('auth', 'enable');
       authEnabled = true;
     }
@@ -195,6 +232,10 @@ export async function startEtcd(options: EtcdServerOptions = {}): Promise<EtcdSe
       return child?.pid;
     },
     etcdctl: ctl,
+    grant,
+    async revokeRight(role, key) {
+      await ctl('role', 'revoke-permission', role, ...shapeOf(key), key);
+    },
     async put(key, value, ttlSeconds) {
       const lease =
         ttlSeconds === undefined ? [] : [`--lease=${(await ctl('lease', 'grant', String(ttlSeconds))).split(' ')[1]}`];
@@ -251,6 +292,16 @@ export async function startEtcd(options: EtcdServerOptions = {}): Promise<EtcdSe
       await rm(folder, { recursive: true, force: true });
     },
   };
+}
+
+function shapeOf(key: string): readonly string[] {
+  return key.endsWith('/') ? ['--prefix=true'] : [];
+}
+
+function usersOf({ user, users = [] }: EtcdServerOptions): readonly EtcdUser[] {
+  if (!user) return users;
+  const { name, password, prefix } = user;
+  return [{ name, password, rights: [{ key: `${prefix}/`, may: 'readwrite' }] }, ...users];
 }
 
 /** etcdctl prints 64-bit ids as bare JSON numbers, which would lose digits, so they are quoted before parsing. */

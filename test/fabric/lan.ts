@@ -6,7 +6,8 @@ import { mkdir, mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Agent, startAgent } from './agent.ts';
-import { type EtcdServer, startEtcd } from './etcd.ts';
+import type { AgentRequest } from './cluster.ts';
+import { type EtcdServer, type EtcdServerOptions, startEtcd } from './etcd.ts';
 import { connectToRig, rigAddress } from './management.ts';
 import { createNamespace, type Namespace } from './namespace.ts';
 import { addPod, type Pod } from './pod.ts';
@@ -40,7 +41,7 @@ export interface LanNode extends LanHost {
   /** The one started last. */
   readonly agent: Agent;
   /** Starts the agent; `args` come after the usual ones, and so win. */
-  start(request?: { readonly args?: readonly string[]; readonly prelude?: string }): Agent;
+  start(request?: AgentRequest): Agent;
   /** Kills the agent and starts another in its place, which is ready afterwards. */
   restart(signal?: NodeJS.Signals): Promise<void>;
 }
@@ -57,9 +58,9 @@ export interface Lan {
 }
 
 /** Starts etcd and the links; there is no net-conf yet. */
-export async function createLan(): Promise<Lan> {
+export async function createLan(etcdOptions: Pick<EtcdServerOptions, 'tls' | 'users'> = {}): Promise<Lan> {
   await run(['ip', 'addr', 'replace', `${rigAddress}/32`, 'dev', 'lo']);
-  const etcd = await startEtcd({ host: rigAddress });
+  const etcd = await startEtcd({ host: rigAddress, ...etcdOptions });
   const router = await createNamespace('lan-router');
   await router.sysctl({ 'ipv4/ip_forward': 1, 'ipv6/conf/all/forwarding': 1, 'ipv6/conf/default/accept_dad': 0 });
   for (const link of [1, 2])
@@ -136,9 +137,9 @@ function withAgent(host: LanHost, etcd: EtcdServer): LanNode {
       if (!agent) throw new Error(`no agent was started on ${host.name}`);
       return agent;
     },
-    start({ args = [], prelude } = {}) {
+    start({ args = [], env = {}, prelude } = {}) {
       const usual = [`--etcd-endpoints=${etcd.endpoint}`, '--ip-masq', `--bridge=${lanBridge}`];
-      agent = startAgent(host, { args: [...usual, ...args], env: {}, prelude });
+      agent = startAgent(host, { args: [...usual, ...args], env, prelude });
       return agent;
     },
     async restart(signal = 'SIGTERM') {
