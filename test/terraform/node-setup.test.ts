@@ -120,6 +120,11 @@ describe.each(Object.entries(machines))('%s', (_, variables) => {
     expect(wrong.stdout + wrong.stderr).toContain('permissons');
   });
 
+  test('is no larger than any cloud takes', () => {
+    // EC2's limit, before base64 (https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/instancedata-add-user-data.html); others take more.
+    expect(Buffer.byteLength(userData)).toBeLessThan(16_384);
+  });
+
   test('has units without mistakes', async () => {
     expect(await verifyUnits(machine)).toEqual([]);
   });
