@@ -2,6 +2,7 @@
  * The one error taxonomy. Adapters translate what their library throws into these, once, at their edge; everything
  * else matches on `code`, never on message text.
  */
+import { plainText } from './plain-text.ts';
 
 /** What went wrong, as a stable word that operators may match on. */
 export type ErrorCode =
@@ -81,7 +82,10 @@ const defaultAdvice: Readonly<Record<ErrorCode, RetryAdvice>> = {
   INTERNAL: 'never',
 };
 
-/** Base of every error this program throws on purpose. `message` says what happened to what; `hint` what to do. */
+/**
+ * Base of every error this program throws on purpose. `message` says what happened to what; `hint` what to do. Both may quote what others
+ * wrote, so each is made one line on which no terminal acts.
+ */
 export class FlannelVpcError extends Error {
   readonly code: ErrorCode;
   readonly hint: string | undefined;
@@ -89,10 +93,10 @@ export class FlannelVpcError extends Error {
   readonly details: Readonly<Record<string, unknown>>;
 
   constructor(code: ErrorCode, message: string, options: FlannelVpcErrorOptions = {}) {
-    super(message, options.cause === undefined ? undefined : { cause: options.cause });
+    super(plainText(message), options.cause === undefined ? undefined : { cause: options.cause });
     this.name = 'FlannelVpcError';
     this.code = code;
-    this.hint = options.hint;
+    this.hint = options.hint === undefined ? undefined : plainText(options.hint);
     this.retryAfterMs = options.retryAfterMs;
     this.details = options.details ?? {};
   }

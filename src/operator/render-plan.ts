@@ -58,7 +58,7 @@ function renderTableOf(table: TableDocument, style: PlanStyle): readonly string[
   const use = table.use
     .filter(({ used }) => used > 0)
     .map(({ family, used, limit }) => `${used}${limit === undefined ? '' : ` of ${limit}`} ${routesOf(family)}`);
-  const title = `${paint.strong(`table ${table.id}`)}${use.length > 0 ? paint.faint(`  ${use.join(', ')}`) : ''}`;
+  const title = `${paint.strong(printable(`table ${table.id}`))}${use.length > 0 ? paint.faint(`  ${use.join(', ')}`) : ''}`;
   if (blocks.length === 0) return [title, paint.faint(`  nothing to change, ${table.unchanged} as wanted`), ''];
   const words = longest(blocks.map(({ word }) => word));
   const destinations = longest(blocks.map(({ destination }) => destination));
@@ -67,7 +67,8 @@ function renderTableOf(table: TableDocument, style: PlanStyle): readonly string[
 
 /** What and where on one line, and why on the next: with cloud ids both would not fit one. */
 function entryLines(entry: Entry, words: number, destinations: number, { paint, width }: PlanStyle): readonly string[] {
-  const { sign, word, destination, hops, reason, colour } = entry;
+  const { sign, word, hops, reason, colour } = entry;
+  const destination = printable(entry.destination);
   const room = width === undefined ? undefined : Math.max(40, width - indent.length);
   return [
     `  ${colour(`${sign} ${word.padEnd(words)}`)}  ${hops === '' ? destination : destination.padEnd(destinations)}  ${hops}`.trimEnd(),
@@ -79,7 +80,7 @@ function entryLines(entry: Entry, words: number, destinations: number, { paint, 
 function refusedLines({ destination, reason }: RefusedDocument, { paint, width }: PlanStyle): readonly string[] {
   const room = width === undefined ? undefined : Math.max(40, width - indent.length);
   return [
-    `${paint.bad('! no route')}  ${destination}`,
+    `${paint.bad('! no route')}  ${printable(destination)}`,
     ...wrap(printable(reason), room).map((line) => paint.faint(`${indent}${line}`)),
   ];
 }

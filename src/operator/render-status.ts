@@ -6,7 +6,7 @@ import { movingLine } from '../report/moving.ts';
 import { routesOf } from '../report/problem-rows.ts';
 import { type Paint, printable } from './paint.ts';
 import { countProblems, renderProblems } from './render-problems.ts';
-import type { TableStyle } from './table.ts';
+import { longest, type TableStyle } from './table.ts';
 
 export interface ClusterStatus extends ClusterReport {
   /** Who leads, as etcd shows it; undefined when nobody does. */
@@ -21,7 +21,7 @@ export function renderStatus(status: ClusterStatus, style: TableStyle): readonly
   const problems = renderProblems(status.problems, style);
   const rows: readonly (readonly [string, readonly string[]])[] = [
     ['network', [network(status)]],
-    ['store', [status.store]],
+    ['store', [printable(status.store)]],
     ['controller', controller(status, paint)],
     ['moving', moving(status)],
     ['leases', [leases(status.nodes)]],
@@ -125,7 +125,7 @@ function tableLine(table: TableRow, use: TableUseRow, all: readonly TableRow[], 
   const filled = Math.min(barWidth, Math.ceil(share * barWidth));
   const colour = share >= 1 ? paint.bad : share >= 0.8 ? paint.caution : paint.good;
   const bar = `[${colour('#'.repeat(filled))}${'.'.repeat(barWidth - filled)}]`;
-  const id = table.id.padEnd(Math.max(...all.map((each) => each.id.length)));
+  const id = printable(table.id).padEnd(longest(all.map((each) => each.id)));
   return `${id}  ${bar}  ${used} of ${limit} ${routesOf(family)} (${Math.floor(share * 100)} %${sources[limitSource]})`;
 }
 

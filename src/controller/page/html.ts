@@ -40,7 +40,7 @@ function escapeText(text: string): string {
   const short = text.length > mostCharacters ? `${text.slice(0, mostCharacters)}…` : text;
   return short
     .replace(/[&<>"'`]/g, (character) => entities[character] ?? character)
-    .replace(/[\p{Cc}\p{Cs}\p{Bidi_Control}]/gu, shown);
+    .replace(/[\p{Cc}\p{Cs}\u2028\u2029\p{Bidi_Control}]/gu, shown);
 }
 
 /** Characters that hide or turn others around are shown by their number, so that no name can look like another. */
