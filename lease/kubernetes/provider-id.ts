@@ -1,4 +1,5 @@
 /** The instance id in a Node's `spec.providerID`, as each cloud's controller manager writes it and as our providers name instances. */
+import { lookUp } from '../../src/core/lookup.ts';
 
 const readers: Readonly<Record<string, (path: string) => string | undefined>> = {
   // aws:///eu-west-1a/i-0ab (cloud-provider-aws)
@@ -20,5 +21,5 @@ const readers: Readonly<Record<string, (path: string) => string | undefined>> = 
 /** Undefined where the text is none that a cloud we know writes. */
 export function instanceIdOfProviderId(providerId: string): string | undefined {
   const [, scheme = '', path = ''] = /^([a-z]+):\/\/(.*)$/.exec(providerId) ?? [];
-  return readers[scheme]?.(path);
+  return lookUp(readers, scheme)?.(path);
 }

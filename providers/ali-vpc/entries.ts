@@ -1,5 +1,7 @@
 /** Route entries: read, and translated to the seam's. */
+
 import { type Cidr, cidrContains, formatCidr, parseCidr } from '../../src/core/ip.ts';
+import { lookUp } from '../../src/core/lookup.ts';
 import type { NextHop, RouteEntry, RouteTarget } from '../provider.ts';
 import { type Entry, entryList } from './answers.ts';
 import type { AlibabaApi, ApiParameters } from './api.ts';
@@ -114,7 +116,8 @@ export function targetOf({ NextHops, Type }: Entry): RouteTarget {
   if (hop === undefined) return { kind: Type === 'System' ? 'local' : 'other', id: '' };
   const id = NextHops.map(({ NextHopId }) => NextHopId ?? '').join(' + ');
   if (more.length > 0) return { kind: 'other', id };
-  const kind = kinds[hop.NextHopType ?? ''] ?? (Type === 'System' && hop.NextHopId === undefined ? 'local' : 'other');
+  const kind =
+    lookUp(kinds, hop.NextHopType ?? '') ?? (Type === 'System' && hop.NextHopId === undefined ? 'local' : 'other');
   return { kind, id: id || (hop.NextHopType ?? ''), ...(kind === 'instance' ? { instanceId: id } : {}) };
 }
 

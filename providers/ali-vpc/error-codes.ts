@@ -3,7 +3,9 @@
  * error tables of CreateRouteEntry, ModifyRouteEntry and DeleteRouteEntry in the VPC API reference and of the ECS API reference; the
  * misspelt ones are the cloud's own.
  */
+
 import type { ErrorCode } from '../../src/core/errors.ts';
+import { lookUp } from '../../src/core/lookup.ts';
 
 export interface CodeMeaning {
   readonly code: ErrorCode;
@@ -80,7 +82,7 @@ const meanings: Readonly<Record<string, CodeMeaning>> = {
  * for two things.
  */
 export function meaningOf(cloudCode: string, status: number | undefined, message: string): CodeMeaning {
-  const known = meanings[cloudCode];
+  const known = lookUp(meanings, cloudCode);
   if (known) return known;
   // `InvalidCidrBlock` is said of a destination that is taken, and of one that can't be.
   if (/^InvalidCidrBlock/i.test(cloudCode)) {

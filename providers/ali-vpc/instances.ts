@@ -1,4 +1,5 @@
 /** Reads the states of instances. */
+import { lookUp } from '../../src/core/lookup.ts';
 import type { InstanceState } from '../provider.ts';
 import { instanceList } from './answers.ts';
 import type { AlibabaApi } from './api.ts';
@@ -35,7 +36,7 @@ export async function readInstanceStates(
       return { items: answer.Instances, next: answer.NextToken };
     });
     for (const { InstanceId, Status } of instances) {
-      const state = states[Status ?? ''];
+      const state = lookUp(states, Status ?? '');
       if (state !== undefined) found.set(InstanceId, state);
     }
   }

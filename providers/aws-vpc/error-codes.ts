@@ -1,5 +1,7 @@
 /** What EC2's error codes mean to us. From "Error codes for the Amazon EC2 API". */
+
 import type { ErrorCode } from '../../src/core/errors.ts';
+import { lookUp } from '../../src/core/lookup.ts';
 
 export interface CodeMeaning {
   readonly code: ErrorCode;
@@ -60,7 +62,7 @@ const meanings: Readonly<Record<string, CodeMeaning>> = {
 
 /** The meaning of an EC2 error code; by its shape and the HTTP status where it is not in the table. */
 export function meaningOf(awsCode: string, status: number | undefined): CodeMeaning {
-  const known = meanings[awsCode];
+  const known = lookUp(meanings, awsCode);
   if (known) return known;
   if (awsCode.endsWith('.NotFound')) return { code: 'NOT_FOUND' };
   if (status === 429) return { code: 'THROTTLED' };

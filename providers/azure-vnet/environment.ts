@@ -1,5 +1,7 @@
 /** Where Azure is, by the environment and by what the metadata server calls it. */
+
 import { FlannelVpcError } from '../../src/core/errors.ts';
+import { lookUp } from '../../src/core/lookup.ts';
 import { isOwnHost } from '../own-hosts.ts';
 
 export type Environment = Readonly<Record<string, string | undefined>>;
@@ -42,7 +44,7 @@ export function cloudOfEnvironment(environment: Environment): AzureCloud | undef
   const named = name ? cloudNamed(name) : undefined;
   if (name && !named) throw misconfigured('AZURE_ENVIRONMENT', name, `give ${names}`);
   const authority = URL.parse(environment['AZURE_AUTHORITY_HOST'] ?? '')?.hostname ?? '';
-  const cloud = named ?? cloudNamed(authorities[authority] ?? '');
+  const cloud = named ?? cloudNamed(lookUp(authorities, authority) ?? '');
   const endpoint = urlOf(environment, 'FLANNEL_VPC_AZURE_ENDPOINT');
   return endpoint ? { endpoint: endpoint.origin, scope: (cloud ?? publicCloud).scope } : cloud;
 }
@@ -69,7 +71,7 @@ export function authorityEndpoint(environment: Environment): URL | undefined {
 
 /** Whether an authority is one of Azure's own, about which nothing has to be asked. */
 export function isKnownAuthority(authority: URL): boolean {
-  return authorities[authority.hostname] !== undefined;
+  return lookUp(authorities, authority.hostname) !== undefined;
 }
 
 function cloudAt(endpoint: string): AzureCloud {

@@ -1,5 +1,7 @@
 /** What ARM's error codes mean to us. From "Troubleshoot common Azure deployment errors" and "Understand how ARM throttles requests". */
+
 import type { ErrorCode } from '../../src/core/errors.ts';
+import { lookUp } from '../../src/core/lookup.ts';
 
 export interface CodeMeaning {
   readonly code: ErrorCode;
@@ -67,7 +69,7 @@ const quotaCode = /(limit(reached|exceeded)|exceedslimit|quotaexceeded|toomany|m
 /** The meaning of one code, by the HTTP status where it is not known. */
 export function meaningOf(armCode: string, status: number | undefined, message = ''): CodeMeaning {
   const code = armCode.toLowerCase();
-  const known = Object.hasOwn(meanings, code) ? meanings[code] : undefined;
+  const known = lookUp(meanings, code);
   if (known) return known;
   if (code === 'operationnotallowed' && rateText.test(message)) return { code: 'THROTTLED' };
   if (quotaCode.test(code)) return status === 429 ? { code: 'THROTTLED' } : { code: 'QUOTA_EXCEEDED' };

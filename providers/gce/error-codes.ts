@@ -2,7 +2,9 @@
  * What Compute Engine's reasons and codes mean to us. From "Troubleshooting Compute Engine API errors", "Compute Engine rate quotas"
  * and the operation errors that the API's documentation names.
  */
+
 import type { ErrorCode } from '../../src/core/errors.ts';
+import { lookUp } from '../../src/core/lookup.ts';
 
 export interface Meaning {
   readonly code: ErrorCode;
@@ -73,7 +75,7 @@ export function meaningOf(
   message: string,
 ): Meaning {
   if (status === 401) return { code: 'PERMISSION_DENIED', hint: keysHint };
-  const known = reasons.flatMap((reason) => (reason === undefined ? [] : (meanings[reason] ?? [])));
+  const known = reasons.flatMap((reason) => (reason === undefined ? [] : (lookUp(meanings, reason) ?? [])));
   const [first] = known;
   if (first && first.code !== 'INVALID') return first;
   if (underWay.test(message)) return busy;

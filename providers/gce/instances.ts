@@ -1,4 +1,5 @@
 /** States of instances. */
+import { lookUp } from '../../src/core/lookup.ts';
 import type { InstanceState } from '../provider.ts';
 import type { Compute } from './compute.ts';
 import { parseInstanceId } from './names.ts';
@@ -36,14 +37,14 @@ export async function readInstanceStates(
   const missing: string[] = [];
   for (const id of asked) {
     const instance = all?.get(id);
-    const state = states[instance?.status ?? ''];
+    const state = lookUp(states, instance?.status ?? '');
     if (state !== undefined) found.set(id, state);
     else if (!instance) missing.push(id);
   }
   if (all && missing.length > mostAskedAgain) return found;
   for (const id of missing) {
     const instance = await readInstance(compute, id, signal, options);
-    const state = instance ? states[instance.status ?? ''] : 'terminated';
+    const state = instance ? lookUp(states, instance.status ?? '') : 'terminated';
     if (state !== undefined) found.set(id, state);
   }
   return found;

@@ -1,7 +1,9 @@
 /** net-conf's `Backend`: which one, and its own members. */
+
 import * as z from 'zod';
 import { type BackendType, backendTypeNamed, backendTypes, refusedTypes } from '../../providers/catalog.ts';
 import { type Cidr, formatCidr, parseCidr } from '../core/ip.ts';
+import { lookUp } from '../core/lookup.ts';
 import { nearest } from '../core/suggest.ts';
 import { goKind } from './json-syntax.ts';
 import { isObject, readMembers } from './members.ts';
@@ -122,7 +124,7 @@ function unusable(name: string, value: string | undefined): NetConfProblem {
       `${allowedTypes}; for example ${example}`,
       'exit',
     );
-  const refused = refusedTypes[name];
+  const refused = lookUp(refusedTypes, name);
   if (refused !== undefined) {
     return problem(
       'Backend.Type',
