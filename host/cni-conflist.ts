@@ -2,10 +2,12 @@
  * The CNI conflist: how a container runtime puts pods on this node's subnet by the standard plugins (bridge, host-local, portmap),
  * without flannel's own one. Members are those of the plugins' documentation (containernetworking/plugins 0.8 to 1.x).
  */
+
 import { unlink } from 'node:fs/promises';
 import { basename } from 'node:path';
 import * as z from 'zod';
 import { type Cidr, families, formatCidr, formatIp, nthAddress, type PerFamily, parseCidr } from '../src/core/ip.ts';
+import { parseJson } from '../src/core/json.ts';
 import { probeAddress } from '../src/core/probe-address.ts';
 import { textOf, writeAtomically } from './atomic-file.ts';
 
@@ -85,7 +87,7 @@ const conflistSchema = z.object({
 export function handsOutFrom(text: string, subnets: PerFamily<Cidr>): boolean {
   let document: unknown;
   try {
-    document = JSON.parse(text);
+    document = parseJson(text);
   } catch {
     return false;
   }
@@ -124,7 +126,7 @@ const ownSchema = z.object({
 export function isOurConflist(text: string): boolean {
   let document: unknown;
   try {
-    document = JSON.parse(text);
+    document = parseJson(text);
   } catch {
     return false;
   }

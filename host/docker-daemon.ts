@@ -1,6 +1,9 @@
 /** What Docker's daemon is told of its bridge: its configuration file, and the arguments of one that runs. Only read. */
+
 import { readFile } from 'node:fs/promises';
 import * as z from 'zod';
+import { parseJson } from '../src/core/json.ts';
+import { plainText } from '../src/core/plain-text.ts';
 import type { RunningProcess } from './processes.ts';
 
 /** Settings that were made; what is absent is as Docker has it by itself. Names as in daemon.json. */
@@ -46,9 +49,9 @@ export async function readDockerDaemon(processes: readonly RunningProcess[]): Pr
   const about = { running: daemon !== undefined, file, fromArguments: settingsOf(given) };
   if (text === undefined) return { ...about, fromFile: undefined };
   try {
-    return { ...about, fromFile: fileSchema.parse(JSON.parse(text)) };
+    return { ...about, fromFile: fileSchema.parse(parseJson(text)) };
   } catch (error) {
-    const words = error instanceof z.ZodError ? z.prettifyError(error) : 'it is no JSON';
+    const words = error instanceof z.ZodError ? plainText(z.prettifyError(error), 300) : 'it is no JSON';
     return { ...about, fromFile: undefined, problem: words };
   }
 }

@@ -1,6 +1,8 @@
 /** What `ip -j` prints, checked, as far as this room reads it (iproute2 4.14 and later). */
+
 import * as z from 'zod';
 import { errorMessage, FlannelVpcError } from '../src/core/errors.ts';
+import { parseJson } from '../src/core/json.ts';
 import type { Run } from './exec.ts';
 
 const addressSchema = z.object({
@@ -129,7 +131,7 @@ async function readJson<T>(
   const { stdout } = await run(argv, { signal });
   try {
     // Nothing at all is how some versions say "none".
-    return schema.parse(JSON.parse(stdout.trim() === '' ? '[]' : stdout));
+    return schema.parse(parseJson(stdout.trim() === '' ? '[]' : stdout));
   } catch (error) {
     throw new FlannelVpcError(
       'HOST_COMMAND_FAILED',

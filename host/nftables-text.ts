@@ -1,6 +1,8 @@
 /** nftables' forms of our rules: script text to write, JSON to compare with what `nft -j list` prints. Pure. */
+
 import * as z from 'zod';
 import { type Family, formatCidr, formatIp, networkAddress } from '../src/core/ip.ts';
+import { parseJson } from '../src/core/json.ts';
 import type { CidrMatch, FamilyRules, Rule } from './rules.ts';
 
 /** The whole table is ours (flannel's); nothing else of nft's is ever named. */
@@ -116,7 +118,7 @@ const listing = z.object({
 /** Parses `nft -j list table`. Throws a ZodError or SyntaxError for anything else. */
 export function parseListing(text: string): ListedTable {
   const chains = new Map<string, ListedChain & { rules: ListedRule[] }>();
-  for (const { chain, rule } of listing.parse(JSON.parse(text)).nftables) {
+  for (const { chain, rule } of listing.parse(parseJson(text)).nftables) {
     if (chain) {
       const { name, type, hook, prio, policy } = chain;
       chains.set(name, { type, hook, priority: prio, policy, rules: [] });

@@ -1,8 +1,10 @@
 /** What nodes say of themselves, at `<prefix>/flannel-vpc/nodes/10.5.42.0-24`, each on the etcd lease of the node's lease. */
+
 import type { IKeyValue } from 'etcd3';
 import * as z from 'zod';
 import { backoffMs } from '../../src/core/clock.ts';
 import { FlannelVpcError } from '../../src/core/errors.ts';
+import { parseJson } from '../../src/core/json.ts';
 import { leaseLost } from '../failures.ts';
 import { kinship } from '../identity.ts';
 import type { LeaseKey } from '../lease.ts';
@@ -96,9 +98,9 @@ function nameBelow(folder: string, kv: IKeyValue): string {
 }
 
 /** Undefined for what is no report. */
-function readReport(kv: IKeyValue): NodeReport | undefined {
+export function readReport(kv: IKeyValue): NodeReport | undefined {
   try {
-    return reportSchema.parse(JSON.parse(kv.value.toString()));
+    return reportSchema.parse(parseJson(kv.value.toString()));
   } catch {
     return undefined;
   }

@@ -1,7 +1,9 @@
 /** Key and value of a route's record: the key says which route, the value who writes it. */
+
 import type { IKeyValue } from 'etcd3';
 import * as z from 'zod';
 import { type Cidr, parseCidr } from '../../src/core/ip.ts';
+import { parseJson } from '../../src/core/json.ts';
 import type { OwnershipRecord, StoredOwnershipRecord } from '../ownership-store.ts';
 import { cidrKeyPart, type EtcdKeys } from './keys.ts';
 
@@ -28,7 +30,7 @@ export function encodeRecord(record: OwnershipRecord & Pick<StoredOwnershipRecor
 export function readRecord(keys: EtcdKeys, kv: IKeyValue): StoredOwnershipRecord | undefined {
   try {
     const route = parseRoute(kv.key.toString().slice(keys.routes.length));
-    return route && { ...route, ...valueSchema.parse(JSON.parse(kv.value.toString())), revision: kv.mod_revision };
+    return route && { ...route, ...valueSchema.parse(parseJson(kv.value.toString())), revision: kv.mod_revision };
   } catch {
     return undefined;
   }

@@ -2,8 +2,11 @@
  * A lease's value in etcd: flannel's JSON, byte for byte, with our member after flannel's own and whatever else stood there
  * after that.
  */
+
 import * as z from 'zod';
 import { formatIp, type Ip, parseIp } from '../../src/core/ip.ts';
+import { parseJson } from '../../src/core/json.ts';
+import { plainText } from '../../src/core/plain-text.ts';
 import type { LeaseAttributes } from '../lease.ts';
 import { nodeIdentitySchema } from '../node-identity.ts';
 
@@ -42,7 +45,7 @@ export interface UnreadableValue {
 export function decodeLeaseValue(value: string): LeaseAttributes | UnreadableValue {
   let json: unknown;
   try {
-    json = JSON.parse(value);
+    json = parseJson(value);
   } catch {
     return { problem: 'not JSON' };
   }
@@ -57,7 +60,7 @@ export function decodeLeaseValue(value: string): LeaseAttributes | UnreadableVal
   const parsed = valueSchema.safeParse(known);
   if (!parsed.success) {
     const issue = parsed.error.issues[0];
-    return { problem: `${issue?.path.join('.') ?? ''}: ${issue?.message ?? 'not a lease'}` };
+    return { problem: plainText(`${issue?.path.join('.') ?? ''}: ${issue?.message ?? 'not a lease'}`, 200) };
   }
   const { PublicIP: v4, PublicIPv6: v6, BackendType, BackendData, BackendV6Data, FlannelVPC } = parsed.data;
   return {

@@ -1,6 +1,8 @@
 /** flannel's annotations of a node, and ours beside them. Pure. */
+
 import { FlannelVpcError } from '../../src/core/errors.ts';
 import { families, formatIp, type Ip, type PerFamily, parseIp } from '../../src/core/ip.ts';
+import { parseJson } from '../../src/core/json.ts';
 import type { LeaseAttributes, NodeIdentity } from '../lease.ts';
 import { nodeIdentitySchema } from '../node-identity.ts';
 
@@ -60,9 +62,9 @@ export function readAnnotations(annotations: Annotations, names: AnnotationNames
     const ip = parseIp(annotations[names.publicIp[family]] ?? '');
     if (ip?.family === family && ip.value !== 0n) publicIps[family] = ip;
   }
-  const v4 = parseJson(annotations[names.backendData]);
-  const v6 = parseJson(annotations[names.backendV6Data]);
-  const node = nodeIdentitySchema.safeParse(parseJson(annotations[names.identity])).data;
+  const v4 = jsonOf(annotations[names.backendData]);
+  const v6 = jsonOf(annotations[names.backendV6Data]);
+  const node = nodeIdentitySchema.safeParse(jsonOf(annotations[names.identity])).data;
   return {
     publicIps,
     backendType: annotations[names.backendType] ?? '',
@@ -125,10 +127,10 @@ function identityText({ instanceId, nicId, subnetId, zone, nodeName, addresses, 
   return JSON.stringify({ instanceId, nicId, subnetId, zone, nodeName, addresses, movedTo });
 }
 
-function parseJson(value: string | undefined): unknown {
+function jsonOf(value: string | undefined): unknown {
   if (value === undefined || value === '') return undefined;
   try {
-    return JSON.parse(value) ?? undefined;
+    return parseJson(value) ?? undefined;
   } catch {
     return undefined;
   }

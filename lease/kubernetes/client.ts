@@ -2,12 +2,14 @@
  * Requests to the API server: plain HTTP with a deadline each, every answer through a schema. The official client's generated models
  * would cost an agent more memory than all the rest of it (docs/adr).
  */
+
 import { Agent as HttpAgent, request as httpRequest, type IncomingMessage } from 'node:http';
 import { Agent as HttpsAgent, request as httpsRequest } from 'node:https';
 import type * as z from 'zod';
 import { certificateTimeHint, certificateTrouble } from '../../src/core/certificate-trouble.ts';
 import { backoffMs, type Clock, type Random } from '../../src/core/clock.ts';
 import { errorMessage, FlannelVpcError, isFlannelVpcError } from '../../src/core/errors.ts';
+import { parseJson } from '../../src/core/json.ts';
 import type { KubernetesAccess } from './access.ts';
 import { failureOf, unreadable } from './failures.ts';
 
@@ -121,7 +123,7 @@ export function createKubernetesClient(options: KubernetesClientOptions): Kubern
     if (status < 200 || status > 299) throw failureOf({ status, text, headers: answer.headers, ...request });
     let json: unknown;
     try {
-      json = JSON.parse(text);
+      json = parseJson(text);
     } catch {
       throw unreadable(request, 'it is no JSON');
     }

@@ -15,7 +15,7 @@ export interface LeaseObjectPlace {
   readonly name: string;
 }
 
-const leaseSchema = z.object({
+export const leaseSchema = z.object({
   metadata: z.object({ name: z.string(), resourceVersion: z.string(), uid: z.string() }),
   spec: z
     .object({

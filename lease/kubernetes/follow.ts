@@ -2,9 +2,11 @@
  * Following a set of objects for as long as the caller wants: a list, then a watch from its place on. A place the server no longer has
  * (410 Gone) is listed anew and the difference told, deletions included; and so it is now and then, however healthy the watch looks.
  */
+
 import * as z from 'zod';
 import { backoffMs, type Clock, jitter, type Random } from '../../src/core/clock.ts';
 import { FlannelVpcError } from '../../src/core/errors.ts';
+import { parseJson } from '../../src/core/json.ts';
 import type { Logger } from '../../src/core/log.ts';
 import { createOutageReport, type OnOutage } from '../outage.ts';
 import type { KubernetesClient } from './client.ts';
@@ -181,7 +183,7 @@ async function* watchOnce<T>(
 
 function parseLine(line: string): unknown {
   try {
-    return JSON.parse(line);
+    return parseJson(line);
   } catch {
     return undefined;
   }

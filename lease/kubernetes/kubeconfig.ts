@@ -1,4 +1,5 @@
 /** A kubeconfig file ("Organizing Cluster Access Using kubeconfig Files"): the current context's cluster and user. */
+
 import { execFile } from 'node:child_process';
 import { X509Certificate } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
@@ -7,6 +8,7 @@ import { createSecureContext } from 'node:tls';
 import { promisify } from 'node:util';
 import * as z from 'zod';
 import { errorMessage, FlannelVpcError } from '../../src/core/errors.ts';
+import { parseJson } from '../../src/core/json.ts';
 import type { RequestAccess } from './request-access.ts';
 import { parseYaml } from './yaml-text.ts';
 
@@ -144,7 +146,7 @@ function createPlugin(
         ...{ timeout: pluginMs, maxBuffer: 1 << 20 },
         env: { ...process.env, ...extra, KUBERNETES_EXEC_INFO: info },
       });
-      status = credentialSchema.parse(JSON.parse(stdout)).status;
+      status = credentialSchema.parse(parseJson(stdout)).status;
     } catch (error) {
       // What it printed may hold a secret.
       throw new FlannelVpcError(

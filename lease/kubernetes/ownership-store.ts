@@ -28,7 +28,7 @@ const group = 'flannel-vpc.dev/v1alpha1';
 const folder = `/apis/${group}/vpcroutes`;
 
 const time = z.string().max(64);
-const recordSchema = z.object({
+export const recordSchema = z.object({
   metadata: z.object({ name: z.string(), resourceVersion: z.string() }),
   spec: z.object({
     table: z.string().min(1).max(512),
@@ -288,7 +288,7 @@ function toObject(
   };
 }
 
-function toRecord({ metadata, spec }: RecordObject): StoredOwnershipRecord | undefined {
+export function toRecord({ metadata, spec }: RecordObject): StoredOwnershipRecord | undefined {
   const destination = parseCidr(spec.destination);
   if (!destination) return undefined;
   const { table, target, holder, writtenAt, replaces, removingUntil } = spec;

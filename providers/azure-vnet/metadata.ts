@@ -1,7 +1,9 @@
 /** Who this machine is, from Azure's instance metadata service: one request. */
+
 import * as z from 'zod';
 import type { FlannelVpcError } from '../../src/core/errors.ts';
 import { type Ip, parseIp } from '../../src/core/ip.ts';
+import { parseJson } from '../../src/core/json.ts';
 import { MetadataHttp } from '../metadata-http.ts';
 import type { MachineIdentity, MachineNic } from '../provider.ts';
 import { type Environment, metadataEndpoint } from './environment.ts';
@@ -60,7 +62,7 @@ export async function readMachine(environment: Environment, signal: AbortSignal)
   try {
     const body = await server.text(path, signal);
     if (body === undefined) throw server.unusable('it does not know /metadata/instance', { status: 404 });
-    const { compute, network } = document.parse(JSON.parse(body), { reportInput: false });
+    const { compute, network } = document.parse(parseJson(body), { reportInput: false });
     const subscription = compute.subscriptionId.toLowerCase();
     const group = compute.resourceGroupName.toLowerCase();
     const { resourceId, location, zone, azEnvironment } = compute;

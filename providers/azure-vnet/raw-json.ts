@@ -2,6 +2,7 @@
  * JSON that survives being read and written: numbers keep their digits, which JavaScript's own would lose (`1.0`, `9007199254740993`).
  * Member order is kept as it is by JavaScript anyway.
  */
+import { assertShallow } from '../../src/core/json.ts';
 
 /** An object as read, whatever is in it. */
 export type RawObject = Readonly<Record<string, unknown>>;
@@ -17,6 +18,7 @@ const json = JSON as unknown as {
 
 /** As `JSON.parse`; a number that would not be written as it was read is an opaque value that is. @throws SyntaxError. */
 export function parseRaw(text: string): unknown {
+  assertShallow(text);
   return json.parse(text, (_, value, { source }) =>
     typeof value === 'number' && source !== undefined && String(value) !== source ? json.rawJSON(source) : value,
   );

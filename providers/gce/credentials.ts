@@ -3,10 +3,12 @@
  * service account's key, workload identity federation, a user's), gcloud's own file, the metadata server. The SDK's code reads files;
  * metadata tokens are read here, without its probing, and so without its library.
  */
+
 import { access, readFile } from 'node:fs/promises';
 import * as z from 'zod';
 import type { Clock } from '../../src/core/clock.ts';
 import { FlannelVpcError, isFlannelVpcError } from '../../src/core/errors.ts';
+import { parseJson } from '../../src/core/json.ts';
 import { Secret } from '../../src/core/secret.ts';
 import { untilDone } from '../../src/core/until.ts';
 import type { AuthClient } from './clients.mjs';
@@ -96,7 +98,7 @@ async function contentOf(path: string, from: string): Promise<object> {
     throw noCredentials(from, typeof error.code === 'string' ? error.code : 'it is not readable', false);
   });
   try {
-    return contentSchema.parse(JSON.parse(text));
+    return contentSchema.parse(parseJson(text));
   } catch {
     throw noCredentials(from, 'it is no JSON object with a type', false);
   }

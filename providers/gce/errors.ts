@@ -1,8 +1,10 @@
 /** Turns whatever a call of Compute Engine throws, or an operation ends with, into one of our errors, once, at the edge. */
+
 import * as z from 'zod';
 import { endpointCertificateHint } from '../../src/core/certificate-trouble.ts';
 import type { Clock } from '../../src/core/clock.ts';
 import { errorMessage, FlannelVpcError, isAbortError } from '../../src/core/errors.ts';
+import { parseJson } from '../../src/core/json.ts';
 import { meaningOf } from './error-codes.ts';
 import type { Operation } from './schemas.ts';
 
@@ -144,7 +146,7 @@ export function failure(
 function bodyOf(payload: unknown): z.infer<typeof bodySchema>['error'] | undefined {
   if (typeof payload !== 'string') return bodySchema.safeParse(payload).data?.error;
   try {
-    return bodySchema.safeParse(JSON.parse(payload)).data?.error;
+    return bodySchema.safeParse(parseJson(payload)).data?.error;
   } catch {
     return undefined;
   }

@@ -2,11 +2,13 @@
  * net-conf.json: flannel's own format, plus `Backend.Writer` and `Backend.NonMasqueradeCIDRs`. Parsed and checked in one pass
  * that reports every problem, not only the first.
  */
+
 import * as z from 'zod';
 import type { SubnetRange } from '../../lease/lease.ts';
 import { backendTypeNamed } from '../../providers/catalog.ts';
 import { errorMessage } from '../core/errors.ts';
 import { cidrsOverlap, type Family, families, formatCidr, type PerFamily } from '../core/ip.ts';
+import { parseJson } from '../core/json.ts';
 import { type BackendConf, readBackend } from './backend.ts';
 import { goKind, jsonSyntaxProblem } from './json-syntax.ts';
 import { isObject, readMembers } from './members.ts';
@@ -52,7 +54,7 @@ export function parseNetConf(
 ): NetConfResult {
   let json: unknown;
   try {
-    json = JSON.parse(text);
+    json = parseJson(text);
   } catch (error) {
     const why = jsonSyntaxProblem(text) ?? errorMessage(error);
     return refused([problem('', undefined, `net-conf is not JSON: ${why}`, 'one JSON object')], []);
