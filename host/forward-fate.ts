@@ -46,14 +46,27 @@ export interface PodTraffic {
 
 /** More than any sane ruleset nests; the kernel itself refuses loops. */
 const deepest = 16;
+/** Rules that are looked at before nothing more is said: chains that jump to each other many times have more ways than there is time. */
+const mostSteps = 200_000;
 
 /** Follows a chain. A chain that is not there ends at once. */
-export function fateIn(chains: ReadonlyMap<string, readonly FateRule[]>, name: string, depth = 0): Fate {
+export function fateIn(chains: ReadonlyMap<string, readonly FateRule[]>, name: string): Fate {
+  return follow({ chains, steps: 0 }, name, 0);
+}
+
+interface Way {
+  readonly chains: ReadonlyMap<string, readonly FateRule[]>;
+  steps: number;
+}
+
+function follow(way: Way, name: string, depth: number): Fate {
   let mayAccept = false;
-  for (const { applies, verdict } of chains.get(name) ?? []) {
+  for (const { applies, verdict } of way.chains.get(name) ?? []) {
+    way.steps += 1;
+    if (way.steps > mostSteps) return { end: 'through', mayAccept: true };
     // What becomes of a part of the packets says nothing of the others.
     if (applies === 'never' || applies === 'some' || verdict === 'none') continue;
-    const outcome = outcomeOf(chains, verdict, depth);
+    const outcome = outcomeOf(way, verdict, depth);
     mayAccept ||= outcome.mayAccept;
     const ends =
       outcome.end !== 'through' || verdict === 'return' || (typeof verdict === 'object' && 'goto' in verdict);
@@ -70,12 +83,12 @@ export function worseFate(a: Fate, b: Fate): Fate {
   return a.mayAccept ? b : a;
 }
 
-function outcomeOf(chains: ReadonlyMap<string, readonly FateRule[]>, verdict: Verdict, depth: number): Fate {
+function outcomeOf(way: Way, verdict: Verdict, depth: number): Fate {
   if (typeof verdict !== 'object') {
     return { end: verdict === 'accept' || verdict === 'drop' ? verdict : 'through', mayAccept: false };
   }
   const target = 'jump' in verdict ? verdict.jump : verdict.goto;
-  return depth < deepest ? fateIn(chains, target, depth + 1) : { end: 'through', mayAccept: true };
+  return depth < deepest ? follow(way, target, depth + 1) : { end: 'through', mayAccept: true };
 }
 
 /** Whether an address condition holds for packets of the network. */

@@ -56,12 +56,16 @@ export interface Saved {
   readonly version: readonly number[] | undefined;
 }
 
+/** A rule is at most some hundred characters: comments have 256. What is longer is no rule, and would take long to look through. */
+const longestLine = 4_096;
+
 /** Parses the output of `iptables-save`. Lines it does not know are skipped: they are not ours. */
 export function parseSave(text: string): Saved {
   const tables = new Map<string, SavedTable>();
   const incompatible = new Set<string>();
   let current: { chains: Set<string>; policies: Map<string, string>; rules: SavedRule[] } | undefined;
   for (const line of text.split('\n')) {
+    if (line.length > longestLine) continue;
     if (line.startsWith('*')) {
       current = { chains: new Set(), policies: new Map(), rules: [] };
       tables.set(line.slice(1).trim(), current);

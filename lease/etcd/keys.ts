@@ -68,10 +68,15 @@ export function reportKeyOf(keys: EtcdKeys, subnets: PerFamily<Cidr>): string {
 /** flannel's expression (`subnetRegex`), not anchored at the left either, so that both read the same keys as leases. */
 const leasePattern = /(\d+\.\d+\.\d+\.\d+)-(\d+)(?:&([a-f\d:]+)-(\d+))?$/;
 
+/** Characters at a key's end that are looked at: the expression takes the square of their number in steps, and a key may have a million. */
+const longestName = 160;
+
 /** The subnets a key names, host bits masked off; undefined when it is no lease's key. */
 export function parseSubnetKey(key: string): PerFamily<Cidr> | undefined {
-  const match = leasePattern.exec(key);
-  if (!match) return undefined;
+  const end = key.slice(-longestName);
+  const match = leasePattern.exec(end);
+  // A match that begins where the name was cut has a number of a hundred digits in it, which is none of an address.
+  if (!match || (match.index === 0 && end !== key)) return undefined;
   const v4 = parsePart(match[1], match[2], 31);
   if (!v4) return undefined;
   if (match[3] === undefined) return v4.length === 0 ? undefined : { 4: v4 };

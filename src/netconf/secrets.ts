@@ -12,13 +12,17 @@ export function hideSecrets(name: string, value: unknown): unknown {
   return isSecretMember(name) && !isEmpty ? hiddenText : value;
 }
 
-/** One JSON string, and after it what stands under it if it is a member's name. */
-const strings = /("(?:[^"\\]|\\.)*")(?:(\s*:\s*)("(?:[^"\\]|\\.)*"|[-+.\w]+))?/g;
+/**
+ * One JSON string, and after it what stands under it if it is a member's name; or one without an end, taken whole: looked for anew from
+ * each quote in it, it would take the square of its length in steps.
+ */
+const strings = /("(?:[^"\\]|\\.)*")(?:(\s*:\s*)("(?:[^"\\]|\\.)*"|[-+.\w]+))?|"(?:[^"\\]|\\.)*$/g;
 
 /** A net-conf's text with the values of secret members hidden, and otherwise as it stands. */
 export function withoutSecretValues(text: string): string {
-  return text.replace(strings, (all: string, name: string, colon?: string, value?: string) => {
-    const isShown = colon === undefined || value === '""' || value === 'null' || !isSecretMember(decoded(name));
+  return text.replace(strings, (all: string, name?: string, colon?: string, value?: string) => {
+    const isShown =
+      name === undefined || colon === undefined || value === '""' || value === 'null' || !isSecretMember(decoded(name));
     return isShown ? all : `${name}${colon}${JSON.stringify(hiddenText)}`;
   });
 }
