@@ -1,6 +1,6 @@
 /** The seam to backends that need no cloud but this node's own kernel: from leases to the links, routes and entries it should have. Pure. */
 
-import type { Lease } from '../lease/lease.ts';
+import type { Lease, SubnetRange } from '../lease/lease.ts';
 import type { Cidr, Ip, PerFamily } from '../src/core/ip.ts';
 import type { ForwardingEntry, GatewayRoute, NeighbourEntry, VxlanLink } from '../src/core/peer-network.ts';
 
@@ -17,6 +17,8 @@ export interface BackendInterface {
 export interface PeerContext {
   readonly external: BackendInterface;
   readonly own: Pick<Lease, 'subnets'>;
+  /** The pod networks. A lease of anything else would lead packets of this node's own elsewhere. */
+  readonly networks: PerFamily<Pick<SubnetRange, 'network' | 'subnetLength' | 'anyLength'>>;
   /** Networks whose hosts are reached by the external interface without a gateway. Read only for `DirectRouting`. */
   readonly onLink: readonly Cidr[];
 }

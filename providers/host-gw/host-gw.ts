@@ -4,7 +4,7 @@ import { leaseKey } from '../../lease/lease-key.ts';
 import { FlannelVpcError } from '../../src/core/errors.ts';
 import { compareCidrs, families, formatIp, sameIp } from '../../src/core/ip.ts';
 import type { GatewayRoute } from '../../src/core/peer-network.ts';
-import { addressObstacle, ofOtherBackend } from '../address-obstacle.ts';
+import { addressObstacle, ofOtherBackend, subnetObstacle } from '../address-obstacle.ts';
 import type { HostBackend, PassedOver } from '../host-backend.ts';
 
 export const hostGw: HostBackend = {
@@ -32,7 +32,9 @@ export const hostGw: HostBackend = {
   leaseData: () => ({}),
   storedMacs: () => ({}),
 
-  peers(leases, { own, external: { name, publicIps } }) {
+  peers(leases, context) {
+    const { own, external } = context;
+    const { name, publicIps } = external;
     const routes: GatewayRoute[] = [];
     const passedOver: PassedOver[] = [];
     for (const lease of leases) {
@@ -46,7 +48,7 @@ export const hostGw: HostBackend = {
         const gateway = lease.attributes.publicIps[family];
         const mine = publicIps[family];
         if (!destination || !mine) continue;
-        const obstacle = addressObstacle(gateway, mine);
+        const obstacle = subnetObstacle(destination, context) ?? addressObstacle(gateway, mine);
         if (gateway && obstacle === undefined) routes.push({ destination, gateway, device: name });
         else passedOver.push({ subnet: destination, reason: obstacle ?? '' });
       }

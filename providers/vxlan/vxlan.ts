@@ -20,7 +20,7 @@ import {
   type PerFamily,
 } from '../../src/core/ip.ts';
 import type { ForwardingEntry, GatewayRoute, NeighbourEntry, VxlanLink } from '../../src/core/peer-network.ts';
-import { addressObstacle, ofOtherBackend } from '../address-obstacle.ts';
+import { addressObstacle, ofOtherBackend, subnetObstacle } from '../address-obstacle.ts';
 import type { BackendInterface, HostBackend, PassedOver, PeerContext, PeerVerdict } from '../host-backend.ts';
 import type { VxlanConfig } from './config.ts';
 
@@ -110,7 +110,7 @@ function peerEntries({ vni, directRouting }: VxlanConfig, leases: readonly Lease
       const destination = lease.subnets[family];
       const remote = lease.attributes.publicIps[family];
       if (!destination || !external.publicIps[family]) continue;
-      const obstacle = addressObstacle(remote, external.publicIps[family]);
+      const obstacle = subnetObstacle(destination, context) ?? addressObstacle(remote, external.publicIps[family]);
       if (!remote || obstacle !== undefined) {
         passedOver.push({ subnet: destination, reason: obstacle ?? '' });
         continue;

@@ -106,7 +106,7 @@ async function applyOnce(
   const { leases, book, detours } = wanted;
   try {
     const onLink = backend.needsOnLink ? await host.onLinkNetworks(external.name, signal) : [];
-    const all = backend.peers(leases, { external, own, onLink });
+    const all = backend.peers(leases, { external, own, networks: netConf.ranges, onLink });
     book?.update(all, clock.monotonic());
     const entries = book?.withdrawn(all) ?? all;
     const names = links.map(({ name }) => name);

@@ -63,7 +63,8 @@ export async function peerVerdict(
   if (!lease) throw new NotKnown('the lease');
   const { run } = subject.parts.programs;
   const onLink = backend.needsOnLink ? await onLinkNetworks(run, external.name, signal) : [];
-  return { backend, own: lease, verdict: backend.peers(list.leases, { own: lease, external, onLink }) };
+  const context = { own: lease, external, networks: netConf.ranges, onLink };
+  return { backend, own: lease, verdict: backend.peers(list.leases, context) };
 }
 
 async function overlay(subject: Subject, signal: AbortSignal): Promise<readonly Finding[]> {

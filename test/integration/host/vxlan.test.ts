@@ -86,7 +86,7 @@ function external(number: number): {
 const macs = (number: number) => ({ 4: `02:04:00:00:00:${number}`, 6: `02:06:00:00:00:${number}` });
 
 function peersOf({ number, lease, links }: Machine, leases: readonly Lease[]): PeerNetworkState {
-  const entries = backend.peers(leases, { external: external(number), own: lease, onLink: [] });
+  const entries = backend.peers(leases, { external: external(number), own: lease, networks, onLink: [] });
   return { device: 'eth0', networks, links: links.map(({ name }) => name), ...entries };
 }
 
@@ -203,10 +203,11 @@ test('4,000 peers take five programs, and three to see that all stands', async (
     };
   });
   const own = { subnets: { 4: cidr('10.5.11.0/24') } };
-  const entries = backend.peers(crowd, { external: external(11), own, onLink: [] });
+  const networks = { 4: { network: cidr('10.0.0.0/8'), subnetLength: 24 } };
+  const entries = backend.peers(crowd, { external: external(11), own, networks, onLink: [] });
   const state = {
     device: 'eth0',
-    networks: { 4: { network: cidr('10.0.0.0/8'), subnetLength: 24 } },
+    networks,
     links: links.map(({ name }) => name),
     ...entries,
   };

@@ -3,6 +3,7 @@ import type { Lease } from '../../../lease/lease.ts';
 import type { BackendInterface } from '../../../providers/host-backend.ts';
 import { hostGw } from '../../../providers/host-gw/host-gw.ts';
 import { formatCidr, formatIp, parseCidr, parseIp } from '../../../src/core/ip.ts';
+import { cidr } from '../../support/addresses.ts';
 
 function lease(subnet: string, address: string, backendType = 'host-gw'): Lease {
   const cidr = parseCidr(subnet);
@@ -16,6 +17,10 @@ function lease(subnet: string, address: string, backendType = 'host-gw'): Lease 
   };
 }
 
+const networks = {
+  4: { network: cidr('10.5.0.0/16'), subnetLength: 24 },
+  6: { network: cidr('fd42::/48'), subnetLength: 64 },
+};
 const own = lease('10.5.42.0/24', '192.168.0.11');
 const external: BackendInterface = {
   name: 'eth0',
@@ -26,7 +31,7 @@ const external: BackendInterface = {
 
 function routes(...leases: readonly Lease[]): readonly string[] {
   return hostGw
-    .peers(leases, { own, external, onLink: [] })
+    .peers(leases, { own, external, networks, onLink: [] })
     .routes.map(({ destination, gateway, device }) => `${formatCidr(destination)} ${formatIp(gateway)} ${device}`);
 }
 
@@ -42,7 +47,7 @@ test('none for peers of another backend, for our own address, or across families
   const ours = lease('10.5.15.0/24', '192.168.0.11');
   const crossed: Lease = { ...lease('10.5.16.0/24', 'fd77::16') };
   expect(routes(strange, ours, crossed)).toEqual([]);
-  const { passedOver } = hostGw.peers([strange, ours, crossed], { own, external, onLink: [] });
+  const { passedOver } = hostGw.peers([strange, ours, crossed], { own, external, networks, onLink: [] });
   expect(passedOver.map(({ subnet, reason }) => `${formatCidr(subnet)}: ${reason}`)).toEqual([
     "10.5.14.0/24: its node's backend is vxlan, and not host-gw",
     "10.5.15.0/24: its lease claims 192.168.0.11, which is this node's",
@@ -54,4 +59,16 @@ test('refuses a public address that is not the interface’s', () => {
   const nat = { ...external, publicIps: { 4: parseIp('203.0.113.9') ?? { family: 4 as const, value: 0n } } };
   expect(() => hostGw.check(external)).not.toThrow();
   expect(() => hostGw.check(nat)).toThrow(/your PublicIP differs from interface IP/);
+});
+
+test('none for what is no subnet of the network, nor for a part of our own', () => {
+  const outside = ['0.0.0.0/1', '192.168.0.0/24', '10.5.0.0/16', '10.5.12.0/25', '10.6.12.0/24'].map((subnet) =>
+    lease(subnet, '192.168.0.66'),
+  );
+  const narrow = { 4: { network: cidr('10.5.0.0/16'), subnetLength: 16, anyLength: true } };
+  expect(routes(...outside)).toEqual([]);
+  const parts = [lease('10.5.42.128/25', '192.168.0.66'), lease('10.5.32.0/20', '192.168.0.66')];
+  const { passedOver } = hostGw.peers(parts, { own, external, networks: narrow, onLink: [] });
+  const reason = "it overlaps 10.5.42.0/24, which is this node's";
+  expect(passedOver.map((each) => each.reason)).toEqual([reason, reason]);
 });

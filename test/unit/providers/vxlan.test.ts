@@ -35,11 +35,15 @@ function peer(number: number, more: Partial<Lease['attributes']> = {}, withIpv6 
   };
 }
 
+const networks = {
+  4: { network: cidr('10.5.0.0/16'), subnetLength: 24 },
+  6: { network: cidr('fd42::/48'), subnetLength: 64 },
+};
 const own = peer(11);
 
 function entries(leases: readonly Lease[], config: object = {}, context: Partial<PeerContext> = {}): readonly string[] {
   const backend = vxlan(vxlanSchema.parse(config));
-  const { routes, neighbours, forwarding } = backend.peers(leases, { external, own, onLink: [], ...context });
+  const { routes, neighbours, forwarding } = backend.peers(leases, { external, own, networks, onLink: [], ...context });
   return [
     ...routes.map(
       ({ destination, gateway, device, onLink }) =>
@@ -100,7 +104,7 @@ describe('a peer', () => {
     const found = entries(leases);
     expect(found.filter((line) => line.includes('.12'))).toEqual([]);
     expect(found).toHaveLength(3);
-    const { passedOver } = vxlan(vxlanSchema.parse({})).peers(leases, { external, own, onLink: [] });
+    const { passedOver } = vxlan(vxlanSchema.parse({})).peers(leases, { external, own, networks, onLink: [] });
     expect(passedOver).toEqual([{ subnet: cidr('10.5.12.0/24'), reason: expect.stringMatching(why) }]);
   });
 
