@@ -95,6 +95,18 @@ export class MetadataHttp {
     throw this.unusable(`${options.method ?? 'GET'} ${pathOf(path)} gave HTTP status ${status}`, { status });
   }
 
+  /**
+   * A name that such servers give: of an instance, a network, a zone. Undefined for an empty one. It goes into the node's lease, where
+   * others read it, so that whatever answers in the server's place must not put anything else there.
+   *
+   * @throws METADATA_UNAVAILABLE.
+   */
+  word(what: string, text: string | undefined): string | undefined {
+    const found = text?.trim();
+    if (!found || /^[\w.:/-]{1,200}$/.test(found)) return found || undefined;
+    throw this.unusable(`it answered, but its ${what} is ${JSON.stringify(found.slice(0, 40))}`);
+  }
+
   /** An error for an answer that can't be used. */
   unusable(
     what: string,

@@ -31,24 +31,32 @@ export async function readIdentity(signal: AbortSignal): Promise<MachineIdentity
     const read = async (leaf: string): Promise<string | undefined> =>
       (await server.text(`/latest/meta-data/${leaf}`, signal, { headers }))?.trim() || undefined;
 
-    const [instanceId, zone, region, vpcId, macs] = await Promise.all(
-      ['instance-id', 'zone-id', 'region-id', 'vpc-id', macsPath].map(read),
-    );
+    const word = async (leaf: string) => server.word(leaf.split('/').at(-1) ?? leaf, await read(leaf));
+    const [macs, ...names] = await Promise.all([
+      read(macsPath),
+      ...['instance-id', 'zone-id', 'region-id', 'vpc-id'].map(word),
+    ]);
+    const [instanceId, zone, region, vpcId] = names;
     if (!instanceId || !/^[\w-]{1,64}$/.test(instanceId)) {
       throw server.unusable('it answered, but its instance-id is not what ECS sends');
     }
+    const interfaces = words(macs).map((text) => text.replace(/\/$/, ''));
+    // Each is asked for six times.
+    if (interfaces.length > 100 || !interfaces.every((mac) => /^[0-9a-f:]{1,40}$/i.test(mac))) {
+      throw server.unusable('it answered, but its list of interfaces is not what ECS sends');
+    }
     const nics = await Promise.all(
-      words(macs).map(async (text): Promise<MachineNic> => {
-        const mac = text.replace(/\/$/, '');
-        const [nicId, subnetId, networkId, primary, ipv4s, ipv6s] = await Promise.all(
-          ['network-interface-id', 'vswitch-id', 'vpc-id', 'primary-ip-address', 'private-ipv4s', 'ipv6s'].map((leaf) =>
-            read(`${macsPath}${mac}/${leaf}`),
-          ),
-        );
+      interfaces.map(async (mac): Promise<MachineNic> => {
+        const path = (leaf: string) => `${macsPath}${mac}/${leaf}`;
+        const [nicId, subnetId, networkId, primary, ipv4s, ipv6s] = await Promise.all([
+          ...['network-interface-id', 'vswitch-id', 'vpc-id'].map((leaf) => word(path(leaf))),
+          ...['primary-ip-address', 'private-ipv4s', 'ipv6s'].map((leaf) => read(path(leaf))),
+        ]);
         if (!nicId) throw server.unusable(`it answered, but the interface with MAC ${mac} has no network-interface-id`);
         const addresses = [...new Set([primary, ipv4s, ipv6s].flatMap(words))].map((each): Ip => {
           const address = parseIp(each);
-          if (!address) throw server.unusable(`it answered, but ${nicId} has the address ${JSON.stringify(each)}`);
+          if (!address)
+            throw server.unusable(`it answered, but ${nicId} has the address ${JSON.stringify(each.slice(0, 60))}`);
           return address;
         });
         return { nicId, subnetId, networkId: networkId ?? vpcId, addresses };

@@ -51,6 +51,11 @@ export class MetadataServer {
     return await this.#http.text(path, signal, { headers: { 'x-aws-ec2-metadata-token': this.#token } });
   }
 
+  /** The name at a path, or undefined where there is none. @throws METADATA_UNAVAILABLE for what is no name. */
+  async word(path: string, signal: AbortSignal): Promise<string | undefined> {
+    return this.#http.word(path.split('/').at(-1) ?? path, await this.get(path, signal));
+  }
+
   /** This machine's clock minus the server's, milliseconds, by the last answer that told its time. */
   get clockAheadMs(): number | undefined {
     return this.#http.clockAheadMs;

@@ -10,13 +10,15 @@ const macsPath = '/latest/meta-data/network/interfaces/macs/';
 export async function readIdentity(options: MetadataOptions, signal: AbortSignal): Promise<MachineIdentity> {
   const server = await MetadataServer.open(options, signal);
   try {
-    const [instanceId, zone, region, macs] = await Promise.all(
-      ['instance-id', 'placement/availability-zone', 'placement/region', 'network/interfaces/macs/'].map(async (leaf) =>
-        (await server.get(`/latest/meta-data/${leaf}`, signal))?.trim(),
+    const [macs, ...words] = await Promise.all([
+      server.get(macsPath, signal),
+      ...['instance-id', 'placement/availability-zone', 'placement/region'].map((leaf) =>
+        server.word(`/latest/meta-data/${leaf}`, signal),
       ),
-    );
+    ]);
+    const [instanceId, zone, region] = words;
     if (!instanceId || !/^[\w-]{1,64}$/.test(instanceId)) throw unreadable('its instance-id is not what EC2 sends');
-    const nics = await Promise.all(lines(macs).map((mac) => readNic(server, mac.replace(/\/$/, ''), signal)));
+    const nics = await Promise.all(macsIn(macs).map((mac) => readNic(server, mac, signal)));
     const { clockAheadMs } = server;
     return { instanceId, zone: zone || undefined, region: region || regionOf(zone), nics, clockAheadMs };
   } finally {
@@ -28,24 +30,37 @@ export async function readIdentity(options: MetadataOptions, signal: AbortSignal
 export async function readRoleName(options: MetadataOptions, signal: AbortSignal): Promise<string | undefined> {
   const server = await MetadataServer.open(options, signal);
   try {
-    return lines(await server.get('/latest/meta-data/iam/security-credentials/', signal))[0];
+    // A name of IAM's (RoleName, "CreateRole"): it goes into messages and a path.
+    const [name] = lines(await server.get('/latest/meta-data/iam/security-credentials/', signal));
+    if (name !== undefined && !/^[\w+=,.@-]{1,128}$/.test(name)) throw unreadable('its role is none that IAM can have');
+    return name;
   } finally {
     server.close();
   }
 }
 
 async function readNic(server: MetadataServer, mac: string, signal: AbortSignal): Promise<MachineNic> {
-  const read = (leaf: string) => server.get(`${macsPath}${mac}/${leaf}`, signal);
-  const [nicId, subnetId, networkId, ipv4s, ipv6s] = await Promise.all(
-    ['interface-id', 'subnet-id', 'vpc-id', 'local-ipv4s', 'ipv6s'].map(read),
-  );
+  const path = (leaf: string) => `${macsPath}${mac}/${leaf}`;
+  const [nicId, subnetId, networkId, ipv4s, ipv6s] = await Promise.all([
+    ...['interface-id', 'subnet-id', 'vpc-id'].map((leaf) => server.word(path(leaf), signal)),
+    ...['local-ipv4s', 'ipv6s'].map((leaf) => server.get(path(leaf), signal)),
+  ]);
   if (!nicId) throw unreadable(`the interface with MAC ${mac} has no interface-id`);
   const addresses = [...lines(ipv4s), ...lines(ipv6s)].map((text): Ip => {
     const address = parseIp(text);
-    if (!address) throw unreadable(`interface ${nicId} has the address ${JSON.stringify(text)}`);
+    if (!address) throw unreadable(`interface ${nicId} has the address ${JSON.stringify(text.slice(0, 60))}`);
     return address;
   });
   return { nicId, subnetId, networkId, addresses };
+}
+
+/** Each is asked for five times, so that a list of thousands is none of a machine's. */
+function macsIn(text: string | undefined): readonly string[] {
+  const macs = lines(text).map((line) => line.replace(/\/$/, ''));
+  if (macs.length > 100 || !macs.every((mac) => /^[0-9a-f:]{1,40}$/i.test(mac))) {
+    throw unreadable('its list of interfaces is not what EC2 sends');
+  }
+  return macs;
 }
 
 /** The Region of an availability zone, whose name is the Region's and a letter: for servers that leave `placement/region` out. */

@@ -1,9 +1,11 @@
 /** Google's metadata server: who this machine is, and its service account's access token. */
+
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import * as z from 'zod';
 import { FlannelVpcError } from '../../src/core/errors.ts';
 import { type Ip, parseIp } from '../../src/core/ip.ts';
+import { parseJson } from '../../src/core/json.ts';
 import { Secret } from '../../src/core/secret.ts';
 import { MetadataHttp } from '../metadata-http.ts';
 import type { MachineIdentity, MachineNic } from '../provider.ts';
@@ -28,9 +30,10 @@ const root = '/computeMetadata/v1';
 /** Single leaves: the whole tree holds the instance's attributes, in which people keep keys. */
 const leaves = ['project/project-id', 'project/numeric-project-id', 'instance/name', 'instance/zone'] as const;
 
-const nicsSchema = z.array(
-  z.object({ ip: z.string().optional(), ipv6s: z.array(z.string()).optional(), network: z.string().optional() }),
-);
+const text = z.string().max(512).optional();
+const nicsSchema = z
+  .array(z.object({ ip: text, ipv6s: z.array(z.string()).max(100).optional(), network: text }))
+  .max(100);
 
 const tokenSchema = z.object({ access_token: z.string().min(1), expires_in: z.number().positive() });
 
@@ -51,7 +54,7 @@ export async function readIdentity(
       Promise.all(leaves.map((leaf) => readLeaf(server, leaf, signal))),
       readLeaf(server, 'instance/network-interfaces/?recursive=true', signal),
     ]);
-    const [project = '', number = '', name = '', zonePath = ''] = texts;
+    const [project = '', number = '', name = '', zonePath = ''] = texts.map((text) => server.word('name', text));
     const zone = zonePath.split('/').at(-1) ?? '';
     if (!/^[a-z][-a-z0-9]{0,62}$/.test(name) || !/^[a-z][-a-z0-9]{0,62}$/.test(zone)) {
       throw server.unusable('its name and zone are not what Google sends', { hint: hints.refused });
@@ -77,7 +80,7 @@ export async function readIdentity(
 export async function readProject(environment: Environment, signal: AbortSignal): Promise<string> {
   const server = open(environment);
   try {
-    return await readLeaf(server, 'project/project-id', signal);
+    return server.word('project', await readLeaf(server, 'project/project-id', signal)) ?? '';
   } finally {
     server.close();
   }
@@ -145,7 +148,7 @@ function parseNics(
     network,
     addresses: [...(ip ? [ip] : []), ...ipv6s].map((address) => {
       const parsed = parseIp(address);
-      if (!parsed) throw server.unusable(`an interface has the address ${JSON.stringify(address)}`);
+      if (!parsed) throw server.unusable(`an interface has the address ${JSON.stringify(address.slice(0, 60))}`);
       return parsed;
     }),
   }));
@@ -167,7 +170,7 @@ function knownNetwork(
 
 function jsonOf(text: string): unknown {
   try {
-    return JSON.parse(text);
+    return parseJson(text);
   } catch {
     return undefined;
   }
