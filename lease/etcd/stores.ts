@@ -36,7 +36,7 @@ export function createEtcdStores(options: EtcdStoreOptions): EtcdStores {
   const { logger = silentLogger, clock = systemClock, random = Math.random } = options;
   const keys = createEtcdKeys(options.prefix);
   const client = createEtcdClient({ ...options, clock, random });
-  const parts = { client, keys, clock, random, logger, reader: createEntryReader({ keys, logger }) };
+  const parts = { client, keys, clock, random, logger, reader: createEntryReader({ keys, logger, clock }) };
   const leases = createEtcdLeaseStore(parts, { relistMs: options.relistMs ?? defaultRelistMs });
   return {
     leases,

@@ -348,7 +348,7 @@ describe('answers of etcd that are lost', () => {
     return {
       ...base,
       client: createEtcdClient({ ...base, endpoints: [etcd.endpoint] }),
-      reader: createEntryReader({ keys, logger }),
+      reader: createEntryReader({ keys, logger, clock: systemClock }),
     };
   }
 

@@ -205,7 +205,7 @@ describe('under our hands', () => {
       clock: systemClock,
       random: Math.random,
       logger,
-      reader: createEntryReader({ keys, logger }),
+      reader: createEntryReader({ keys, logger, clock: systemClock }),
     };
   }
 
