@@ -1,7 +1,9 @@
 /** Everything nftables holds, as far as forwarding goes: `nft -j list ruleset`, checked and put in the words of `forward-fate.ts`. */
+
 import * as z from 'zod';
 import { errorMessage, FlannelVpcError } from '../src/core/errors.ts';
 import { type Cidr, parseCidr, parseIp } from '../src/core/ip.ts';
+import { parseJson } from '../src/core/json.ts';
 import type { Run } from './exec.ts';
 import {
   type Applies,
@@ -68,7 +70,7 @@ export async function readNftRuleset(run: Run, signal: AbortSignal): Promise<Nft
 
 /** @throws ZodError or SyntaxError. */
 export function parseNftRuleset(text: string): NftRuleset {
-  const entries = text.trim() === '' ? [] : rulesetSchema.parse(JSON.parse(text)).nftables;
+  const entries = text.trim() === '' ? [] : rulesetSchema.parse(parseJson(text)).nftables;
   return {
     chains: entries.flatMap(({ chain }) => chain ?? []),
     rules: entries.flatMap(({ rule }) => rule ?? []),
@@ -159,13 +161,13 @@ function conditionOf(value: unknown, traffic: PodTraffic): Applies {
   }
   if (meta?.key === 'iifname' || meta?.key === 'oifname') {
     const way = meta.key === 'iifname' ? 'in' : 'out';
-    return anyOf(match.right, negated, (one) => interfaceApplies(traffic, way, String(one), false));
+    return anyOf(match.right, negated, (one) => interfaceApplies(traffic, way, wordOf(one), false));
   }
   if (meta?.key === 'nfproto' || meta?.key === 'protocol') {
     const own = traffic.network.family === 4 ? ['ipv4', 'ip'] : ['ipv6', 'ip6'];
-    return own.includes(String(match.right)) === negated ? 'never' : 'always';
+    return own.includes(wordOf(match.right)) === negated ? 'never' : 'always';
   }
-  if (meta?.key === 'mark') return (Number(match.right) === 0) === negated ? 'never' : 'always';
+  if (meta?.key === 'mark') return (Number(wordOf(match.right)) === 0) === negated ? 'never' : 'always';
   if (ct?.key === 'state') return stateApplies(texts(match.right), negated);
   // A new packet from pod to pod has been translated by nobody and answered by nobody.
   if (ct?.key === 'status') return negated ? 'always' : 'never';
@@ -199,5 +201,10 @@ function cidrFrom(value: unknown): Cidr | undefined {
 
 function texts(value: unknown): readonly string[] {
   const members = setSchema.safeParse(value).data?.set ?? (Array.isArray(value) ? value : [value]);
-  return members.map(String);
+  return members.map(wordOf);
+}
+
+/** A name or a number of a rule. Anything else is no word: an object may even refuse to be made one. */
+function wordOf(value: unknown): string {
+  return typeof value === 'string' || typeof value === 'number' ? String(value) : '?';
 }

@@ -43,7 +43,11 @@ const fileSchema = z.object({
   FLANNEL_SUBNET: address(4),
   FLANNEL_IPV6_NETWORK: network(6),
   FLANNEL_IPV6_SUBNET: address(6),
-  FLANNEL_MTU: z.string().regex(/^\d+$/, 'no number').transform(Number).default(0),
+  FLANNEL_MTU: z
+    .string()
+    .regex(/^\d{1,9}$/, 'no number of bytes')
+    .transform(Number)
+    .default(0),
   FLANNEL_IPMASQ: z
     .enum(['true', 'false'])
     .transform((text) => text === 'true')

@@ -1,7 +1,9 @@
 /** What the API server's refusals mean to us ("HTTP Status codes" in Kubernetes' API conventions). */
+
 import type { IncomingHttpHeaders } from 'node:http';
 import * as z from 'zod';
 import { type ErrorCode, FlannelVpcError } from '../../src/core/errors.ts';
+import { parseJson } from '../../src/core/json.ts';
 
 export interface Refusal {
   readonly status: number;
@@ -11,6 +13,9 @@ export interface Refusal {
   readonly path: string;
   readonly doing: string;
 }
+
+/** Longest time that an answer may ask us to stay away, milliseconds. */
+const longestPauseMs = 300_000;
 
 const statusSchema = z.object({
   message: z.string().max(4_000).optional().catch(undefined),
@@ -25,7 +30,8 @@ export function failureOf({ status, text, headers, method, path, doing }: Refusa
   const retryAfter = Number(headers['retry-after']);
   return new FlannelVpcError(code, `can't ${doing}: ${why}`, {
     hint,
-    retryAfterMs: Number.isFinite(retryAfter) && retryAfter > 0 ? retryAfter * 1_000 : undefined,
+    retryAfterMs:
+      Number.isFinite(retryAfter) && retryAfter > 0 ? Math.min(retryAfter * 1_000, longestPauseMs) : undefined,
     details: { status, ...(status === 410 || reason === 'Expired' ? { gone: true } : {}) },
   });
 }
@@ -44,7 +50,7 @@ export function unreadable({ doing }: Pick<Refusal, 'doing'>, why: string): Flan
 
 function parseStatus(text: string): z.infer<typeof statusSchema> {
   try {
-    return statusSchema.parse(JSON.parse(text));
+    return statusSchema.parse(parseJson(text));
   } catch {
     return {};
   }

@@ -2,6 +2,7 @@
  * Reads JSON objects as Go's decoder does, which is how flannel reads net-conf: member names match in any case, the last of
  * several wins, unknown ones are ignored. Here the ignored ones are named, since most of them are misspelt.
  */
+import { plainText } from '../core/plain-text.ts';
 import { nearest } from '../core/suggest.ts';
 import { ownersOf } from './member-owners.ts';
 
@@ -14,6 +15,9 @@ export interface Members {
 
 /** In front of the members of `Backend`, of which another type may have those that this one has not. */
 const backendPath = 'Backend.';
+
+/** Names that mean nothing and are named. Who has more has another document in mind. */
+const mostWarnings = 20;
 
 /** True for a JSON object, which an array and null are not. */
 export function isObject(value: unknown): value is Record<string, unknown> {
@@ -35,10 +39,12 @@ export function readMembers(
       values[match] = value;
       continue;
     }
-    const meant = nearest(name, known);
+    const meant = nearest(name.slice(0, 64), known);
     const owners = path === backendPath ? ownersOf(name) : '';
     const hint = owners || (meant === undefined ? '' : `; did you mean ${path}${meant}?`);
-    warnings.push(`${path}${name.slice(0, 64)} is not known and was ignored${hint}`);
+    warnings.push(`${path}${plainText(name, 64)} is not known and was ignored${hint}`);
   }
+  const more = warnings.length - mostWarnings;
+  if (more > 0) warnings.splice(mostWarnings, more, `${more} more members are not known and were ignored`);
   return { values, warnings };
 }

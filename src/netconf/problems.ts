@@ -1,5 +1,6 @@
 /** What is wrong with a net-conf, in a form for people and programs. */
 
+import { plainText } from '../core/plain-text.ts';
 import { hiddenText } from '../core/secret.ts';
 import { hideSecrets, isSecretMember } from './secrets.ts';
 
@@ -34,7 +35,14 @@ export function problem(
   const shown = value === undefined ? undefined : shorten(textOf(field, value));
   const where = field === '' ? '' : `${field}: `;
   const found = shown === undefined ? '' : ` (found ${shown})`;
-  return { field, value: shown, allowed, text, severity, message: `${where}${text}${found}; allowed: ${allowed}` };
+  return {
+    field,
+    value: shown,
+    allowed,
+    text,
+    severity,
+    message: plainText(`${where}${text}${found}; allowed: ${allowed}`),
+  };
 }
 
 function textOf(field: string, value: unknown): string {
