@@ -13,6 +13,7 @@ import { noAzureBrowser } from './azure-identity.ts';
 import { developmentPackages, packagesIn } from './bundle-packages.ts';
 import { dropProtoDescriptors, inlineEtcdProtos } from './etcd-protos.ts';
 import { googleRestOnly, pruneGoogleProtos } from './google-compute.ts';
+import { noBrotli } from './no-brotli.ts';
 import { noTerminalColours } from './no-colours.ts';
 
 export const root = dirname(dirname(fileURLToPath(import.meta.url)));
@@ -119,6 +120,7 @@ export async function bundle(target: string): Promise<void> {
       googleRestOnly,
       noAzureBrowser,
       noTerminalColours,
+      noBrotli,
     ],
     metafile: true,
     logLevel: 'warning',
