@@ -10,30 +10,28 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import * as z from 'zod';
 import { type Lock, readLock } from './locked-packages.ts';
-import { type Architecture, architectures, type Sbom, sbomOf } from './sbom.ts';
+import { type Architecture, architectures, singleFileName } from './release/step.ts';
+import { type Sbom, sbomOf } from './sbom.ts';
 import { thirdPartyText } from './third-party.ts';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
-
-/** Docker's and the release's names of the architectures. */
-const releaseNames: Readonly<Record<Architecture, string>> = { x64: 'amd64', arm64: 'arm64' };
 
 export const thirdPartyFile = 'THIRD-PARTY-LICENSES.txt';
 
 /** Name of the SBOM's file. */
 export function sbomFile(architecture: Architecture): string {
-  return `flannel-vpc-linux-${releaseNames[architecture]}.cdx.json`;
+  return `${singleFileName(architecture)}.cdx.json`;
 }
 
 const manifestSchema = z.object({ name: z.string(), version: z.string(), description: z.string() });
 
 /** The SBOM of what the bundle folder holds. `lock` is the project's. @throws Error when `make build` has not made it. */
-export async function bundleSbom(bundle: string, lock: Lock, architecture: Architecture): Promise<Sbom> {
+async function bundleSbom(bundle: string, lock: Lock, { node }: Architecture): Promise<Sbom> {
   const epoch = process.env['SOURCE_DATE_EPOCH'];
   return sbomOf({
     program: manifestSchema.parse(JSON.parse(await readFile(join(root, 'package.json'), 'utf8'))),
     inside: await packagesOf(bundle),
-    ...{ lock, architecture, versions: process.versions },
+    ...{ lock, architecture: node, versions: process.versions },
     sourceDateEpoch: epoch === undefined || epoch === '' ? undefined : z.coerce.number().int().parse(epoch),
   });
 }
@@ -61,11 +59,12 @@ export async function writeReleaseDocuments(
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   const [folder, ...asked] = process.argv.slice(2);
-  const wanted = z.array(z.enum(architectures)).safeParse(asked.length > 0 ? asked : [process.arch]);
-  if (folder === undefined || !wanted.success) {
+  const names = asked.length > 0 ? asked : [process.arch];
+  const wanted = architectures.filter(({ node }) => names.includes(node));
+  if (folder === undefined || wanted.length < names.length) {
     console.error('usage: node tools/release-documents.ts FOLDER [x64|arm64 ...]');
     process.exitCode = 2;
   } else {
-    for (const name of await writeReleaseDocuments(folder, wanted.data)) console.log(join(folder, name));
+    for (const name of await writeReleaseDocuments(folder, wanted)) console.log(join(folder, name));
   }
 }

@@ -4,11 +4,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { root } from './bundle.ts';
 import { checksums } from './release/checksums.ts';
+import { documents } from './release/documents.ts';
 import { singleFiles } from './release/single-file.ts';
 import type { ReleaseStep } from './release/step.ts';
 
 /** In this order. The sums are those of all files, and last. */
-const steps: readonly ReleaseStep[] = [singleFiles, checksums];
+const steps: readonly ReleaseStep[] = [singleFiles, documents, checksums];
 
 async function main(): Promise<void> {
   const target = join(root, 'dist-release');

@@ -8,18 +8,15 @@
 import { createHash } from 'node:crypto';
 import { type Lock, type LockedPackage, nameOf, resolvePackage } from './locked-packages.ts';
 import { nodeParts } from './node-parts.ts';
+import type { Architecture } from './release/step.ts';
 import { isIdentifier, spdxOf } from './spdx.ts';
-
-/** As Node names them; the packages of Node.js are called so. */
-export const architectures = ['x64', 'arm64'] as const;
-export type Architecture = (typeof architectures)[number];
 
 export interface SbomInput {
   readonly program: { readonly name: string; readonly version: string; readonly description: string };
   /** Paths of the packages in the bundle. */
   readonly inside: readonly string[];
   readonly lock: Lock;
-  readonly architecture: Architecture;
+  readonly architecture: Architecture['node'];
   /** `process.versions` of the Node that ships. */
   readonly versions: Readonly<Record<string, string | undefined>>;
   /** Seconds since 1970. */
