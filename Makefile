@@ -53,6 +53,10 @@ release: dist-release/SHA256SUMS ## dist-release/: the program as one file for e
 dist-release/SHA256SUMS: bin/flannel-vpc
 	$(node) tools/release.ts
 
+.PHONY: image
+image: ## dist-image/: the Dockerfile built without Docker, its files and settings (root, Debian 12; docs/image.md)
+	tools/image
+
 .PHONY: demo
 demo: build setup ## A VPC of network namespaces with nodes that join it (CLOUD=aws-vpc, ARGS='...')
 	test/fabric/enter.sh $(abspath $(node)) test/fabric/demo.ts --cloud=$(or $(CLOUD),aws-vpc) $(ARGS)
@@ -82,8 +86,13 @@ test-terraform: build setup ## The Terraform modules: applied to LocalStack, rea
 	$(node) tools/test.ts terraform $(if $(ARGS),-- $(ARGS))
 
 .PHONY: test-release
-test-release: release setup ## The release: one file, image and SBOM (ARGS='path' for some)
+test-release: release setup ## The release: one file for each processor, and its documents (ARGS='path' for some)
 	$(node) tools/test.ts release $(if $(ARGS),-- $(ARGS))
+
+# tools/test.ts builds the image, unless it is there.
+.PHONY: test-image
+test-image: build setup ## The image: built without Docker, run by chroot (root, Debian 12; ARGS='path' for some)
+	$(node) tools/test.ts image $(if $(ARGS),-- $(ARGS))
 
 # tools/test.ts builds the API server when this tier's turn comes: in `make test`, after all others.
 .PHONY: test-kubernetes
@@ -108,4 +117,4 @@ bench: build setup ## Counts and ratios held against their budgets (ARGS='...')
 
 .PHONY: clean
 clean: ## Removes what was built (not node_modules, not the cache folder)
-	rm -rf dist dist-documents dist-release bin/flannel-vpc
+	rm -rf dist dist-documents dist-image dist-release bin/flannel-vpc

@@ -16,7 +16,7 @@ function tier(name, setUp, folder = name, others = []) {
     // A tier of its own.
     testPathIgnorePatterns: ['/node_modules/', ...(name === 'e2e' ? ['<rootDir>/test/e2e/faults/'] : [])],
     // A built bundle is no module of ours, and jest would look through it.
-    modulePathIgnorePatterns: ['<rootDir>/dist/', '<rootDir>/dist-release/'],
+    modulePathIgnorePatterns: ['<rootDir>/dist/', '<rootDir>/dist-image/', '<rootDir>/dist-release/'],
     setupFilesAfterEnv: ['<rootDir>/test/support/property-seeds.ts', ...setUp],
   };
 }
@@ -35,5 +35,6 @@ export default {
     tier('kubernetes', inRig),
     tier('terraform', inRig),
     tier('release', [...inRig, '<rootDir>/test/support/release-setup.ts'], 'release', onSingleFile),
+    tier('image', inRig),
   ],
 };

@@ -1,7 +1,7 @@
 /**
  * Runs the test tiers and adds up their results.
  *
- *   node tools/test.ts [unit|integration|e2e|faults|kubernetes|terraform|release ...] [-- jest arguments]
+ *   node tools/test.ts [unit|integration|e2e|faults|kubernetes|terraform|release|image ...] [-- jest arguments]
  *
  * All tiers by default. A tier without test files is left out and named. Without jest arguments (which may select), a
  * skipped test counts as failed, and so does a tier that has files and ran nothing. The last line is
@@ -23,7 +23,7 @@ import * as z from 'zod';
 import { machineChanges, readMachineState } from './machine-state.ts';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
-const tiers = ['unit', 'integration', 'e2e', 'faults', 'kubernetes', 'terraform', 'release'] as const;
+const tiers = ['unit', 'integration', 'e2e', 'faults', 'kubernetes', 'terraform', 'release', 'image'] as const;
 type Tier = (typeof tiers)[number];
 
 /** Test files of a tier. Faults are end-to-end tests that take their own time. */
@@ -37,6 +37,7 @@ function filesOf(tier: Tier): readonly string[] {
 const setUps: Partial<Record<Tier, string>> = {
   kubernetes: 'tools/setup-kubernetes',
   terraform: 'tools/setup-terraform',
+  image: 'tools/image',
 };
 
 /** True when what the tier needs was made before. */

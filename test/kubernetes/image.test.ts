@@ -1,4 +1,4 @@
-/** The Dockerfile, as far as it goes without an engine that builds images: what it copies is there, and is enough to run. */
+/** The Dockerfile without building it (test/image does): what it copies is there, and is enough to run. */
 import { mkdtemp, readFile, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
