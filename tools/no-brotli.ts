@@ -1,10 +1,10 @@
-/** What the bundle changes in node-fetch, by which Google's SDK asks for tokens and calls the API. */
+/** What the bundle changes in node-fetch, by which Google's library of credentials asks for tokens. */
 import { readFile } from 'node:fs/promises';
 import type { Plugin } from 'esbuild';
 
 /**
- * Brotli is neither asked for nor decoded. No cloud's answer needs it, the SDK asks the metadata server without TLS, and the decoder of the
- * Node.js that npm has for us today writes out of bounds (CVE-2026-111497, docs/dependencies.md).
+ * Brotli is neither asked for nor decoded. No answer needs it, the source of a federated identity may be asked without TLS, and the decoder
+ * of the Node.js that npm has for us today writes out of bounds (CVE-2026-111497, docs/dependencies.md).
  */
 const replaced = {
   index: [
