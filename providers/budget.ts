@@ -5,7 +5,7 @@
 import pRetry from 'p-retry';
 import { backoffMs, type Clock, type Random } from '../src/core/clock.ts';
 import { withDeadline } from '../src/core/deadline.ts';
-import { FlannelVpcError, isFlannelVpcError } from '../src/core/errors.ts';
+import { type ErrorCode, FlannelVpcError, isFlannelVpcError } from '../src/core/errors.ts';
 import type { Logger } from '../src/core/log.ts';
 import { type BucketLimits, type BudgetLimits, defaultBudget } from './budget-limits.ts';
 import type { ChangeResult, CloudProvider, RouteChange } from './provider.ts';
@@ -27,7 +27,7 @@ const baseMs = 250;
 const maxMs = 20_000;
 /** From this failed try on, two seconds or so after the first, a person is told. */
 const tellAtAttempt = 4;
-/** Least time between two such lines, milliseconds. */
+/** Least time between two such lines about one kind of failure, milliseconds. */
 const tellEveryMs = 5 * 60_000;
 
 /** The provider, with every call inside the budget. `identify` asks the metadata server, which no bucket is for. */
@@ -35,12 +35,12 @@ export function withBudget(provider: CloudProvider, options: BudgetOptions): Clo
   const limits = { ...defaultBudget, ...provider.capabilities.budget, ...options.limits };
   const slots = createSlots(limits.inFlight);
   const buckets = new Map<Action, Bucket>();
-  let toldAt = Number.NEGATIVE_INFINITY;
+  const toldAt = new Map<ErrorCode, number>();
 
-  function mayTell(): boolean {
+  function mayTell(code: ErrorCode): boolean {
     const now = options.clock.monotonic();
-    if (now - toldAt < tellEveryMs) return false;
-    toldAt = now;
+    if (now - (toldAt.get(code) ?? Number.NEGATIVE_INFINITY) < tellEveryMs) return false;
+    toldAt.set(code, now);
     return true;
   }
 
@@ -118,8 +118,8 @@ function isRead(action: Action): boolean {
 interface RetryOptions extends Pick<BudgetOptions, 'clock' | 'random' | 'logger'> {
   readonly limits: BudgetLimits;
   readonly signal: AbortSignal;
-  /** True once in a while: a thousand calls that fail alike are one piece of news. */
-  readonly mayTell: () => boolean;
+  /** True once in a while: a thousand calls that fail alike are one piece of news, and another failure is another. */
+  readonly mayTell: (code: ErrorCode) => boolean;
 }
 
 async function retrying<T>(call: (signal: AbortSignal) => Promise<T>, options: RetryOptions): Promise<T> {
@@ -163,7 +163,7 @@ async function retryWithin<T>(call: () => Promise<T>, options: RetryOptions): Pr
       outOfTime = clock.monotonic() - started + pause >= limits.deadlineMs;
       if (outOfTime) return;
       // Once is everyday life; for as long as this takes, nothing else is said of it.
-      const isNews = !told && attemptNumber >= tellAtAttempt && options.mayTell();
+      const isNews = !told && attemptNumber >= tellAtAttempt && options.mayTell(error.code);
       told ||= isNews;
       logger[isNews ? 'warn' : 'debug']('cloud call failed; trying again', {
         error: error.message,

@@ -6,7 +6,7 @@ import { createMemoryCloud, type MemoryCloud } from '../../../providers/memory/m
 import type { CloudProvider, RouteChange } from '../../../providers/provider.ts';
 import { FlannelVpcError } from '../../../src/core/errors.ts';
 import { cidrOf, parseIp } from '../../../src/core/ip.ts';
-import { silentLogger } from '../../../src/core/log.ts';
+import { type LogFields, silentLogger } from '../../../src/core/log.ts';
 import { createTestClock, type TestClock } from '../../support/test-clock.ts';
 
 const selector = { tableIds: ['rtb-1'], networkId: undefined, subnetIds: [] };
@@ -513,5 +513,28 @@ describe('who may not write any more', () => {
 
     expect(write).toEqual({ error: lost, settled: true });
     expect(cloud.count('create')).toBe(1);
+  });
+});
+
+describe('what is said of failures', () => {
+  it('is said once in five minutes, and at once when the failure is another one', async () => {
+    const said: unknown[] = [];
+    const logger = { ...silentLogger, warn: (_: string, fields?: LogFields) => void said.push(fields?.['code']) };
+    const provider = withBudget(cloud.provider('i-1'), { clock, random: () => 0.5, logger, limits: {} });
+    const failFor = async (error: FlannelVpcError): Promise<void> => {
+      cloud.inject({ action: 'tables', error, times: Number.POSITIVE_INFINITY });
+      outcomeOf(provider.tables(selector, never));
+      await clock.advance(60_000);
+      cloud.clearFaults();
+    };
+
+    await failFor(throttled());
+    await failFor(throttled());
+    await failFor(passing());
+    expect(said).toEqual(['THROTTLED', 'TRANSIENT']);
+
+    await clock.advance(5 * 60_000);
+    await failFor(throttled());
+    expect(said).toEqual(['THROTTLED', 'TRANSIENT', 'THROTTLED']);
   });
 });
