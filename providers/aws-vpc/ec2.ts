@@ -4,7 +4,14 @@ import type { Clock } from '../../src/core/clock.ts';
 import { withDeadline } from '../../src/core/deadline.ts';
 import type { Logger } from '../../src/core/log.ts';
 import { createSkewReport } from './clock-skew.ts';
-import { type CallContext, isNoCredentials, noCredentials, noRegion, translateError } from './errors.ts';
+import {
+  type CallContext,
+  isNoCredentials,
+  noCredentials,
+  noRegion,
+  refusesCredentials,
+  translateError,
+} from './errors.ts';
 import { readIdentity, readRoleName } from './imds.ts';
 import type { Sdk } from './sdk.ts';
 
@@ -30,12 +37,19 @@ const requestTimeoutMs = 30_000;
 /** Milliseconds for a whole call that changes something, credentials and connection included: a controller's term is longer. */
 export const writeTimeoutMs = 10_000;
 
+/** A client, and the calls that it is under way with. */
+interface Opened {
+  readonly client: EC2Client;
+  calls: number;
+  /** Ends with its last call. */
+  dismissed: boolean;
+}
+
 export class Ec2 {
   readonly #options: Ec2Options;
   readonly #reportSkew: (offsetMs: number) => void;
   #loading: Promise<Sdk> | undefined;
-  #opening: Promise<EC2Client> | undefined;
-  #client: EC2Client | undefined;
+  #opening: Promise<Opened> | undefined;
 
   constructor(options: Ec2Options) {
     this.#options = options;
@@ -52,33 +66,50 @@ export class Ec2 {
     signal: AbortSignal,
     run: (client: EC2Client, sdk: Sdk, options: SendOptions) => Promise<Output>,
   ): Promise<Output> {
+    let opened: Opened | undefined;
     try {
       signal.throwIfAborted();
       this.#loading ??= import('./sdk.ts');
       const sdk = await this.#loading;
       signal.throwIfAborted();
       this.#opening ??= this.#open(sdk, context, signal);
-      const client = await this.#opening;
-      return await run(client, sdk, { abortSignal: signal });
+      opened = await this.#opening;
+      opened.calls += 1;
+      return await run(opened.client, sdk, { abortSignal: signal });
     } catch (error) {
+      if (opened && refusesCredentials(error)) this.#dismiss(opened);
       if (isNoCredentials(error) && !signal.aborted) throw await this.#explainNoCredentials(error, context, signal);
       throw translateError(error, context, signal);
     } finally {
-      if (this.#client) this.#reportSkew(this.#client.config.systemClockOffset);
+      if (opened) {
+        this.#reportSkew(opened.client.config.systemClockOffset);
+        opened.calls -= 1;
+        if (opened.dismissed && opened.calls === 0) opened.client.destroy();
+      }
     }
+  }
+
+  /**
+   * The SDK keeps credentials until the time that their source gave, hours from now, whatever EC2 says of them: the sessions of a role may
+   * be revoked, or the instance's profile replaced. The next call begins with a client, and so with credentials, of its own.
+   */
+  #dismiss(opened: Opened): void {
+    if (opened.dismissed) return;
+    opened.dismissed = true;
+    this.#opening = undefined;
   }
 
   /**
    * The client, in the Region that the environment or the SDK's files name. Else in this machine's own: who only works on named
    * tables has had no reason yet to ask the metadata server.
    */
-  async #open(sdk: Sdk, context: CallContext, signal: AbortSignal): Promise<EC2Client> {
+  async #open(sdk: Sdk, context: CallContext, signal: AbortSignal): Promise<Opened> {
     try {
       const config = clientConfig(this.#options);
-      this.#client = new sdk.EC2Client(config);
-      const named = await this.#client.config.region().catch(() => '');
-      if (named === '') this.#client = new sdk.EC2Client({ ...config, region: await this.#ownRegion(context, signal) });
-      return this.#client;
+      let client = new sdk.EC2Client(config);
+      const named = await client.config.region().catch(() => '');
+      if (named === '') client = new sdk.EC2Client({ ...config, region: await this.#ownRegion(context, signal) });
+      return { client, calls: 0, dismissed: false };
     } catch (error) {
       // The next call tries again.
       this.#opening = undefined;
@@ -133,8 +164,10 @@ export class Ec2 {
   }
 
   close(): void {
-    this.#client?.destroy();
-    this.#client = undefined;
+    void this.#opening?.then(
+      ({ client }) => client.destroy(),
+      () => {},
+    );
     this.#opening = undefined;
   }
 }

@@ -141,6 +141,13 @@ export function isNoCredentials(error: unknown): boolean {
   );
 }
 
+/** True when EC2 does not know, or no longer takes, the credentials that a request was signed with ("Error codes for the Amazon EC2 API"). */
+export function refusesCredentials(error: unknown): boolean {
+  return /^(AuthFailure|InvalidClientTokenId|UnrecognizedClientException|ExpiredToken(Exception)?)$/.test(
+    nameOf(error),
+  );
+}
+
 /** The error for want of credentials; `why` is all that is known of the reason. */
 export function noCredentials(cause: unknown, context: CallContext, why: string): FlannelVpcError {
   return failure('PERMISSION_DENIED', context, why, {

@@ -3,11 +3,14 @@
  * error as one line of JSON:
  *
  *     node resolve-main.ts ADDRESS VPC-ID
+ *
+ * and again for each line of its input.
  */
+import { createInterface } from 'node:readline';
 import { createProvider } from '../../../providers/aws-vpc/aws-vpc.ts';
 import { systemClock } from '../../../src/core/clock.ts';
 import { isFlannelVpcError } from '../../../src/core/errors.ts';
-import { parseIp } from '../../../src/core/ip.ts';
+import { type Ip, parseIp } from '../../../src/core/ip.ts';
 import { silentLogger } from '../../../src/core/log.ts';
 
 const [address = '', networkId] = process.argv.slice(2);
@@ -20,14 +23,21 @@ const provider = createProvider({
   random: Math.random,
   environment: process.env,
 });
+async function ask(address: Ip): Promise<unknown> {
+  try {
+    if (process.env['AWS_REGION'] === undefined) await provider.identify(AbortSignal.timeout(10_000));
+    const [resolution] = await provider.resolve([{ address, networkId }], AbortSignal.timeout(30_000));
+    return resolution;
+  } catch (error) {
+    if (!isFlannelVpcError(error)) throw error;
+    const { code, message, hint, details } = error;
+    return { code, message, hint, details };
+  }
+}
+
 try {
-  if (process.env['AWS_REGION'] === undefined) await provider.identify(AbortSignal.timeout(10_000));
-  const [resolution] = await provider.resolve([{ address: ip, networkId }], AbortSignal.timeout(30_000));
-  console.log(JSON.stringify(resolution));
-} catch (error) {
-  if (!isFlannelVpcError(error)) throw error;
-  const { code, message, hint, details } = error;
-  console.log(JSON.stringify({ code, message, hint, details }));
+  console.log(JSON.stringify(await ask(ip)));
+  for await (const _ of createInterface({ input: process.stdin })) console.log(JSON.stringify(await ask(ip)));
 } finally {
   await provider.close();
 }

@@ -1,10 +1,12 @@
 /** Where aws-vpc gets its credentials from: each source of the SDK's own chain, in a process with that environment alone. */
-import { execFile } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { createServer, type RequestListener, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import type { Readable } from 'node:stream';
 import { promisify } from 'node:util';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import { type MetadataServer, startMetadataServer } from '../../clouds/aws/imds.ts';
@@ -133,6 +135,25 @@ describe('credentials for EC2', () => {
     });
   });
 
+  it('are asked for again when EC2 takes them no more, though they were to last for hours', async () => {
+    const { AWS_ENDPOINT_URL_EC2 = '' } = world.environment();
+    const given = world.proxy.roles.issue('node', 'given');
+    const role = { ...(node.metadata.role ?? { name: 'node' }), ...given, expiresAt: Date.now() + 6 * 3_600_000 };
+    metadata.setMetadata({ ...node.metadata, role });
+    const asking = ask({ AWS_ENDPOINT_URL_EC2 });
+    try {
+      expect(await asking.answer()).toMatchObject({ kind: 'resolved' });
+      world.proxy.roles.revoke(given);
+      expect(await asking.again()).toMatchObject({ code: 'PERMISSION_DENIED' });
+      const fresh = { ...role, ...world.proxy.roles.issue('node', 'fresh'), expiresAt: role.expiresAt };
+      metadata.setMetadata({ ...node.metadata, role: fresh });
+      expect(await asking.again()).toMatchObject({ kind: 'resolved' });
+    } finally {
+      asking.stop();
+    }
+    expect(world.proxy.log.map(({ caller }) => caller)).toEqual(['node/given', 'unknown', 'node/fresh']);
+  });
+
   it('never show in an error', async () => {
     const keys = world.proxy.roles.issue('node', 'revoked');
     world.proxy.roles.revoke(keys);
@@ -145,14 +166,36 @@ describe('credentials for EC2', () => {
   });
 });
 
+const resolveMain = new URL('../../clouds/aws/resolve-main.ts', import.meta.url).pathname;
+const environmentWith = (environment: Readonly<Record<string, string>>) => ({
+  ...{ HOME: folder, PATH: process.env['PATH'], AWS_EC2_METADATA_SERVICE_ENDPOINT: metadata.url },
+  ...environment,
+});
+
 /** What a process with only this environment finds out. */
 async function resolve(environment: Readonly<Record<string, string>>): Promise<unknown> {
-  const main = new URL('../../clouds/aws/resolve-main.ts', import.meta.url).pathname;
-  const { stdout } = await run(process.execPath, [main, node.address, world.vpcId], {
-    env: { HOME: folder, PATH: process.env['PATH'], AWS_EC2_METADATA_SERVICE_ENDPOINT: metadata.url, ...environment },
-    timeout: 60_000,
+  const asking = run(process.execPath, [resolveMain, node.address, world.vpcId], {
+    ...{ env: environmentWith(environment), timeout: 60_000 },
   });
-  return JSON.parse(stdout);
+  asking.child.stdin?.end();
+  return JSON.parse((await asking).stdout);
+}
+
+/** The same process, asked more than once. */
+function ask(environment: Readonly<Record<string, string>>) {
+  const child = spawn(process.execPath, [resolveMain, node.address, world.vpcId], {
+    ...{ env: environmentWith(environment), stdio: ['pipe', 'pipe', 'inherit'], timeout: 60_000 },
+  });
+  const answers = createInterface({ input: child.stdout as Readable })[Symbol.asyncIterator]();
+  const answer = async (): Promise<unknown> => JSON.parse((await answers.next()).value ?? 'null');
+  return {
+    answer,
+    async again(): Promise<unknown> {
+      child.stdin?.write('again\n');
+      return await answer();
+    },
+    stop: () => void child.kill('SIGKILL'),
+  };
 }
 
 async function serve(listener: RequestListener): Promise<string> {
