@@ -148,6 +148,24 @@ test('a child and open files that stay are named', async () => {
   );
 });
 
+test('a fault that is not made good in time fails its test', async () => {
+  const { cluster, nodes, controllers } = lab;
+  const subnet = await nodes[2].podSubnet();
+  const [tableId = ''] = cluster.world.tableIds;
+  const survival = lab.survive(
+    async () => {
+      controllers[0]?.process.signal('SIGSTOP');
+      await cluster.world.removeRoute(tableId, subnet);
+    },
+    { settleMs: 3_000, leaks: false },
+  );
+  try {
+    await expect(survival).rejects.toThrow(`${tableId}: no route for the lease ${subnet}`);
+  } finally {
+    controllers[0]?.process.signal('SIGCONT');
+  }
+});
+
 test('all is right again in the end', async () => {
   await until('all mended', async () => (await lab.problems()).length === 0, 30_000);
 });
