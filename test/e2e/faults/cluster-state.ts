@@ -22,6 +22,10 @@ export interface ClusterState {
   readonly doubled: Readonly<Record<string, readonly string[]>>;
 }
 
+interface Lease {
+  readonly FlannelVPC?: { readonly instanceId?: string; readonly nicId?: string };
+}
+
 /** Reads it. `foreign`: destinations inside the pod network that somebody else's routes have. */
 export async function readClusterState(
   cluster: Cluster,
@@ -31,7 +35,7 @@ export async function readClusterState(
   const { world, etcd } = cluster;
   const leases: Record<string, string> = {};
   for (const { key, value } of await etcd.keys(leasePrefix)) {
-    leases[key.slice(leasePrefix.length).replace('-', '/')] = nicOf(value);
+    leases[key.slice(leasePrefix.length).replace('-', '/')] = nicOf(value, nodes);
   }
   const routes: Record<string, Record<string, Leads>> = {};
   const documents: Record<string, string> = {};
@@ -90,9 +94,11 @@ async function readRecords({ etcd }: Cluster): Promise<ClusterState['records']> 
   return records;
 }
 
-function nicOf(value: string): string {
-  const lease = JSON.parse(value) as { readonly FlannelVPC?: { readonly nicId?: string } };
-  return lease.FlannelVPC?.nicId ?? 'unknown';
+/** The holder's NIC as the cloud's routes name it: Azure's agents know their own by its MAC. */
+function nicOf(value: string, nodes: readonly ClusterNode[]): string {
+  const { FlannelVPC: holder } = JSON.parse(value) as Lease;
+  const node = nodes.find(({ instance }) => instance.id === holder?.instanceId);
+  return node?.instance.nicId ?? holder?.nicId ?? 'unknown';
 }
 
 async function routesInside(

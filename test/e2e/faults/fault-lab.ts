@@ -143,7 +143,12 @@ export async function startFaultLab(options: FaultLabOptions): Promise<FaultLab>
   const read = async (): Promise<ClusterState> =>
     await readClusterState(cluster, [...nodes, ...added], [foreignDestination]);
   let before: ClusterState = await read();
-  await until('all routes stand', async () => problemsOf(await read(), before).length === 0, 60_000);
+  let missing: readonly string[] = [];
+  await until('all routes stand', async () => (missing = problemsOf(await read(), before)).length === 0, 90_000).catch(
+    () => {
+      throw new Error(`before any fault:\n${missing.join('\n')}`);
+    },
+  );
   before = await read();
 
   function holders(): readonly Holder[] {
