@@ -5,7 +5,8 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import * as z from 'zod';
 import { program } from '../fabric/agent.ts';
 import { runToEnd } from '../fabric/process.ts';
-import { type CloudModule, cloudModules, type Opening } from './clouds.ts';
+import type { CloudModule, Opening } from './cloud-module.ts';
+import { cloudModules } from './clouds.ts';
 import { type Applied, applyMocked, openCloudWorkspace, release } from './mocked.ts';
 import { rightsMade, rightsOfReadme } from './module-rights.ts';
 import { during, type Variables, type Workspace } from './terraform.ts';
@@ -50,6 +51,7 @@ describe.each(cloudModules)('a cluster by the module for $name', (cloud) => {
 
   test('lets in pods, probes, pings, etcd’s clients and the operator, and nothing else', async () => {
     expect(problemsOfFirewall(cloud, cloud.openings(of('controller').resources), [operator])).toEqual([]);
+    expect(cloud.withoutFirewall(of('controller').resources)).toEqual([]);
     const without = await cluster({ ssh_cidrs: [], etcd_endpoints: ['https://etcd.internal:2379'] });
     const openings = cloud.openings(without.resources);
     expect(openings.filter(({ port }) => port === 22 || port === 2379)).toEqual([]);
@@ -116,6 +118,21 @@ describe.each(cloudModules)('a cluster by the module for $name', (cloud) => {
     expect(check).toMatchObject({ code: 0 });
     expect(check.stdout).not.toContain('warning');
     expect(JSON.parse(netConf)).toMatchObject({ Network: pods, Backend: { Type: cloud.backendType, Writer: writer } });
+  });
+
+  test('has names that the cloud takes, however long the cluster’s is', async () => {
+    const { resources } = await cluster({ name: cloud.longestName });
+    const wrong: string[] = [];
+    for (const [path, form] of Object.entries(cloud.texts)) {
+      const [type = '', attribute = ''] = path.split('.');
+      const of = resources.filter((resource) => resource.type === type);
+      if (of.length === 0) wrong.push(`there is no ${type}`);
+      for (const { address, values } of of) {
+        if (!form.test(z.string().parse(values[attribute])))
+          wrong.push(`${address}: ${attribute} is ${values[attribute]}`);
+      }
+    }
+    expect(wrong).toEqual([]);
   });
 
   test('leaves to the program what it changes', async () => {

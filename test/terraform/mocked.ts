@@ -3,7 +3,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import * as z from 'zod';
-import { type CloudModule, type Resource, resourceSchema } from './clouds.ts';
+import { type CloudModule, type Resource, resourceSchema } from './cloud-module.ts';
 import { makePluginFolder } from './schema-provider.ts';
 import { openWorkspace, type Variables, type Workspace } from './terraform.ts';
 

@@ -4,7 +4,7 @@ import { ramPolicySchema } from '../clouds/alibaba/ram-policy.ts';
 import { policyFor } from '../clouds/alibaba/readme-policies.ts';
 import { actionsOfReadme } from '../clouds/azure/rights.ts';
 import { listsOfReadme } from '../clouds/gce/rights.ts';
-import type { CloudModule, Resource } from './clouds.ts';
+import type { CloudModule, Resource } from './cloud-module.ts';
 
 type CloudName = CloudModule['name'];
 

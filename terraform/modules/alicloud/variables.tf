@@ -124,6 +124,10 @@ variable "agent_count" {
     error_message = "agent_count is a whole number, 0 or more."
   }
   validation {
+    condition     = var.agent_count != 0 || var.writer == "controller" || var.etcd_endpoints == null
+    error_message = "agent_count is 0, nodes are to write and etcd is there already: nothing would be made."
+  }
+  validation {
     # Alibaba Cloud keeps a vSwitch's first address and its last three, and nodes begin at the 17th.
     condition     = try(ceil(var.agent_count / length(var.zones)) <= pow(2, 28 - split("/", var.vpc_cidr)[1]) - 19, true)
     error_message = "agent_count is more than there are addresses for in the zones' vSwitches: a wider vpc_cidr, or more zones."

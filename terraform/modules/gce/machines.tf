@@ -59,6 +59,8 @@ resource "google_compute_instance" "machine" {
   tags         = concat([local.machine_tag], contains(each.value.runs, "etcd") ? [local.etcd_tag] : [])
   # Set at creation and by nothing later: without it Google drops every packet that pods send. What carries no pods needs it not.
   can_ip_forward = contains(each.value.runs, "agent")
+  # Another writer is another account, and Google changes that on a stopped machine only.
+  allow_stopping_for_update = true
 
   boot_disk {
     initialize_params {

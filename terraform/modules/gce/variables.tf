@@ -127,6 +127,10 @@ variable "agent_count" {
     error_message = "agent_count is a whole number, 0 or more."
   }
   validation {
+    condition     = var.agent_count != 0 || var.writer == "controller" || var.etcd_endpoints == null
+    error_message = "agent_count is 0, nodes are to write and etcd is there already: nothing would be made."
+  }
+  validation {
     # Google keeps a subnet's first two addresses and its last two, and nodes begin at the 17th.
     condition     = try(var.agent_count <= pow(2, 32 - split("/", var.subnet_cidr)[1]) - 18, true)
     error_message = "agent_count is more than there are addresses for: a wider subnet_cidr."

@@ -217,6 +217,16 @@ run "ssh_for_everybody" {
   expect_failures = [var.ssh_cidrs]
 }
 
+run "no_machine_at_all" {
+  command = plan
+  variables {
+    agent_count    = 0
+    writer         = "node"
+    etcd_endpoints = ["https://etcd.internal:2379"]
+  }
+  expect_failures = [var.agent_count]
+}
+
 run "half_a_node" {
   command = plan
   variables {
