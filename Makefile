@@ -115,6 +115,10 @@ format: node_modules/.installed-from ## Rewrites the sources in the project's st
 bench: build setup ## Counts and ratios held against their budgets (ARGS='...')
 	test/fabric/enter.sh $(abspath $(node)) test/bench/main.ts $(ARGS)
 
+.PHONY: reliability
+reliability: build setup ## Runs the tests of docs/reliability.md and writes it again (FAULTS=long for the long sizes)
+	$(node) tools/reliability.ts --run
+
 .PHONY: clean
 clean: ## Removes what was built (not node_modules, not the cache folder)
 	rm -rf dist dist-documents dist-image dist-release bin/flannel-vpc
