@@ -1,6 +1,7 @@
 /**
  * EC2 as its callers see it: an HTTP server in front of LocalStack that adds identities, permissions, throttling, the rules
- * of `ec2-rules.ts`, and faults on demand. Every change is told, and waited for, before its answer goes out.
+ * of `ec2-rules.ts`, and faults on demand. Every change is told, and waited for, before its answer goes out. It also tells
+ * callers who they are, as STS does.
  */
 
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
@@ -13,6 +14,7 @@ import { type Ec2Change, Ec2Rules } from './ec2-rules.ts';
 import { type Bucket, type Ec2Fault, Ec2Traffic, type LoggedRequest } from './ec2-traffic.ts';
 import type { Access } from './iam-policy.ts';
 import { accountId, adminCredentials, type Caller, RoleBook } from './roles.ts';
+import { callerIdentity, isForSts } from './sts.ts';
 
 export interface Ec2ProxyOptions {
   /** LocalStack's URL. */
@@ -23,7 +25,7 @@ export interface Ec2ProxyOptions {
 }
 
 export interface Ec2Proxy {
-  /** For `AWS_ENDPOINT_URL_EC2`. */
+  /** For `AWS_ENDPOINT_URL_EC2`, and for `AWS_ENDPOINT_URL_STS`. */
   readonly url: string;
   readonly port: number;
   readonly roles: RoleBook;
@@ -67,6 +69,7 @@ export async function startEc2Proxy(options: Ec2ProxyOptions): Promise<Ec2Proxy>
 
   async function answerTo(request: Ec2Request): Promise<Ec2Answer | 'cut'> {
     if (request.accessKeyId === adminCredentials.accessKeyId) {
+      if (isForSts(request)) return callerIdentity(`arn:aws:iam::${accountId}:user/admin`);
       if (isDryRun(request)) throw refusals.dryRun();
       return await rules.handle(request);
     }
@@ -93,6 +96,7 @@ export async function startEc2Proxy(options: Ec2ProxyOptions): Promise<Ec2Proxy>
   }
 
   async function carryOut(request: Ec2Request, caller: Caller, name: string): Promise<Ec2Answer | 'cut'> {
+    if (isForSts(request)) return callerIdentity(caller.arn);
     traffic.checkThrottle(request);
     const fault = traffic.takeFault(request, name);
     if (fault && fault.when !== 'after') {

@@ -7,6 +7,7 @@ import { type Ec2Answer, refusals } from './ec2-error.ts';
 import { type Ec2Request, filtersOf } from './ec2-request.ts';
 import { NicRules } from './nic-rules.ts';
 import { paged } from './paging.ts';
+import { GroupRules, showGroups } from './security-groups.ts';
 import { allInstances, isAlive, isGone, Topology, type TopologyView } from './topology.ts';
 import { Upstream } from './upstream.ts';
 import { at, copyElement, element, formatXml, items, parseXml, setText, textAt, type XmlElement } from './xml.ts';
@@ -49,6 +50,7 @@ export class Ec2Rules {
   readonly #upstream: Upstream;
   readonly #topology: Topology;
   readonly #nics: NicRules;
+  readonly #groups = new GroupRules();
   readonly #synthetic = new Map<string, XmlElement[]>();
   #past: PastRoute[] = [];
   readonly #turns = new Map<string, Promise<unknown>>();
@@ -101,6 +103,14 @@ export class Ec2Rules {
         return answer;
       });
     }
+    if (action === 'DescribeSecurityGroupRules') {
+      return this.#groups.described(await this.#upstream.send(parameters, region));
+    }
+    if (/^AuthorizeSecurityGroup/.test(action)) {
+      const answer = await this.#other(action, () => this.#upstream.send(parameters, region));
+      this.#groups.learn(request, answer);
+      return answer;
+    }
     if (action === 'RunInstances') return await this.#other(action, () => this.#nics.runInstances(request));
     if (action.startsWith('Describe')) return await this.#nics.renamed(await this.#upstream.send(parameters, region));
     return await this.#other(action, () => this.#upstream.send(parameters, region));
@@ -132,6 +142,7 @@ export class Ec2Rules {
     const answer = await this.#nics.renamed(await this.#upstream.send(asked, region));
     if (answer.status !== 200) return answer;
     const root = parseXml(answer.body);
+    for (const reservation of items(root, 'reservationSet')) items(reservation, 'instancesSet').forEach(showGroups);
     return { ...answer, body: formatXml(paged(root, 'reservationSet', parameters, { least: 5, most: 1000 })) };
   }
 

@@ -5,7 +5,7 @@
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
-import { cp, mkdir, mkdtemp, readdir, rename, rm } from 'node:fs/promises';
+import { cp, mkdir, mkdtemp, readdir, rename, rm, writeFile } from 'node:fs/promises';
 import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -25,6 +25,16 @@ export interface LocalStackOptions {
   readonly address?: string | undefined;
   /** Default: a free one. */
   readonly port?: number | undefined;
+  /** Machine images that EC2 is to know. Default none: RunInstances takes any id. */
+  readonly images?: readonly MachineImage[];
+}
+
+export interface MachineImage {
+  readonly id: string;
+  readonly name: string;
+  /** Account that published it. */
+  readonly owner: string;
+  readonly architecture: 'x86_64' | 'arm64';
 }
 
 /** Milliseconds it may take; on two busy cores a start has been seen to take 20 seconds. */
@@ -37,9 +47,10 @@ export async function startLocalStack(options: LocalStackOptions = {}): Promise<
   const port = options.port ?? (await freePort(address));
   const folder = await mkdtemp(join(tmpdir(), 'flannel-vpc-localstack-'));
   await bringCatalog(folder);
+  const images = options.images && (await writeImages(folder, options.images));
   const child = spawn(await localstackPython(), ['-m', 'localstack.runtime.main'], {
     cwd: folder,
-    env: environment(folder, `${address}:${port}`),
+    env: { ...environment(folder, `${address}:${port}`), ...images },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   let output = '';
@@ -80,6 +91,18 @@ function environment(folder: string, listen: string): NodeJS.ProcessEnv {
     // A thousand images of no use here take seconds to load.
     MOTO_EC2_LOAD_DEFAULT_AMIS: 'false',
   };
+}
+
+/** Images as moto, which is LocalStack's EC2, reads them from a file. @returns the variable that names it. */
+async function writeImages(folder: string, images: readonly MachineImage[]): Promise<NodeJS.ProcessEnv> {
+  const path = join(folder, 'images.json');
+  const entries = images.map(({ id, name, owner, architecture }) => ({
+    ...{ ami_id: id, name, description: name, owner_id: owner, architecture, public: true },
+    ...{ virtualization_type: 'hvm', hypervisor: 'xen', platform: null, state: 'available' },
+    ...{ image_type: 'machine', image_location: name, root_device_type: 'ebs', root_device_name: '/dev/xvda' },
+  }));
+  await writeFile(path, JSON.stringify(entries));
+  return { MOTO_AMIS_PATH: path };
 }
 
 /**
