@@ -30,6 +30,20 @@ export interface VpcRoute {
   readonly target: RouteTarget;
 }
 
+/** What a security group lets in. */
+export interface IngressRule {
+  /** A network, or the addresses of the group's own members: of their NICs, and not of what else they forward. */
+  readonly from: string | 'members';
+  readonly protocol: 'all' | 'icmp' | 'tcp' | 'udp';
+  /** The first and the last one; all when absent. */
+  readonly ports?: readonly [first: number, last: number];
+}
+
+/** The usual group of a cluster: members take everything from each other, and whatever comes from these networks. */
+export function usualGroup(allowedNetworks: readonly string[]): readonly IngressRule[] {
+  return ['members', ...allowedNetworks].map((from) => ({ from, protocol: 'all' }));
+}
+
 /** The router's link to the outside, and the outside's address on it. */
 export const outsideLink = 'outside';
 export const outsideGateway = '203.0.113.10';
@@ -81,14 +95,11 @@ export type DropReason = (typeof dropReasons)[number];
 
 /**
  * The filter: checks of each NIC, then the security group. Rules are made anew in one transaction, and counters live on.
- *
- * The group is the usual one of a cluster: members may talk to each other, which means the addresses of the NICs and not
- * what else they forward; answers to what was let out come in; `allowedNetworks` is the rule that a person adds for pods.
+ * Answers to what was let out come in, as in every cloud.
  */
-export function filterText(ports: readonly Port[], allowedNetworks: readonly string[]): string {
+export function filterText(ports: readonly Port[], ingress: readonly IngressRule[]): string {
   const nodes = ports.map((port) => port.address);
   const nodes6 = ports.flatMap((port) => port.address6 ?? []);
-  const [allowed6, allowed4] = [true, false].map((six) => allowedNetworks.filter((text) => text.includes(':') === six));
   const rules = [
     ...ports
       .filter((port) => !port.forwards)
@@ -103,8 +114,13 @@ export function filterText(ports: readonly Port[], allowedNetworks: readonly str
     `oifname "${outsideLink}" ip6 saddr != ${anyOf(nodes6, noAddress6)} counter name not_a_node drop`,
     'ct state established,related accept',
     `oifname "${outsideLink}" accept`,
-    `ip saddr ${anyOf([...nodes, ...(allowed4 ?? [])])} accept`,
-    `ip6 saddr ${anyOf([...nodes6, ...(allowed6 ?? [])], noAddress6)} accept`,
+    ...ingress.flatMap(({ from, ...what }) => {
+      if (from !== 'members') return [`${from.includes(':') ? 'ip6' : 'ip'} saddr ${from} ${trafficText(what)}accept`];
+      return [
+        `ip saddr ${anyOf(nodes)} ${trafficText(what)}accept`,
+        `ip6 saddr ${anyOf(nodes6, noAddress6)} ${trafficText(what)}accept`,
+      ];
+    }),
     'counter name security_group drop',
   ];
   return [
@@ -115,6 +131,13 @@ export function filterText(ports: readonly Port[], allowedNetworks: readonly str
     ...rules.map((rule) => `add rule inet vpc forward ${rule}`),
     '',
   ].join('\n');
+}
+
+/** What nft matches it by, and a blank after it. */
+function trafficText({ protocol, ports }: Omit<IngressRule, 'from'>): string {
+  if (protocol === 'all') return '';
+  if (protocol === 'icmp') return 'meta l4proto { icmp, ipv6-icmp } ';
+  return ports ? `${protocol} dport ${ports.join('-')} ` : `meta l4proto ${protocol} `;
 }
 
 /** Nobody sends from it, and nothing is sent to it. */

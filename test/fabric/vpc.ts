@@ -16,6 +16,7 @@ import {
   type DropReason,
   dropReasons,
   filterText,
+  type IngressRule,
   kernelRoute,
   localTable,
   outsideGateway,
@@ -23,10 +24,11 @@ import {
   outsideLink,
   type Port,
   routeChanges,
+  usualGroup,
   type VpcRoute,
 } from './vpc-rules.ts';
 
-export type { RouteTarget, VpcRoute } from './vpc-rules.ts';
+export type { IngressRule, RouteTarget, VpcRoute } from './vpc-rules.ts';
 
 export interface VpcOptions {
   /** Distinguishes VPCs of one rig; at most 4 letters. Default `vpc`. */
@@ -81,8 +83,10 @@ export interface Vpc {
   setRoutes(tableId: string, routes: readonly VpcRoute[]): Promise<void>;
   /** Traffic that nodes of the subnet send follows this table from now on. A subnet without one reaches the VPC only. */
   associate(subnetId: string, tableId: string): Promise<void>;
-  /** Replaces the security group's networks. */
+  /** Replaces the security group's networks; its members take everything from each other. */
   setAllowedNetworks(networks: readonly string[]): Promise<void>;
+  /** Replaces the whole security group. */
+  setIngress(rules: readonly IngressRule[]): Promise<void>;
   /** Packets dropped by the filter so far. */
   dropped(): Promise<Readonly<Record<DropReason, number>>>;
   close(): Promise<void>;
@@ -100,7 +104,7 @@ export async function createVpc(options: VpcOptions): Promise<Vpc> {
     { readonly number: number; readonly routes: readonly VpcRoute[]; readonly kernel: ReadonlyMap<string, string> }
   >();
   const associations = new Map<string, string>();
-  let allowedNetworks = options.allowedNetworks;
+  let ingress = usualGroup(options.allowedNetworks);
   let portCount = 0;
   let turn: Promise<unknown> = Promise.resolve();
 
@@ -127,7 +131,14 @@ export async function createVpc(options: VpcOptions): Promise<Vpc> {
   }
 
   async function applyFilter(): Promise<void> {
-    await router.exec(['nft', '-f', '-'], { input: filterText([...ports.values()], allowedNetworks) });
+    await router.exec(['nft', '-f', '-'], { input: filterText([...ports.values()], ingress) });
+  }
+
+  async function setIngress(rules: readonly IngressRule[]): Promise<void> {
+    await change(async () => {
+      ingress = rules;
+      await applyFilter();
+    });
   }
 
   function table(tableId: string) {
@@ -283,11 +294,8 @@ export async function createVpc(options: VpcOptions): Promise<Vpc> {
         ]);
         if (commands.length > 0) await rules(...commands);
       }),
-    setAllowedNetworks: async (networks) =>
-      await change(async () => {
-        allowedNetworks = networks;
-        await applyFilter();
-      }),
+    setAllowedNetworks: async (networks) => await setIngress(usualGroup(networks)),
+    setIngress,
     async dropped() {
       const listed: { nftables: { counter?: { name: string; packets: number } }[] } = JSON.parse(
         await router.exec(['nft', '-j', 'list', 'counters', 'table', 'inet', 'vpc']),
