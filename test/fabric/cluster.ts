@@ -7,7 +7,7 @@
 import type { AwsCloudWorld } from '../clouds/aws/cloud-world.ts';
 import type { Policy } from '../clouds/aws/iam-policy.ts';
 import type { AwsWorld } from '../clouds/aws/world.ts';
-import type { CloudInstance, CloudName, CloudSubnet, CloudWorld } from '../clouds/cloud-world.ts';
+import type { CloudInstance, CloudName, CloudWorld } from '../clouds/cloud-world.ts';
 import { clouds } from '../clouds/clouds.ts';
 import { type Agent, startAgent } from './agent.ts';
 import { type EtcdServer, type EtcdUser, startEtcd } from './etcd.ts';
@@ -21,10 +21,14 @@ import { createVpc, type Vpc } from './vpc.ts';
 export interface ClusterOptions {
   /** Default `aws-vpc`. */
   readonly cloud?: CloudName;
+  /** A cloud that is there already, and outlives the cluster. */
+  readonly world?: CloudWorld;
   /** Default: as the cloud's networks have it. */
   readonly mtu?: number;
   /** Members of net-conf's `Backend` besides its type; by default all tables are named. */
   readonly backend?: Readonly<Record<string, unknown>>;
+  /** The whole of net-conf, in place of ours. */
+  readonly netConf?: object;
   /** What the nodes' role may do in EC2; default everything. */
   readonly nodePolicy?: Policy;
   /** Nodes and pods have addresses of both families. Default no. */
@@ -39,6 +43,7 @@ export interface ClusterOptions {
   readonly progress?: (text: string) => void;
 }
 
+/** A machine to make. */
 export interface NodeRequest {
   readonly name: string;
   readonly subnet: 'first' | 'second';
@@ -49,8 +54,16 @@ export interface NodeRequest {
   readonly forwards?: boolean;
 }
 
+/** A machine that is there already. */
+export interface PresentNode extends Pick<NodeRequest, 'name' | 'rpFilter'> {
+  readonly instance: CloudInstance;
+}
+
 export interface AgentRequest {
+  /** After the usual ones. */
   readonly args?: readonly string[];
+  /** All of its arguments, in place of the usual ones. */
+  readonly commandLine?: readonly string[];
   readonly env?: Readonly<Record<string, string>>;
   readonly prelude?: string;
 }
@@ -78,7 +91,7 @@ export interface Cluster {
   readonly aws: AwsWorld;
   readonly vpc: Vpc;
   readonly etcd: EtcdServer;
-  addNode(request: NodeRequest): Promise<ClusterNode>;
+  addNode(request: NodeRequest | PresentNode): Promise<ClusterNode>;
   putNetConf(netConf: object): Promise<void>;
   /** Reads the cloud's tables and makes the VPC forward by them, whatever was told. */
   sync(): Promise<void>;
@@ -93,12 +106,12 @@ const prefix = '/coreos.com/network';
 /** Starts everything but nodes. */
 export async function createCluster(options: ClusterOptions = {}): Promise<Cluster> {
   const { progress = () => {} } = options;
-  const cloud = clouds[options.cloud ?? 'aws-vpc'];
+  const cloud = clouds[options.world?.type ?? options.cloud ?? 'aws-vpc'];
   await run(['ip', 'addr', 'replace', `${rigAddress}/32`, 'dev', 'lo']);
   progress(`starting etcd and ${cloud.title}`);
   const [etcd, world] = await Promise.all([
     startEtcd({ host: rigAddress, users: options.etcdUsers ?? [] }),
-    cloud.create({ address: '0.0.0.0' }),
+    options.world ?? cloud.create({ address: '0.0.0.0' }),
   ]);
   const { subnets, tableIds } = world;
   progress(`making a VPC ${world.networkCidr} with ${subnets.length} subnets and ${countOf(tableIds.length)}`);
@@ -124,7 +137,10 @@ export async function createCluster(options: ClusterOptions = {}): Promise<Clust
   }
 
   await sync();
+  let stopped = false;
   world.onChange(async (change) => {
+    // The cloud may outlive the cluster.
+    if (stopped) return;
     if (change.kind === 'forwards') await vpc.setForwards(change.nicId, change.forwards).catch(unplugged);
     else if (tableIds.includes(change.tableId)) await show(change.tableId);
   });
@@ -132,11 +148,18 @@ export async function createCluster(options: ClusterOptions = {}): Promise<Clust
   async function putNetConf(netConf: object): Promise<void> {
     await etcd.put(`${prefix}/config`, JSON.stringify(netConf));
   }
-  await putNetConf({
-    Network: podNetwork,
-    ...(options.dualStack ? { EnableIPv6: true, IPv6Network: podNetwork6 } : {}),
-    Backend: { Type: world.type, ...world.backend, ...options.backend },
-  });
+  await putNetConf(
+    options.netConf ?? {
+      Network: podNetwork,
+      ...(options.dualStack ? { EnableIPv6: true, IPv6Network: podNetwork6 } : {}),
+      Backend: { Type: world.type, ...world.backend, ...options.backend },
+    },
+  );
+
+  async function runInstance({ subnet, address, forwards }: NodeRequest): Promise<CloudInstance> {
+    const wanted = forwards === undefined ? {} : { forwards };
+    return await world.runInstance(subnets[subnet === 'first' ? 0 : 1], address, wanted);
+  }
 
   const cluster: Cluster = {
     ...{ world, vpc, etcd, putNetConf, sync },
@@ -145,13 +168,9 @@ export async function createCluster(options: ClusterOptions = {}): Promise<Clust
       return (world as AwsCloudWorld).aws;
     },
     async addNode(request) {
-      const subnet = subnets[request.subnet === 'first' ? 0 : 1];
-      const { forwards } = request;
-      const instance = await world.runInstance(subnet, request.address, forwards === undefined ? {} : { forwards });
       const added = await plugIn({
         ...request,
-        instance,
-        subnet,
+        instance: 'instance' in request ? request.instance : await runInstance(request),
         vpc,
         world,
         etcd,
@@ -163,8 +182,9 @@ export async function createCluster(options: ClusterOptions = {}): Promise<Clust
     },
     async stop() {
       for (const each of nodes) await removeNode(each);
+      stopped = true;
       await vpc.close();
-      await world.stop();
+      if (!options.world) await world.stop();
       await etcd.stop();
     },
   };
@@ -172,9 +192,7 @@ export async function createCluster(options: ClusterOptions = {}): Promise<Clust
   return cluster;
 }
 
-interface Place extends Omit<NodeRequest, 'subnet'> {
-  readonly instance: CloudInstance;
-  readonly subnet: CloudSubnet;
+interface Place extends PresentNode {
   readonly vpc: Vpc;
   readonly world: CloudWorld;
   readonly etcd: EtcdServer;
@@ -182,19 +200,10 @@ interface Place extends Omit<NodeRequest, 'subnet'> {
   readonly dualStack: boolean;
 }
 
-async function plugIn({
-  instance,
-  subnet,
-  vpc,
-  world,
-  etcd,
-  nodes,
-  dualStack,
-  ...request
-}: Place): Promise<ClusterNode> {
+async function plugIn({ instance, vpc, world, etcd, nodes, dualStack, ...request }: Place): Promise<ClusterNode> {
   const node = await createNode({
-    ...{ vpc, name: request.name, instanceId: instance.id, nicId: instance.nicId, subnetId: subnet.id },
-    ...{ address: request.address, rpFilter: request.rpFilter ?? 2 },
+    ...{ vpc, name: request.name, instanceId: instance.id, nicId: instance.nicId, subnetId: instance.subnet.id },
+    ...{ address: instance.address, rpFilter: request.rpFilter ?? 2 },
     address6: dualStack ? instance.address6 : undefined,
   });
   if (await world.forwards(instance.nicId)) await vpc.setForwards(instance.nicId, true);
@@ -206,9 +215,10 @@ async function plugIn({
       if (!agent) throw new Error(`no agent was started on ${node.name}`);
       return agent;
     },
-    start({ args = [], env = {}, prelude }: AgentRequest = {}) {
+    start({ args = [], commandLine, env = {}, prelude }: AgentRequest = {}) {
+      const usual = [`--etcd-endpoints=${etcd.endpoint}`, '--ip-masq', `--bridge=${bridge}`, '--healthz-port=8081'];
       agent = startAgent(node, {
-        args: [`--etcd-endpoints=${etcd.endpoint}`, '--ip-masq', `--bridge=${bridge}`, '--healthz-port=8081', ...args],
+        args: [...(commandLine ?? usual), ...args],
         env: { ...world.nodeEnvironment(instance, rigAddress), ...env },
         prelude,
       });

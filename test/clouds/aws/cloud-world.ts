@@ -29,6 +29,8 @@ import {
 export interface AwsCloudWorld extends CloudWorld {
   /** The same world with all that is EC2's own: the proxy, ids, the test's own client. */
   readonly aws: AwsWorld;
+  /** An instance that is there already. */
+  adoptInstance(id: string): Promise<CloudInstance>;
 }
 
 const metadataProgram = new URL('imds-main.ts', import.meta.url).pathname;
@@ -45,7 +47,7 @@ const refusalOf: Readonly<Record<Extract<CloudFault['effect'], { kind: 'refuse' 
 export async function createAwsCloudWorld(options: AwsWorldOptions = {}): Promise<AwsCloudWorld> {
   const aws = await createAwsWorld(options);
   const { proxy } = aws;
-  const tableIds = [aws.explicitTableId, aws.mainTableId];
+  const tableIds = [...new Set([aws.explicitTableId, aws.mainTableId])];
   const policies = await policiesOfReadme(aws, tableIds);
   const readmePolicy = { node: policies.node, controller: policies.controller, reader: policies.read };
   const subnets = [aws.explicitSubnet, aws.mainSubnet] as const;
@@ -114,6 +116,7 @@ export async function createAwsCloudWorld(options: AwsWorldOptions = {}): Promis
       if (forwards) await aws.setSourceDestCheck(instance.nicId, false);
       return cloudInstance(instance);
     },
+    adoptInstance: async (id) => cloudInstance(await aws.adoptInstance(id)),
     stopInstance: aws.stopInstance,
     startInstance: aws.startInstance,
     terminateInstance: aws.terminateInstance,

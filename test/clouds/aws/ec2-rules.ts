@@ -5,9 +5,9 @@
 import { cidrContains, formatCidr, parseCidr } from '../../../src/core/ip.ts';
 import { type Ec2Answer, refusals } from './ec2-error.ts';
 import { type Ec2Request, filtersOf } from './ec2-request.ts';
-import { NicRules } from './nic-rules.ts';
+import { NicRules, showFirstNic } from './nic-rules.ts';
 import { paged } from './paging.ts';
-import { GroupRules, showGroups } from './security-groups.ts';
+import { GroupRules } from './security-groups.ts';
 import { allInstances, isAlive, isGone, Topology, type TopologyView } from './topology.ts';
 import { Upstream } from './upstream.ts';
 import { at, copyElement, element, formatXml, items, parseXml, setText, textAt, type XmlElement } from './xml.ts';
@@ -142,7 +142,7 @@ export class Ec2Rules {
     const answer = await this.#nics.renamed(await this.#upstream.send(asked, region));
     if (answer.status !== 200) return answer;
     const root = parseXml(answer.body);
-    for (const reservation of items(root, 'reservationSet')) items(reservation, 'instancesSet').forEach(showGroups);
+    for (const reservation of items(root, 'reservationSet')) items(reservation, 'instancesSet').forEach(showFirstNic);
     return { ...answer, body: formatXml(paged(root, 'reservationSet', parameters, { least: 5, most: 1000 })) };
   }
 

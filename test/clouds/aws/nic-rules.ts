@@ -5,7 +5,7 @@ import { type Ec2Request, type Filter, filtersOf, withFilters } from './ec2-requ
 import { paged } from './paging.ts';
 import { isGone, type Topology } from './topology.ts';
 import type { Upstream } from './upstream.ts';
-import { at, formatXml, items, parseXml, setText, textAt, type XmlElement } from './xml.ts';
+import { at, copyElement, formatXml, items, parseXml, setText, textAt, type XmlElement } from './xml.ts';
 
 /** Filters that LocalStack lacks, or that must see the address shown rather than the one LocalStack has. */
 const ownFilters: Readonly<Record<string, (nic: XmlElement) => readonly (string | undefined)[]>> = {
@@ -111,6 +111,18 @@ export class NicRules {
       this.#rename(child);
     }
   }
+}
+
+/**
+ * An instance's security groups and its source/dest check are those of its first NIC. LocalStack shows no groups where they were given for
+ * the NIC, and the check as it was at the start.
+ */
+export function showFirstNic(instance: XmlElement): void {
+  const nic = items(instance, 'networkInterfaceSet').find((each) => textAt(each, 'attachment', 'deviceIndex') === '0');
+  const [groups, ofNic] = [at(instance, 'groupSet'), at(nic, 'groupSet')];
+  if (groups?.children.length === 0 && ofNic) groups.children = ofNic.children.map(copyElement);
+  const check = textAt(nic, 'sourceDestCheck');
+  if (check !== undefined) setText(instance, 'sourceDestCheck', check);
 }
 
 function passes(nic: XmlElement, { name, values }: Filter): boolean {

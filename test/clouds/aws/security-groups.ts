@@ -1,7 +1,7 @@
-/** What EC2 tells about security groups and LocalStack does not. */
+/** What EC2 tells about rules of security groups and LocalStack does not. */
 import type { Ec2Answer } from './ec2-error.ts';
 import type { Ec2Request } from './ec2-request.ts';
-import { at, copyElement, element, formatXml, items, parseXml, textAt, type XmlElement } from './xml.ts';
+import { at, element, formatXml, items, parseXml, textAt } from './xml.ts';
 
 /** Descriptions of rules that let another group in; LocalStack keeps those of ranges alone. */
 export class GroupRules {
@@ -34,11 +34,4 @@ export class GroupRules {
     }
     return { ...answer, body: formatXml(root) };
   }
-}
-
-/** An instance's groups are those of its first NIC. LocalStack shows none where they were given for the NIC. */
-export function showGroups(instance: XmlElement): void {
-  const groups = at(instance, 'groupSet');
-  const ofNic = at(items(instance, 'networkInterfaceSet')[0], 'groupSet');
-  if (groups?.children.length === 0 && ofNic) groups.children = ofNic.children.map(copyElement);
 }

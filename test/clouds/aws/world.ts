@@ -3,23 +3,18 @@
  * routes, and instances made on demand. Everything goes through the EC2 proxy, which adds what LocalStack lacks.
  */
 import {
-  AcceptVpcPeeringConnectionCommand,
   AssignIpv6AddressesCommand,
   AssociateRouteTableCommand,
-  AttachInternetGatewayCommand,
   AttachNetworkInterfaceCommand,
-  CreateInternetGatewayCommand,
   CreateNetworkInterfaceCommand,
   CreateRouteCommand,
   CreateRouteTableCommand,
   CreateSubnetCommand,
   CreateTagsCommand,
-  CreateVpcCommand,
-  CreateVpcPeeringConnectionCommand,
   DeleteRouteCommand,
   DescribeNetworkInterfacesCommand,
   DescribeRouteTablesCommand,
-  EC2Client,
+  type EC2Client,
   ModifyNetworkInterfaceAttributeCommand,
   ReplaceRouteCommand,
   type Route,
@@ -28,36 +23,25 @@ import {
   StopInstancesCommand,
   TerminateInstancesCommand,
 } from '@aws-sdk/client-ec2';
-import { type Cidr, cidrOf, formatCidr, formatIp, nthAddress, parseCidr } from '../../../src/core/ip.ts';
-import { type Ec2Proxy, startEc2Proxy } from './ec2-proxy.ts';
+import { formatCidr, formatIp, nthAddress, parseCidr } from '../../../src/core/ip.ts';
+import { type AwsAccount, type AwsAccountOptions, openAwsAccount } from './account.ts';
+import { readInstance, readNetwork, roleOfInstance } from './adoption.ts';
+import type { Ec2Proxy } from './ec2-proxy.ts';
 import type { Policy } from './iam-policy.ts';
 import type { InstanceMetadata } from './imds.ts';
-import { type LocalStack, startLocalStack } from './localstack.ts';
-import { type AwsCredentials, adminCredentials } from './roles.ts';
+import { known } from './known.ts';
+import { type AwsNetwork, type AwsNetworkOptions, type AwsSubnet, createNetwork, nthSubnet6 } from './network.ts';
+import type { AwsCredentials } from './roles.ts';
 
-export interface AwsWorldOptions {
-  /** A running LocalStack to use; one of its own when absent, stopped with the world. */
-  readonly localstack?: LocalStack | undefined;
-  /** Where the proxy listens. Default 127.0.0.1, a free port. */
-  readonly proxyAddress?: string | undefined;
-  readonly proxyPort?: number | undefined;
-  /** Default `eu-west-1`. */
-  readonly region?: string | undefined;
-  /** Default `10.0.0.0/16`. */
-  readonly vpcCidr?: string | undefined;
-  /** Default `10.0.1.0/24` (explicit table) and `10.0.2.0/24` (main table). */
-  readonly subnetCidrs?: readonly [string, string] | undefined;
+export type { AwsSubnet } from './network.ts';
+
+export interface AwsWorldOptions extends AwsAccountOptions, AwsNetworkOptions {
+  /** The account to be in; one of its own when absent, which ends with the world. */
+  readonly account?: AwsAccount | undefined;
+  /** A network that is there already, in place of a new one. */
+  readonly network?: { readonly vpcId: string; readonly subnetIds: readonly [string, string] } | undefined;
   /** What the role `node` of all instances may do. Default: everything. */
   readonly nodePolicy?: Policy | undefined;
-}
-
-export interface AwsSubnet {
-  readonly id: string;
-  readonly cidr: string;
-  /** A /64 of the VPC's own range. */
-  readonly cidr6: string;
-  readonly zone: string;
-  readonly tableId: string;
 }
 
 export interface AwsInstance {
@@ -68,28 +52,19 @@ export interface AwsInstance {
   readonly address6: string | undefined;
   /** A well-formed MAC, which LocalStack's are not. */
   readonly mac: string;
-  /** What its metadata server is to say, with credentials of the role `node`. */
+  /** What its metadata server is to say, with credentials of the role `node`, or of its own. */
   readonly metadata: InstanceMetadata;
 }
 
-export interface AwsWorld {
+export interface AwsWorld extends AwsNetwork {
   readonly proxy: Ec2Proxy;
   /** The test's own client: unlogged and never refused. */
   readonly admin: EC2Client;
   readonly region: string;
-  readonly vpcId: string;
-  readonly vpcCidr: string;
-  readonly vpcCidr6: string;
-  /** With a table of its own. */
-  readonly explicitSubnet: AwsSubnet;
-  /** On the main table. */
-  readonly mainSubnet: AwsSubnet;
-  readonly explicitTableId: string;
-  readonly mainTableId: string;
-  readonly internetGatewayId: string;
-  readonly peeringId: string;
   /** Makes an instance with this private address on the subnet, and an IPv6 one ending in the same number. */
   runInstance(subnet: AwsSubnet, address: string): Promise<AwsInstance>;
+  /** An instance that is there already, with the role that IAM has for it. */
+  adoptInstance(id: string): Promise<AwsInstance>;
   /** Attaches one more NIC to it, and gives the instance with metadata for both. */
   addNic(instance: AwsInstance, subnet: AwsSubnet, address: string): Promise<AwsInstance>;
   stopInstance(id: string): Promise<void>;
@@ -124,23 +99,13 @@ export interface AwsWorld {
 }
 
 export async function createAwsWorld(options: AwsWorldOptions = {}): Promise<AwsWorld> {
-  const localstack = options.localstack ?? (await startLocalStack());
-  const proxy = await startEc2Proxy({
-    upstream: localstack.url,
-    address: options.proxyAddress,
-    port: options.proxyPort,
-  });
+  const account = options.account ?? (await openAwsAccount(options));
+  const { proxy, admin, region } = account;
   proxy.roles.setRole('node', options.nodePolicy);
   for (const role of ['controller', 'reader']) proxy.roles.setRole(role);
-  const region = options.region ?? 'eu-west-1';
-  const { accessKeyId, secretAccessKey } = adminCredentials;
-  const admin = new EC2Client({
-    region,
-    endpoint: proxy.url,
-    credentials: { accessKeyId, secretAccessKey },
-    maxAttempts: 1,
-  });
-  const network = await createNetwork(admin, options);
+  const network = options.network
+    ? await readNetwork(admin, options.network.vpcId, options.network.subnetIds)
+    : await createNetwork(admin, options);
   // Two are there from the start, see createNetwork.
   let subnets = 1;
 
@@ -197,6 +162,17 @@ export async function createAwsWorld(options: AwsWorldOptions = {}): Promise<Aws
         role: { name: 'node', ...credentials, expiresAt: credentials.expiresAt ?? Date.now() + 6 * 3_600_000 },
       };
       return { id, nicId, subnet, address, address6, mac: macOf(address), metadata };
+    },
+    async adoptInstance(id) {
+      const instance = await readInstance(admin, id);
+      const subnet = known([network.explicitSubnet, network.mainSubnet].find((each) => each.id === instance.SubnetId));
+      const address = known(instance.PrivateIpAddress);
+      const nic = await nicMetadata(known(instance.NetworkInterfaces?.[0]?.NetworkInterfaceId));
+      const metadata: InstanceMetadata = {
+        ...{ instanceId: id, region, availabilityZone: subnet.zone, nics: [nic] },
+        role: await roleOfInstance(account, instance),
+      };
+      return { id, nicId: nic.nicId, subnet, address, address6: nic.ipv6s[0], mac: nic.mac, metadata };
     },
     async addNic(instance, subnet, address) {
       const made = await admin.send(
@@ -262,91 +238,9 @@ export async function createAwsWorld(options: AwsWorldOptions = {}): Promise<Aws
       AWS_EC2_METADATA_DISABLED: 'true',
     }),
     async stop() {
-      admin.destroy();
-      await proxy.stop();
-      if (!options.localstack) await localstack.stop();
+      if (!options.account) await account.stop();
     },
   };
-}
-
-type Network = Pick<
-  AwsWorld,
-  | 'vpcId'
-  | 'vpcCidr'
-  | 'vpcCidr6'
-  | 'explicitSubnet'
-  | 'mainSubnet'
-  | 'explicitTableId'
-  | 'mainTableId'
-  | 'internetGatewayId'
-  | 'peeringId'
->;
-
-async function createNetwork(admin: EC2Client, options: AwsWorldOptions): Promise<Network> {
-  const { vpcCidr = '10.0.0.0/16', subnetCidrs = ['10.0.1.0/24', '10.0.2.0/24'], region = 'eu-west-1' } = options;
-  const { Vpc } = await admin.send(new CreateVpcCommand({ CidrBlock: vpcCidr, AmazonProvidedIpv6CidrBlock: true }));
-  const vpcId = known(Vpc?.VpcId);
-  const vpcCidr6 = known(Vpc?.Ipv6CidrBlockAssociationSet?.[0]?.Ipv6CidrBlock);
-  const mainTableId = known(
-    (await admin.send(new DescribeRouteTablesCommand({ Filters: [{ Name: 'vpc-id', Values: [vpcId] }] })))
-      .RouteTables?.[0]?.RouteTableId,
-  );
-  const { RouteTable } = await admin.send(new CreateRouteTableCommand({ VpcId: vpcId }));
-  const explicitTableId = known(RouteTable?.RouteTableId);
-
-  async function createSubnet(place: 0 | 1, tableId: string): Promise<AwsSubnet> {
-    const zone = `${region}${place === 0 ? 'a' : 'b'}`;
-    const cidr = subnetCidrs[place];
-    const cidr6 = formatCidr(nthSubnet6(vpcCidr6, place));
-    const { Subnet } = await admin.send(
-      new CreateSubnetCommand({ VpcId: vpcId, CidrBlock: cidr, Ipv6CidrBlock: cidr6, AvailabilityZone: zone }),
-    );
-    return { id: known(Subnet?.SubnetId), cidr, cidr6, zone, tableId };
-  }
-
-  const explicitSubnet = await createSubnet(0, explicitTableId);
-  const mainSubnet = await createSubnet(1, mainTableId);
-  await admin.send(new AssociateRouteTableCommand({ RouteTableId: explicitTableId, SubnetId: explicitSubnet.id }));
-  return {
-    vpcId,
-    vpcCidr,
-    vpcCidr6,
-    explicitSubnet,
-    mainSubnet,
-    explicitTableId,
-    mainTableId,
-    ...(await createForeignRoutes(admin, vpcId, [explicitTableId, mainTableId])),
-  };
-}
-
-/** A default route to the internet and a peer's network, in every table. */
-async function createForeignRoutes(
-  admin: EC2Client,
-  vpcId: string,
-  tableIds: readonly string[],
-): Promise<{ internetGatewayId: string; peeringId: string }> {
-  const gateway = await admin.send(new CreateInternetGatewayCommand({}));
-  const internetGatewayId = known(gateway.InternetGateway?.InternetGatewayId);
-  await admin.send(new AttachInternetGatewayCommand({ VpcId: vpcId, InternetGatewayId: internetGatewayId }));
-  const peer = await admin.send(new CreateVpcCommand({ CidrBlock: '172.30.0.0/16' }));
-  const peering = await admin.send(
-    new CreateVpcPeeringConnectionCommand({ VpcId: vpcId, PeerVpcId: known(peer.Vpc?.VpcId) }),
-  );
-  const peeringId = known(peering.VpcPeeringConnection?.VpcPeeringConnectionId);
-  await admin.send(new AcceptVpcPeeringConnectionCommand({ VpcPeeringConnectionId: peeringId }));
-  for (const RouteTableId of tableIds) {
-    await admin.send(
-      new CreateRouteCommand({ RouteTableId, DestinationCidrBlock: '0.0.0.0/0', GatewayId: internetGatewayId }),
-    );
-    await admin.send(
-      new CreateRouteCommand({
-        RouteTableId,
-        DestinationCidrBlock: '172.30.0.0/16',
-        VpcPeeringConnectionId: peeringId,
-      }),
-    );
-  }
-  return { internetGatewayId, peeringId };
 }
 
 async function describeNic(admin: EC2Client, nicId: string) {
@@ -382,16 +276,6 @@ function macOf(address: string): string {
   return ['02', '42', ...octets].join(':');
 }
 
-function nthSubnet6(vpcCidr6: string, place: number): Cidr {
-  const vpc = known(parseCidr(vpcCidr6));
-  return cidrOf(nthAddress(vpc, BigInt(place) << 64n), 64);
-}
-
 function ipv6Beside(subnet: AwsSubnet, address: string): string {
   return formatIp(nthAddress(known(parseCidr(subnet.cidr6)), Number(address.split('.').at(-1))));
-}
-
-function known<T>(value: T | undefined): T {
-  if (value === undefined) throw new Error('LocalStack left out something that every EC2 answer has');
-  return value;
 }
