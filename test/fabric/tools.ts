@@ -1,6 +1,6 @@
 /** Where the programs are that `make setup` and `make setup-browser` install. Absent ones are an error, never a skipped test. */
 import { createHash } from 'node:crypto';
-import { constants } from 'node:fs';
+import { constants, globSync } from 'node:fs';
 import { access, readdir, readFile } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { delimiter, dirname, join } from 'node:path';
@@ -98,6 +98,29 @@ export async function terraformSchemasBinary(): Promise<string> {
   for (const source of sources) hash.update(await readFile(source));
   const prefix = `terraform-schemas-${hash.digest('hex').slice(0, 12)}-`;
   return (await newestInCache(prefix, 'terraform-schemas')) ?? missing('tools/terraform-schemas', 'test-terraform');
+}
+
+/**
+ * Folder for Terraform's `-plugin-dir` that holds the provider, such as `hashicorp/aws`: `TF_PLUGIN_DIR`, or one in or below the home folder,
+ * /usr/share, /usr/local/share and /opt.
+ *
+ * @throws Error that says how to get one when there is none.
+ */
+export async function terraformPluginFolder(provider: string): Promise<string> {
+  const inside = join('registry.terraform.io', provider);
+  const named = process.env['TF_PLUGIN_DIR'];
+  const roots = [homedir(), '/usr/share', '/usr/local/share', '/opt'];
+  const found = named
+    ? await readdir(join(named, inside)).then(
+        () => named,
+        () => undefined,
+      )
+    : globSync(roots.flatMap((root) => ['*', '*/*', '.*/*'].map((below) => join(root, below, inside))))
+        .sort()[0]
+        ?.slice(0, -inside.length - 1);
+  if (found !== undefined) return found;
+  const advice = '`terraform -chdir=terraform/examples/aws providers mirror FOLDER`, and TF_PLUGIN_DIR=FOLDER';
+  throw new Error(`Terraform's provider ${provider} is not ${named ? `in ${named}` : 'on this machine'}: ${advice}`);
 }
 
 /**

@@ -37,8 +37,8 @@ export interface MachineImage {
   readonly architecture: 'x86_64' | 'arm64';
 }
 
-/** Milliseconds it may take; on two busy cores a start has been seen to take 20 seconds. */
-const startTimeoutMs = 90_000;
+/** Milliseconds it may take; on two cores with fifty times their work a start has been seen to take 100 seconds. */
+const startTimeoutMs = 240_000;
 
 /** Starts it and waits until EC2 answers. @throws Error with the end of its output when it does not come up. */
 export async function startLocalStack(options: LocalStackOptions = {}): Promise<LocalStack> {
