@@ -18,7 +18,7 @@ export type Variables = Readonly<Record<string, unknown>>;
 export interface CommandOptions {
   readonly variables?: Variables;
   readonly env?: Readonly<Record<string, string>>;
-  /** Deadline; default one minute. */
+  /** Deadline; default two minutes. */
   readonly timeoutMs?: number;
 }
 
@@ -57,7 +57,7 @@ export async function openWorkspace(path: string, options: WorkspaceOptions = {}
   const workspace: Workspace = {
     root: copy,
     folder,
-    async run(argv, { variables, env: more = {}, timeoutMs = 60_000 } = {}) {
+    async run(argv, { variables, env: more = {}, timeoutMs = 120_000 } = {}) {
       const [command = '', ...rest] = argv;
       const given: string[] = [];
       if (variables !== undefined) {
