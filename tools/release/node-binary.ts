@@ -33,7 +33,12 @@ export async function nodePackage({ node }: Architecture): Promise<string> {
   return kept;
 }
 
-async function fetchPackage(wanted: string, integrity: string, target: string): Promise<void> {
+/**
+ * Unpacks what npm gets for `wanted` (anything that npm pack takes) into the folder `target`.
+ *
+ * @throws Error when its SHA-512 is not `integrity`, as the lockfile writes it; then nothing is kept.
+ */
+export async function fetchPackage(wanted: string, integrity: string, target: string): Promise<void> {
   const cache = join(target, '..');
   await mkdir(cache, { recursive: true });
   const folder = await mkdtemp(join(cache, 'node-part-'));
