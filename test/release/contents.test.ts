@@ -28,10 +28,12 @@ afterAll(async () => {
 const compiled = (name: string): string => `${name}.compiled`;
 
 describe.each(['amd64', 'arm64'] as const)('the file for %s', (name) => {
+  let bytes: Buffer;
   let file: SingleFile;
 
   beforeAll(async () => {
-    file = readSingleFile(await readFile(join(release, `flannel-vpc-linux-${name}`)));
+    bytes = await readFile(join(release, `flannel-vpc-linux-${name}`));
+    file = readSingleFile(bytes);
   });
 
   test('is a program for that processor, and Node finds its content', () => {
@@ -43,6 +45,14 @@ describe.each(['amd64', 'arm64'] as const)('the file for %s', (name) => {
   test('holds every chunk of the bundle', () => {
     expect(file.keys.filter((key) => key.endsWith('.mjs')).sort()).toEqual(chunks);
     for (const chunk of chunks) expect(file.asset(chunk).length).toBeGreaterThan(0);
+  });
+
+  test('names no folder of the machine that built it', () => {
+    const { offset = 0, length = 0 } = file.content ?? {};
+    const content = bytes.subarray(offset, offset + length);
+    for (const path of [dist, tmpdir(), 'flannel-vpc-release-'])
+      expect([path, content.includes(path)]).toEqual([path, false]);
+    expect(content.includes('main.cjs')).toBe(true);
   });
 
   test(`holds compiled code ${name === 'amd64' ? 'of each' : 'of none, which would be another processor’s'}`, () => {

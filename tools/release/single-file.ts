@@ -4,7 +4,7 @@
  */
 import { execFile } from 'node:child_process';
 import { chmod, copyFile, mkdir, rm, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import { nodeFlags, root } from '../bundle.ts';
 import { compileChunks } from './code-cache.ts';
@@ -48,7 +48,8 @@ async function makeBlob(main: string, assets: ReadonlyMap<string, string | Buffe
   }
   const output = join(folder, 'blob');
   const config = {
-    ...{ main, output, assets: paths },
+    // Relative, since the path goes into the file: the same sources make the same bytes wherever they are built.
+    ...{ main: basename(main), output, assets: paths },
     disableExperimentalSEAWarning: true,
     useSnapshot: false,
     // The main script is a page long, and the chunks have their own.
@@ -59,7 +60,7 @@ async function makeBlob(main: string, assets: ReadonlyMap<string, string | Buffe
   };
   const configFile = join(folder, 'config');
   await writeFile(configFile, JSON.stringify(config));
-  await run(process.execPath, ['--experimental-sea-config', configFile]);
+  await run(process.execPath, ['--experimental-sea-config', configFile], { cwd: dirname(main) });
   return output;
 }
 
