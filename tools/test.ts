@@ -10,9 +10,9 @@
  * The machine's own links, routes and rules are read before and after: one that is not the same counts as a failed test.
  *
  * The unit tier has the machine for itself. The others wait for servers and packets most of the time and live in namespaces of their
- * own: two of them run side by side. What a tier has to build first it builds when no other one runs.
+ * own: some of them run side by side. What a tier has to build is built before.
  */
-import { spawn, spawnSync } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { globSync } from 'node:fs';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -23,7 +23,8 @@ import * as z from 'zod';
 import { machineChanges, readMachineState } from './machine-state.ts';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
-const tiers = ['unit', 'integration', 'e2e', 'faults', 'kubernetes', 'terraform', 'release', 'image'] as const;
+/** The longest first: those that run side by side end together. */
+const tiers = ['unit', 'integration', 'e2e', 'faults', 'terraform', 'kubernetes', 'release', 'image'] as const;
 type Tier = (typeof tiers)[number];
 
 /** Test files of a tier. Faults are end-to-end tests that take their own time. */
@@ -33,23 +34,23 @@ function filesOf(tier: Tier): readonly string[] {
   return tier === 'e2e' ? files.filter((path) => !path.startsWith('test/e2e/faults/')) : files;
 }
 
-/** What a tier alone needs and takes minutes to make: made when its turn comes, so that no other tier waits for it. */
+/** What a tier alone needs and takes minutes to make. Where it was made before, it says so at once. */
 const setUps: Partial<Record<Tier, string>> = {
   kubernetes: 'tools/setup-kubernetes',
   terraform: 'tools/setup-terraform',
   image: 'tools/image',
 };
 
-/** True when what the tier needs was made before. */
-function isSetUp(tier: Tier): boolean {
-  const setUp = setUps[tier];
-  return (
-    setUp === undefined || spawnSync(join(root, setUp), ['--is-there'], { cwd: root, stdio: 'ignore' }).status === 0
-  );
+/** True when there is nothing to make, or it was made. */
+async function setUp(tier: Tier): Promise<boolean> {
+  const program = setUps[tier];
+  if (program === undefined || (await succeeds(program))) return true;
+  console.error(`${tier}: ${program} failed, and so this tier has`);
+  return false;
 }
 
-/** Tiers that run at the same time; with more of them two cores keep the tests' clocks waiting. */
-const sideBySide = 2;
+/** Tiers that run at the same time: they wait for servers and packets most of the time. With more, two cores keep clocks waiting. */
+const sideBySide = 3;
 
 /** Jest has written its results and still does not end: something was left open. */
 const leftOpenMs = 20_000;
@@ -68,11 +69,6 @@ interface TierResult {
 }
 
 async function runTier(tier: Tier, jestArguments: readonly string[], folder: string): Promise<TierResult> {
-  const setUp = setUps[tier];
-  if (setUp !== undefined && !(await succeeds(setUp))) {
-    console.error(`${tier}: ${setUp} failed, and so this tier has`);
-    return { passed: 0, failed: 1 };
-  }
   const results = join(folder, `${tier}.json`);
   const inRig = tier !== 'unit';
   const argv = [
@@ -175,17 +171,23 @@ async function main(argv: readonly string[]): Promise<number> {
       const seconds = Math.round((performance.now() - started) / 1000);
       lines.push(`${tier}: ${result.passed} ok, ${result.failed} not, ${seconds} s`);
     };
-    // One that builds for minutes would starve the clocks of the others.
-    const alone = present.filter((tier) => tier === 'unit' || !isSetUp(tier));
-    const waiting = present.filter((tier) => !alone.includes(tier)).values();
-    if (alone.includes('unit')) await run('unit');
+    if (present.includes('unit')) await run('unit');
+    // What builds for minutes would starve the clocks of tiers that run meanwhile.
+    const ready: Tier[] = [];
+    for (const tier of present.filter((each) => each !== 'unit')) {
+      if (await setUp(tier)) ready.push(tier);
+      else {
+        total.failed++;
+        lines.push(`${tier}: not run, for want of ${setUps[tier]}`);
+      }
+    }
+    const waiting = ready.values();
     await Promise.all(
       Array.from({ length: sideBySide }, async () => {
-        // One iterator for both: each takes the next tier that is not taken.
+        // One iterator for all: each takes the next tier that is not taken.
         for (const tier of waiting) await run(tier);
       }),
     );
-    for (const tier of alone) if (tier !== 'unit') await run(tier);
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
