@@ -19,6 +19,8 @@ export interface ControllerRequest {
   readonly env?: Readonly<Record<string, string>>;
   /** Put in front of the program: what a deliberately wrong controller does first. It must end in `exec "$@"`. */
   readonly prelude?: string;
+  /** Default: what `make build` made. */
+  readonly program?: string;
 }
 
 export interface Controller {
@@ -36,11 +38,11 @@ let ports = 8_500;
 
 /** Starts it. It ends with the rig, or by `kill`. */
 export function startController(place: ControllerPlace, request: ControllerRequest): Controller {
-  const { name, args = [], env = {}, prelude } = request;
+  const { name, args = [], env = {}, prelude, program: started = program } = request;
   const { world, etcd } = place;
   const port = ++ports;
   const argv = [
-    ...[program, 'controller', '--log-format=json', '--log-level=debug', `--healthz-port=${port}`],
+    ...[started, 'controller', '--log-format=json', '--log-level=debug', `--healthz-port=${port}`],
     ...(etcd ? [`--etcd-endpoints=${etcd.endpoint}`] : []),
     ...args,
   ];

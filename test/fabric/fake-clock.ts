@@ -36,7 +36,8 @@ export async function createFakeClock(monotonic: 'kept' | 'faked' = 'kept'): Pro
       FAKETIME_CACHE_DURATION: String(cacheSeconds),
       // Its shared memory would outlive a process that is killed.
       FAKETIME_DISABLE_SHM: '1',
-      ...(monotonic === 'kept' ? { DONT_FAKE_MONOTONIC: '1', FAKETIME_DONT_FAKE_MONOTONIC: '1' } : {}),
+      DONT_FAKE_MONOTONIC: monotonic === 'kept' ? '1' : '0',
+      FAKETIME_DONT_FAKE_MONOTONIC: monotonic === 'kept' ? '1' : '0',
     },
     async set(offset) {
       await writeFile(`${file}.part`, `${offset}\n`);

@@ -11,7 +11,7 @@ import type { HeldCalls } from '../../../providers/memory/gates.ts';
 import { type Ec2Answer, Ec2Refusal, refusals } from './ec2-error.ts';
 import { type Ec2Request, readEc2Request } from './ec2-request.ts';
 import { type Ec2Change, Ec2Rules } from './ec2-rules.ts';
-import { type Bucket, type Ec2Fault, Ec2Traffic, type LoggedRequest } from './ec2-traffic.ts';
+import { type Bucket, type Ec2Fault, Ec2Traffic, type LoggedRequest, type PassingCall } from './ec2-traffic.ts';
 import type { Access } from './iam-policy.ts';
 import { accountId, adminCredentials, type Caller, RoleBook } from './roles.ts';
 import { callerIdentity, isForSts } from './sts.ts';
@@ -40,6 +40,8 @@ export interface Ec2Proxy {
   clearFaults(): void;
   /** Freezes requests of the action (and of callers whose `role/session` ends so) before they take effect. */
   hold(action: string, ofCaller?: string): HeldCalls;
+  /** Freezes those for which it returns true, before they take effect or before they are answered. */
+  holdCalls(holds: (call: PassingCall) => boolean): HeldCalls;
   setReadLag(ms: number): void;
   setRouteLimit(routes: number): void;
   /** Undefined: no throttling. */
@@ -103,10 +105,11 @@ export async function startEc2Proxy(options: Ec2ProxyOptions): Promise<Ec2Proxy>
       const spoilt = await spoil(fault);
       if (spoilt) return spoilt;
     }
-    await traffic.passHolds(request, name);
+    await traffic.passHolds(request, name, 'before');
     roles.authorize(caller, await accessOf(request, rules));
     if (knowsDryRuns && isDryRun(request)) throw refusals.dryRun();
     const answer = await rules.handle(request);
+    await traffic.passHolds(request, name, 'after');
     return (fault?.when === 'after' ? await spoil(fault) : undefined) ?? answer;
   }
 
@@ -152,7 +155,9 @@ export async function startEc2Proxy(options: Ec2ProxyOptions): Promise<Ec2Proxy>
     resetLog: () => void traffic.log.splice(0),
     inject: (fault) => traffic.inject(fault),
     clearFaults: () => traffic.clearFaults(),
-    hold: (action, ofCaller) => traffic.hold(action, ofCaller),
+    hold: (action, ofCaller = '') =>
+      traffic.hold((call) => call.when === 'before' && call.action === action && call.caller.endsWith(ofCaller)),
+    holdCalls: (holds) => traffic.hold(holds),
     setReadLag: (ms) => void (rules.readLagMs = ms),
     setRouteLimit: (routes) => void (rules.routeLimit = routes),
     setThrottle: (bucketOf) => void (traffic.bucketOf = bucketOf),

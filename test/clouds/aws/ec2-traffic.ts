@@ -49,11 +49,20 @@ export function publishedBucket(action: string): Bucket {
   return { burst: 50, perSecond: 5 };
 }
 
+/** A request at one of the two moments at which it can be held. */
+export interface PassingCall {
+  readonly action: string;
+  readonly caller: string;
+  readonly parameters: URLSearchParams;
+  /** `before` it takes effect; `after` that, and before it is answered. */
+  readonly when: 'before' | 'after';
+}
+
 export class Ec2Traffic {
   readonly log: LoggedRequest[] = [];
   bucketOf: ((action: string) => Bucket) | undefined;
   readonly #buckets = new Map<string, { tokens: number; at: number }>();
-  readonly #gates = new Gates<{ readonly action: string; readonly caller: string }>();
+  readonly #gates = new Gates<PassingCall>();
   #faults: { readonly fault: Ec2Fault; left: number }[] = [];
 
   record(request: Ec2Request, caller: string): LoggedRequest {
@@ -84,12 +93,12 @@ export class Ec2Traffic {
     return found.fault;
   }
 
-  hold(action: string, ofCaller = ''): HeldCalls {
-    return this.#gates.hold((held) => held.action === action && held.caller.endsWith(ofCaller));
+  hold(holds: (call: PassingCall) => boolean): HeldCalls {
+    return this.#gates.hold(holds);
   }
 
-  async passHolds({ action }: Ec2Request, caller: string): Promise<void> {
-    await this.#gates.pass({ action, caller });
+  async passHolds({ action, parameters }: Ec2Request, caller: string, when: PassingCall['when']): Promise<void> {
+    await this.#gates.pass({ action, caller, parameters, when });
   }
 
   /** @throws Ec2Refusal RequestLimitExceeded. */
