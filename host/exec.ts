@@ -4,6 +4,7 @@
  */
 import { spawn } from 'node:child_process';
 import { errorMessage, FlannelVpcError, isFlannelVpcError } from '../src/core/errors.ts';
+import { fileLimitHint, isFileLimit } from './file-limit.ts';
 import { createRepeater, type Repeater } from './repeater.ts';
 
 export interface RunOptions {
@@ -154,11 +155,15 @@ function startError(argv: readonly string[], error: Error): Error {
     'HOST_COMMAND_FAILED',
     `${name} ${missing ? 'is not installed' : 'could not be started'}`,
     {
-      hint: missing ? `Install the package ${pkg}.` : errorMessage(error),
+      hint: missing ? `Install the package ${pkg}.` : startHint(errorMessage(error)),
       cause: error,
       details: { argv, missing },
     },
   );
+}
+
+function startHint(text: string): string {
+  return isFileLimit(text) ? `${text}. ${fileLimitHint}` : text;
 }
 
 function exitError(argv: readonly string[], why: string, exitCode: number | null, stderr: string): FlannelVpcError {

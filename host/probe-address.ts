@@ -1,5 +1,4 @@
 /** The addresses that probes are answered on: one of each subnet, on the loopback link, where it needs neither bridge nor container. */
-import { networkInterfaces } from 'node:os';
 import {
   addressBits,
   cidrContains,
@@ -12,6 +11,7 @@ import {
 import { probeAddress } from '../src/core/probe-address.ts';
 import type { Run } from './exec.ts';
 import type { ProbeAddressState } from './host.ts';
+import { addressRows } from './interface-addresses.ts';
 import { runBatch } from './ip-json.ts';
 
 const link = 'lo';
@@ -23,7 +23,7 @@ export async function ensureProbeAddresses(
   signal: AbortSignal,
 ): Promise<readonly string[]> {
   // The system's own list costs no process: this is compared every few seconds.
-  const present = (networkInterfaces()[link] ?? []).flatMap(({ cidr }) => cidr ?? []);
+  const present = addressRows(link).flatMap(({ cidr }) => cidr ?? []);
   const commands = planProbeAddresses(wanted, present);
   await runBatch(run, commands, signal);
   return commands;

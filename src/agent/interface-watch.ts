@@ -46,7 +46,15 @@ export async function watchInterface(options: InterfaceWatchOptions, signal: Abo
   const gate = createRepeatGate(options);
   for (let missed = 0; ; ) {
     await clock.sleep(lookMs, signal);
-    if (hasAll(external.addresses, host.addressesOf(external.name))) {
+    let present: readonly Ip[];
+    try {
+      present = host.addressesOf(external.name);
+    } catch (error) {
+      // Not seen is not gone.
+      gate.failed('warn', `cannot look whether ${external.name} has its addresses`, error);
+      continue;
+    }
+    if (hasAll(external.addresses, present)) {
       missed = 0;
       readiness.reached(part);
       gate.recovered('the interface has its address again', { interface: external.name });

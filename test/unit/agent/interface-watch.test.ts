@@ -19,7 +19,7 @@ const none = new FlannelVpcError('INTERFACE_NOT_FOUND', 'no interface fits');
 let clock: TestClock;
 let readiness: Readiness;
 let ending: AbortController;
-let present: readonly string[];
+let present: readonly string[] | Error;
 let choice: ExternalInterface | Error;
 let choices: number;
 let lines: string[];
@@ -38,7 +38,12 @@ beforeEach(async () => {
   const say = (message: string): void => void lines.push(message);
   running = watchInterface(
     {
-      host: { addressesOf: (name) => (name === 'eth0' ? present.map(ip) : []) },
+      host: {
+        addressesOf(name) {
+          if (present instanceof Error) throw present;
+          return name === 'eth0' ? present.map(ip) : [];
+        },
+      },
       logger: { debug: say, info: say, warn: say, error: say },
       ...{ clock, readiness, external },
       choose: async () => {
@@ -59,7 +64,7 @@ afterEach(async () => {
 });
 
 test('does nothing while its addresses stand, whatever others the interface has', async () => {
-  present = [...present, '192.168.77.99'];
+  present = ['192.168.77.11', 'fd77::11', 'fe80::1', '192.168.77.99'];
   await clock.advance(3_600_000);
   expect([choices, lines, outcome]).toEqual([0, [], undefined]);
 });
@@ -70,6 +75,15 @@ test('does not mind an address that is away for a moment, as while DHCP renews i
   present = ['192.168.77.11', 'fd77::11'];
   await clock.advance(60_000);
   expect([choices, outcome]).toEqual([0, undefined]);
+});
+
+test('does not take a kernel that can’t be asked for one without its addresses, and says so once', async () => {
+  present = new FlannelVpcError('HOST_COMMAND_FAILED', 'EMFILE');
+  await clock.advance(60_000);
+  expect([choices, lines, outcome]).toEqual([0, ['cannot look whether eth0 has its addresses'], undefined]);
+  present = ['192.168.77.11', 'fd77::11'];
+  await clock.advance(5_000);
+  expect(lines.at(-1)).toBe('the interface has its address again');
 });
 
 test.each([
