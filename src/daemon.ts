@@ -22,6 +22,8 @@ export async function runDaemon(
   { name, log, environmentProblems, warnings, ending: text }: DaemonOptions,
   work: (logger: Logger, signal: AbortSignal) => Promise<void>,
 ): Promise<number> {
+  // Who reads the log may end before this program: without a listener the first line after that would end it too.
+  process.stderr.on('error', () => {});
   const logger = createLogger({
     ...log,
     write: (line) => void process.stderr.write(line),
