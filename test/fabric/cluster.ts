@@ -92,6 +92,11 @@ export interface Cluster {
   readonly vpc: Vpc;
   readonly etcd: EtcdServer;
   addNode(request: NodeRequest | PresentNode): Promise<ClusterNode>;
+  /** The same instance starts again with another address: its kernel and its /run are new, and its metadata server says what is given. */
+  comeBack(
+    former: ClusterNode,
+    changed: { readonly name: string; readonly address: string; readonly metadata: object },
+  ): Promise<ClusterNode>;
   putNetConf(netConf: object): Promise<void>;
   /** Reads the cloud's tables and makes the VPC forward by them, whatever was told. */
   sync(): Promise<void>;
@@ -175,6 +180,18 @@ export async function createCluster(options: ClusterOptions = {}): Promise<Clust
         world,
         etcd,
         nodes,
+        dualStack: options.dualStack ?? false,
+      });
+      nodes.add(added);
+      return added;
+    },
+    async comeBack(former, { name, address, metadata }) {
+      nodes.delete(former);
+      await removeNode(former);
+      const { subnet } = former.instance;
+      const instance = { ...former.instance, address, metadata: { ...former.instance.metadata, state: metadata } };
+      const added = await plugIn({
+        ...{ name, address, instance, subnet, vpc, world, etcd, nodes },
         dualStack: options.dualStack ?? false,
       });
       nodes.add(added);
