@@ -74,9 +74,11 @@ export async function liveAnHour(options: HourOptions): Promise<Hour> {
       outageUntil = now + 5 + random() * 40;
     } else if (kind === 5) {
       count.leaders += 1;
+      judge.leaderLost();
       world.deleteLeader();
     } else {
       count.leaders += 1;
+      judge.leaderLost();
       const at = Math.floor(random() * controllers.length);
       await controllers[at]?.stop();
       started += 1;
