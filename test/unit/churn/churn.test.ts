@@ -55,7 +55,7 @@ describe('a controller that', () => {
   it.each(wrongs)(
     '%s is found out',
     async (_, wrong, controller) => {
-      const hour = await liveAnHour({ seed: 1, nodes: 30, seconds: 3_600, controller });
+      const hour = await liveAnHour({ seed: 1, nodes: 30, seconds: 3_600, leadersStay: true, controller });
       expect([...hour.findings.wrong]).toContainEqual(expect.stringMatching(wrong));
     },
     300_000,

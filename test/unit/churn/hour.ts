@@ -8,6 +8,8 @@ export interface HourOptions {
   readonly seed: number;
   readonly nodes: number;
   readonly seconds: number;
+  /** No leader is lost: what one controller does by itself shows. */
+  readonly leadersStay?: boolean;
   /** Starts what writes the routes, by a name; default: the product's controller. */
   readonly controller?: (cluster: Cluster, holder: string) => Controller;
 }
@@ -29,7 +31,7 @@ const stepSeconds = 5;
 const calmSeconds = 300;
 
 export async function liveAnHour(options: HourOptions): Promise<Hour> {
-  const { seed, nodes, seconds, controller = (each, holder) => each.controller(holder) } = options;
+  const { seed, nodes, seconds, leadersStay = false, controller = (each, holder) => each.controller(holder) } = options;
   const random = seeded(seed);
   const names = Array.from({ length: nodes }, (_, index) => `${'abc'[index % 3]}${Math.floor(index / 3) + 1}`);
   const cluster = createCluster(names, random);
@@ -62,7 +64,7 @@ export async function liveAnHour(options: HourOptions): Promise<Hour> {
 
   async function trouble(now: number): Promise<void> {
     count.faults += 1;
-    const kind = Math.floor(random() * 7);
+    const kind = Math.floor(random() * (leadersStay ? 5 : 7));
     const failure = new FlannelVpcError('TRANSIENT', 'a bad moment of the cloud');
     const throttled = new FlannelVpcError('THROTTLED', 'too many calls', { retryAfterMs: 1_000 + random() * 4_000 });
     if (kind === 0) cloud.inject({ error: failure, times: 1 + Math.floor(random() * 5), when: 'before' });
