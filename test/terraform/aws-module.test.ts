@@ -1,4 +1,4 @@
-/** The AWS module and its example before anything is made: form, validity, and what variables are taken and refused. */
+/** The AWS module and its example before anything is made: validity, and what variables are taken and refused. */
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, jest, test } from '@jest/globals';
@@ -36,13 +36,6 @@ beforeAll(async () => {
 
 afterAll(async () => {
   await module?.[Symbol.asyncDispose]();
-});
-
-test('files are as terraform fmt writes them', async () => {
-  const check = async () => await module.run(['fmt', '-check', '-recursive', module.root]);
-  expect(await check()).toMatchObject({ code: 0, stdout: '' });
-  const one = await changed('iam.tf', (text) => text.replace('  name        =', '  name ='), check);
-  expect(one).toMatchObject({ code: 3, stdout: expect.stringContaining('iam.tf') });
 });
 
 test('module and example are valid by the schema of the provider', async () => {

@@ -7,6 +7,7 @@ import * as z from 'zod';
 import { type AwsAccount, openAwsAccount } from '../clouds/aws/account.ts';
 import type { MachineImage } from '../clouds/aws/localstack.ts';
 import { terraformPluginFolder } from '../fabric/tools.ts';
+import { release } from './mocked.ts';
 import { openWorkspace, type Variables, type Workspace } from './terraform.ts';
 
 const machines = z.record(
@@ -28,12 +29,6 @@ const clusterShape = {
 };
 /** What the module tells of the cluster. */
 export type ClusterOutputs = z.infer<z.ZodObject<typeof clusterShape>>;
-
-/** What the modules need and no test is about. No machine starts here that would fetch it. */
-export const release: Variables = {
-  release_url: 'https://releases.example/0.1.0/flannel-vpc-linux-ARCH',
-  release_sha256: { amd64: '0'.repeat(64), arm64: '1'.repeat(64) },
-};
 
 /** Debian's own image, which the module looks for: owner and name by https://wiki.debian.org/Cloud/AmazonEC2Image/Bookworm. */
 const debian: MachineImage = {

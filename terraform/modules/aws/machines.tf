@@ -33,7 +33,7 @@ module "setup" {
   for_each = local.machines
 
   runs            = each.value.runs
-  store           = { type = "etcd", endpoints = local.etcd_endpoints }
+  store           = merge({ type = "etcd", endpoints = local.etcd_endpoints }, var.etcd_tls)
   release_url     = var.release_url
   release_sha256  = var.release_sha256
   network         = var.pod_network
@@ -44,6 +44,8 @@ module "setup" {
   probe_port      = local.probe_port
   agent_args      = var.agent_args
   controller_args = var.controller_args
+
+  extra_cloud_init = var.extra_cloud_init
 }
 
 data "aws_ami" "debian" {

@@ -91,6 +91,6 @@ output "purge_commands" {
   description = "Before `terraform destroy`: the first on all machines, then the second on one that has the role."
   value = [
     "sudo systemctl stop flannel-vpc-agent flannel-vpc-controller",
-    "flannel-vpc routes purge --etcd-endpoints=${join(",", local.etcd_endpoints)} --network=${join(",", values(local.pod_networks))}",
+    "flannel-vpc routes purge --yes --etcd-endpoints=${join(",", local.etcd_endpoints)} --network=${join(",", values(local.pod_networks))}",
   ]
 }

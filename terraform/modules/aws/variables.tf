@@ -210,6 +210,13 @@ variable "etcd_endpoints" {
   }
 }
 
+variable "etcd_tls" {
+  description = "For an etcd of yours: paths of certificate files on the machines. extra_cloud_init may write them; keys are better brought there otherwise."
+  type        = object({ ca_file = optional(string), cert_file = optional(string), key_file = optional(string) })
+  default     = {}
+  nullable    = false
+}
+
 variable "release_url" {
   description = "Where machines fetch flannel-vpc from, one file; the word ARCH in it becomes amd64 or arm64."
   type        = string
@@ -236,4 +243,10 @@ variable "controller_args" {
   description = "More flags of the controllers, such as [\"--resync=2m\"] (docs/commands.md)."
   type        = list(string)
   default     = []
+}
+
+variable "extra_cloud_init" {
+  description = "More for every machine's cloud-init, as YAML of a mapping (modules/node-setup)."
+  type        = string
+  default     = ""
 }

@@ -108,6 +108,8 @@ run "both_families" {
 run "an_etcd_of_ones_own_and_few_ports" {
   variables {
     etcd_endpoints   = ["https://etcd.internal:2379"]
+    etcd_tls         = { ca_file = "/etc/etcd/ca.pem" }
+    extra_cloud_init = "bootcmd: [[touch, /run/first]]"
     controller_count = 1
     pod_ports        = [{ protocol = "tcp", from = 8080, to = 8090 }]
     member_ports     = [{ protocol = "tcp", from = 10250, to = 10250 }]
@@ -129,6 +131,10 @@ run "an_etcd_of_ones_own_and_few_ports" {
   assert {
     condition     = output.etcd_endpoints == tolist(["https://etcd.internal:2379"])
     error_message = "The etcd is the one that was named."
+  }
+  assert {
+    condition     = strcontains(aws_instance.machine["agent-1"].user_data, "FLANNELD_ETCD_CAFILE=/etc/etcd/ca.pem") && strcontains(aws_instance.machine["agent-1"].user_data, "/run/first")
+    error_message = "Machines are told of its certificate, and get what else they are to do."
   }
 }
 
