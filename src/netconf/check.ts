@@ -1,5 +1,6 @@
 /** What an agent would say about a net-conf, before it is stored. */
 import { formatCidr, formatIp } from '../core/ip.ts';
+import { plainText } from '../core/plain-text.ts';
 import { cidrList } from './backend.ts';
 import { type NetConf, parseNetConf } from './net-conf.ts';
 
@@ -30,6 +31,6 @@ export function describeNetConf(netConf: NetConf): readonly string[] {
     `rules: ${netConf.enableNFTables ? 'nftables' : 'iptables'}`,
     `backend: ${backend.type}, routes written by ${backend.writer === 'node' ? 'each node' : 'the controller'}`,
     ...(backend.nonMasqueradeCidrs.length > 0 ? [`not masqueraded: ${cidrList(backend.nonMasqueradeCidrs)}`] : []),
-    `backend options: ${JSON.stringify(backend.config)}`,
+    plainText(`backend options: ${JSON.stringify(backend.config)}`, 2_000),
   ];
 }

@@ -15,6 +15,7 @@ import { meaningOf as awsMeaning } from '../../../providers/aws-vpc/error-codes.
 import { meaningOf as gceMeaning } from '../../../providers/gce/error-codes.ts';
 import { FlannelVpcError } from '../../../src/core/errors.ts';
 import { deepestJson, parseJson } from '../../../src/core/json.ts';
+import { checkNetConf } from '../../../src/netconf/check.ts';
 import { parseNetConf } from '../../../src/netconf/net-conf.ts';
 import { withoutSecretValues } from '../../../src/netconf/secrets.ts';
 import { cidr } from '../../support/addresses.ts';
@@ -88,6 +89,13 @@ describe('what is said', () => {
     expect(error.message).toBe('a b\\u001b[2J\\u202ec\\u009b');
     expect(error.hint).toBe('d e');
     expect(new FlannelVpcError('INVALID', '\u001b'.repeat(50_000)).message.length).toBeLessThan(4_010);
+  });
+
+  it('of a net-conf’s commands is plain and short too', () => {
+    const Backend = { Type: 'extension', SubnetAddCommand: `echo \u202e${'x'.repeat(60_000)}` };
+    const { lines } = checkNetConf(JSON.stringify({ Network: '10.5.0.0/16', Backend }));
+    expect(lines.at(-1)).toMatch(/^backend options: \{"subnetAdd":"echo \\u202ex{100}/);
+    expect(lines.at(-1)?.length).toBeLessThan(2_010);
   });
 
   it('of net-conf names at most twenty members that mean nothing', () => {
