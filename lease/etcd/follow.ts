@@ -39,6 +39,11 @@ export interface FollowOptions {
   readonly relistMs?: number | undefined;
   /** As for `OutageReport`. */
   readonly onOutage?: OnOutage | undefined;
+  /**
+   * Read everything again after the watch broke. A store restored from an old copy may have passed our place by the time it is reached
+   * again, and nothing of what it answers then tells it from the one before.
+   */
+  readonly readsAfterBreak?: boolean | undefined;
 }
 
 /** Back-off between two tries to watch or read, milliseconds before jitter. */
@@ -54,6 +59,7 @@ export async function* followRange(options: FollowOptions, callerSignal: AbortSi
   const report = createOutageReport(options);
   let known = options.afterRevision;
   let failures = 0;
+  let broke = false;
   for (;;) {
     const startedAt = clock.monotonic();
     try {
@@ -68,11 +74,17 @@ export async function* followRange(options: FollowOptions, callerSignal: AbortSi
         if (event.kind === 'events') yield event;
         if (event.kind === 'place-lost') known = undefined;
         else if (event.revision !== undefined) known = event.revision;
+        if (event.kind === 'alive' && broke && options.readsAfterBreak) {
+          known = undefined;
+          broke = false;
+          break;
+        }
       }
     } catch (error) {
       signal.throwIfAborted();
       if (clock.monotonic() - startedAt > steadyMs) failures = 0;
       failures += 1;
+      broke = true;
       // A watch that breaks once is everyday life (an election, a restart); what counts is whether it comes back.
       if (failures > 1) report.failed(error);
       await clock.sleep(backoffMs(failures - 1, retryBaseMs, retryMaxMs, random), signal);

@@ -33,6 +33,8 @@ export async function* watchOwnLease(
       ...{ what: 'watch of our own lease', onOutage },
       range: oneKey(holding.key),
       afterRevision: holding.known ? holding.revision : undefined,
+      // One key; without it a lease that a restored store lacks would be missed until it is renewed, a day later.
+      readsAfterBreak: true,
     },
     signal,
   );

@@ -103,9 +103,16 @@ export interface EtcdServer {
   /** A backup of now, in a file that ends with the server. */
   backup(): Promise<string>;
   /** kill -9, and a start on what the backup holds, in a data folder of its own: what a person does after a loss. */
-  restore(file: string): Promise<void>;
+  restore(file: string, options?: NewDataOptions): Promise<void>;
+  /** kill -9, and a start on an empty data folder: all that was stored is lost. */
+  lose(options?: NewDataOptions): Promise<void>;
   /** Ends the server and removes its data. */
   stop(): Promise<void>;
+}
+
+export interface NewDataOptions {
+  /** The cluster gets another id, as with a token of its own. Default no: etcd makes the id from names and addresses, which stay. */
+  readonly newCluster?: boolean;
 }
 
 const rootPassword = 'root';
@@ -131,6 +138,8 @@ export async function startEtcd(options: EtcdServerOptions = {}): Promise<EtcdSe
   ];
   let data = join(folder, 'data');
   let copies = 0;
+  /** Where etcd makes a cluster anew. */
+  let token: readonly string[] = [];
   const serverArgs = [
     ...['--log-level', 'error', '--logger', 'zap', ...membership],
     ...['--listen-client-urls', endpoint, '--advertise-client-urls', endpoint],
@@ -173,7 +182,7 @@ export async function startEtcd(options: EtcdServerOptions = {}): Promise<EtcdSe
   }
 
   async function launch(): Promise<void> {
-    const [program = etcd, ...rest] = [...command, etcd, '--data-dir', data, ...serverArgs];
+    const [program = etcd, ...rest] = [...command, etcd, '--data-dir', data, ...serverArgs, ...token];
     const started = spawn(program, rest, {
       stdio: ['ignore', 'ignore', 'pipe'],
       env: { ...process.env, ETCD_UNSUPPORTED_ARCH: process.arch },
@@ -281,10 +290,17 @@ export async function startEtcd(options: EtcdServerOptions = {}): Promise<EtcdSe
       await ctl('snapshot', 'save', file);
       return file;
     },
-    async restore(file) {
+    async restore(file, { newCluster = false } = {}) {
       await end('SIGKILL');
       data = join(folder, `data-${++copies}`);
-      await ctl('snapshot', 'restore', file, '--data-dir', data, ...membership);
+      token = newCluster ? [`--initial-cluster-token=cluster-${copies}`] : [];
+      await ctl('snapshot', 'restore', file, '--data-dir', data, ...membership, ...token);
+      await launch();
+    },
+    async lose({ newCluster = false } = {}) {
+      await end('SIGKILL');
+      data = join(folder, `data-${++copies}`);
+      token = newCluster ? [`--initial-cluster-token=cluster-${copies}`] : [];
       await launch();
     },
     async stop() {

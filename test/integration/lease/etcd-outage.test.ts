@@ -3,6 +3,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from
 import { createEtcdStores, type EtcdStoreOptions, type EtcdStores } from '../../../lease/etcd/stores.ts';
 import { type EtcdServer, freePort, startEtcd } from '../../fabric/etcd.ts';
 import { startTcpProxy, type TcpProxy } from '../../fabric/tcp-proxy.ts';
+import { until } from '../../support/until.ts';
 import { attributes, never, reader, request, subnets } from './fixtures.ts';
 import { recordingLogger } from './recording-logger.ts';
 
@@ -269,6 +270,30 @@ describe('an etcd that was restored from an old copy', () => {
     expect(after.list.leases).toMatchObject([{ subnets: subnets('10.5.200.0/24') }]);
     expect(BigInt(after.list.revision)).toBeLessThan(BigInt(before.list.revision));
     await second.stop();
+  });
+});
+
+describe('an etcd that was restored and has passed our place before we reach it again', () => {
+  it('is seen to lack our lease', async () => {
+    const restored = await startEtcd();
+    const cable = await startTcpProxy(portOf(restored));
+    await restored.put('/other', 'before');
+    const backup = await restored.backup();
+    const { leases } = open({ endpoints: [`http://127.0.0.1:${cable.port}`] });
+    const lease = await leases.acquire(request('192.0.2.1'), never);
+    const events = reader(leases.watchOwn(lease, never));
+    expect(await events.next()).toMatchObject({ kind: 'held' });
+    const next = events.next();
+    await until('the watch stands', async () => (await restored.metric('etcd_debugging_mvcc_watcher_total')) > 0);
+    cable.cut();
+    await restored.restore(backup);
+    for (let put = 0; put < 5; put++) await restored.put('/other', String(put));
+    expect(BigInt(await restored.revision())).toBeGreaterThan(BigInt(lease.revision));
+    cable.mend();
+    expect(await next).toEqual({ kind: 'gone' });
+    expect(await leases.renew(lease, never)).toMatchObject({ how: 'restored', subnets: lease.subnets });
+    await cable.close();
+    await restored.stop();
   });
 });
 
