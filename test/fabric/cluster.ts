@@ -39,6 +39,8 @@ export interface ClusterOptions {
   readonly settleMs?: number;
   /** etcd asks for a user, and has these. Default: it asks for none. */
   readonly etcdUsers?: readonly EtcdUser[];
+  /** More of etcd's own arguments. */
+  readonly etcdArgs?: readonly string[];
   /** Told what is being done, for people. */
   readonly progress?: (text: string) => void;
 }
@@ -115,7 +117,7 @@ export async function createCluster(options: ClusterOptions = {}): Promise<Clust
   await run(['ip', 'addr', 'replace', `${rigAddress}/32`, 'dev', 'lo']);
   progress(`starting etcd and ${cloud.title}`);
   const [etcd, world] = await Promise.all([
-    startEtcd({ host: rigAddress, users: options.etcdUsers ?? [] }),
+    startEtcd({ host: rigAddress, users: options.etcdUsers ?? [], args: options.etcdArgs ?? [] }),
     options.world ?? cloud.create({ address: '0.0.0.0' }),
   ]);
   const { subnets, tableIds } = world;

@@ -30,7 +30,7 @@ export interface Controller {
   logged(pattern: RegExp, timeoutMs?: number): Promise<void>;
   /** What its status page is made from. */
   report(): Promise<ClusterReport>;
-  get(path: string): Promise<{ readonly status: number; readonly body: string }>;
+  get(path: string): Promise<{ readonly status: number; readonly body: string; readonly headers: Headers }>;
   kill(signal?: NodeJS.Signals): Promise<number | string>;
 }
 
@@ -50,9 +50,9 @@ export function startController(place: ControllerPlace, request: ControllerReque
     ...world.operatorEnvironment('controller', name, '127.0.0.1'),
     ...env,
   });
-  async function get(path: string): Promise<{ readonly status: number; readonly body: string }> {
+  async function get(path: string): ReturnType<Controller['get']> {
     const answer = await fetch(`http://127.0.0.1:${port}${path}`, { signal: AbortSignal.timeout(5_000) });
-    return { status: answer.status, body: await answer.text() };
+    return { status: answer.status, body: await answer.text(), headers: answer.headers };
   }
   return {
     name,

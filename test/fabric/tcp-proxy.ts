@@ -14,8 +14,16 @@ export interface TcpProxy {
   close(): Promise<void>;
 }
 
-/** Listens on a free port of 127.0.0.1 and passes on to the port given. */
-export async function startTcpProxy(targetPort: number): Promise<TcpProxy> {
+export interface TcpProxyOptions {
+  /** Address to listen on. Default 127.0.0.1. */
+  readonly host?: string;
+  /** Address of the server. Default 127.0.0.1. */
+  readonly targetHost?: string;
+}
+
+/** Listens on a free port and passes on to the port given. */
+export async function startTcpProxy(targetPort: number, options: TcpProxyOptions = {}): Promise<TcpProxy> {
+  const { host = '127.0.0.1', targetHost = '127.0.0.1' } = options;
   let state: 'through' | 'cut' | 'blackhole' = 'through';
   let connections = 0;
   const sockets = new Set<Socket>();
@@ -26,7 +34,7 @@ export async function startTcpProxy(targetPort: number): Promise<TcpProxy> {
       client.destroy();
       return;
     }
-    const upstream = connect(targetPort, '127.0.0.1');
+    const upstream = connect(targetPort, targetHost);
     for (const [from, to] of [
       [client, upstream],
       [upstream, client],
@@ -42,7 +50,7 @@ export async function startTcpProxy(targetPort: number): Promise<TcpProxy> {
       });
     }
   });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  await new Promise<void>((resolve) => server.listen(0, host, resolve));
 
   function dropAll(): void {
     for (const socket of sockets) socket.destroy();

@@ -18,7 +18,7 @@ import { until } from '../../support/until.ts';
 import { type ClusterState, problemsOf, readClusterState } from './cluster-state.ts';
 import { type Held, type Holder, leaksOf, readLeastHeld } from './leaks.ts';
 
-export interface FaultLabOptions extends Pick<ClusterOptions, 'cloud' | 'settleMs' | 'dualStack'> {
+export interface FaultLabOptions extends Pick<ClusterOptions, 'cloud' | 'settleMs' | 'dualStack' | 'etcdArgs'> {
   /** Who writes the routes. */
   readonly writer: 'node' | 'controller';
   /** Default 2 with the writer `controller`; the first one leads. */
@@ -77,6 +77,8 @@ export interface FaultLab {
   startController(name: string, more?: Partial<Parameters<typeof startController>[1]>): Controller;
   /** Starts the node's agent again, with the lab's arguments. */
   startAgent(node: ClusterNode, more?: Parameters<ClusterNode['start']>[0]): void;
+  /** Stores the lab's net-conf, as at its start: for a store that has lost it. */
+  putNetConf(): Promise<void>;
   /** Everything that must hold, and does not, now. */
   problems(): Promise<readonly string[]>;
   /** Does the fault while pods talk, and waits until all is right. @throws Error naming what is not right in time, or what leaked. */
@@ -91,12 +93,15 @@ export async function startFaultLab(options: FaultLabOptions): Promise<FaultLab>
     cloud: options.cloud ?? 'aws-vpc',
     settleMs: options.settleMs ?? 0,
     dualStack: options.dualStack ?? false,
+    etcdArgs: options.etcdArgs ?? [],
   });
   const { world } = cluster;
-  await cluster.putNetConf({
-    ...{ Network: podNetwork, SubnetMin: '10.244.1.0', SubnetMax: '10.244.199.0' },
-    Backend: { Type: world.type, ...world.backend, Writer: writer, ...backend },
-  });
+  const putNetConf = async (): Promise<void> =>
+    await cluster.putNetConf({
+      ...{ Network: podNetwork, SubnetMin: '10.244.1.0', SubnetMax: '10.244.199.0' },
+      Backend: { Type: world.type, ...world.backend, Writer: writer, ...backend },
+    });
+  await putNetConf();
   // A neighbour that is no node of the cluster, and its route: nothing of ours may touch it.
   const stranger = await world.runInstance(world.subnets[0], inSubnet(world.subnets[0].cidr, 200), { forwards: true });
   for (const tableId of world.tableIds) await world.putRoute(tableId, foreignDestination, stranger);
@@ -179,7 +184,7 @@ export async function startFaultLab(options: FaultLabOptions): Promise<FaultLab>
 
   const problems = async (): Promise<readonly string[]> => problemsOf(await read(), before);
   return {
-    ...{ cluster, nodes, pods, added, controllers, problems },
+    ...{ cluster, nodes, pods, added, controllers, putNetConf, problems },
     ...lab,
     async survive(fault, { settleMs = 60_000, without = [], leaks: compareHeld = true } = {}) {
       if (compareHeld) await leaks();
