@@ -3,10 +3,11 @@ import type { ElectionOptions, LeaderElection, Leadership } from '../../lease/el
 import { assertNetConfStands, NetConfChanged, waitForNetConf } from '../agent/net-conf-wait.ts';
 import type { OpenCloud } from '../cloud.ts';
 import { jitter } from '../core/clock.ts';
-import { FlannelVpcError, isFlannelVpcError } from '../core/errors.ts';
+import { errorMessage, FlannelVpcError, isFlannelVpcError } from '../core/errors.ts';
 import type { Readiness } from '../health/status.ts';
 import type { NetConf } from '../netconf/net-conf.ts';
 import { networksOf } from '../report/build-report.ts';
+import { errorRow } from '../report/problem-rows.ts';
 import { type Memory, notePosition } from '../routing/knowledge.ts';
 import { version } from '../version.ts';
 import { type LeadOptions, type LeadParts, lead } from './lead.ts';
@@ -152,16 +153,25 @@ async function campaign(
   const elected = new AbortController();
   const watching = AbortSignal.any([signal, elected.signal]);
   let told: string | undefined;
+  async function look(): Promise<void> {
+    try {
+      const leader = await election.leader(watching);
+      if (watching.aborted) return;
+      state.standsBy(leader);
+      if (!leader) return readiness.missing('leader', 'nobody leads');
+      readiness.reached('leader');
+      if (leader.holder !== told) logger.info('standing by', { leader: leader.holder, since: leader.since });
+      told = leader.holder;
+    } catch (error) {
+      if (watching.aborted) return;
+      // Whoever led may lead no longer. What the log says of it is the campaign's.
+      readiness.missing('leader', errorMessage(error));
+      if (isFlannelVpcError(error)) state.standsBy(undefined, errorRow('error', error));
+    }
+  }
   async function watch(): Promise<void> {
     for (;;) {
-      const leader = await election.leader(watching).catch(() => undefined);
-      if (watching.aborted) return;
-      if (leader) {
-        readiness.reached('leader');
-        state.standsBy(leader);
-        if (leader.holder !== told) logger.info('standing by', { leader: leader.holder, since: leader.since });
-        told = leader.holder;
-      }
+      await look();
       await clock.sleep(leaderLookMs, watching);
     }
   }

@@ -2,7 +2,7 @@
 import type { LeaderInfo } from '../../lease/election.ts';
 import type { ForwardingSetting, NextHop } from '../../providers/provider.ts';
 import { formatCidr } from '../core/ip.ts';
-import type { ChangeRow, ClusterReport, ControllerRow } from '../report/cluster-report.ts';
+import type { ChangeRow, ClusterReport, ControllerRow, ProblemRow } from '../report/cluster-report.ts';
 import type { RouteStep } from '../routing/route-plan.ts';
 
 const mostChanges = 100;
@@ -52,13 +52,17 @@ export class ControllerState {
     this.#refresh();
   }
 
-  /** Forgets the view of the cluster, which only a leader has. */
-  standsBy(leader: LeaderInfo | undefined): void {
-    const same = this.#role === 'standby' && leader?.holder === this.#leader?.holder;
+  /** Forgets the view of the cluster, which only a leader has. `problem`: why it isn't known who leads. */
+  standsBy(leader: LeaderInfo | undefined, problem?: ProblemRow): void {
+    const same =
+      this.#role === 'standby' &&
+      leader?.holder === this.#leader?.holder &&
+      problem?.text === this.#report.problems[0]?.text;
     this.#role = 'standby';
     this.#leader = leader;
     this.#nextResync = undefined;
-    if (!same) this.#report = this.#withoutView();
+    if (same) return;
+    this.#report = { ...this.#withoutView(), ...(problem && { healthy: false, problems: [problem] }) };
   }
 
   passed(pass: {

@@ -2,32 +2,45 @@
 import { run } from './process.ts';
 import { assertInRig } from './rig.ts';
 
+/** First packets of TCP connections; one that is sent again counts again. */
+export interface ConnectionTries {
+  /** From nodes. */
+  readonly nodes: number;
+  /** From programs of the rig itself, such as controllers. */
+  readonly rig: number;
+}
+
 export interface ConnectionCount {
-  /** Tries so far: first packets of TCP connections, each sent again counted again. */
-  read(): Promise<number>;
+  read(): Promise<ConnectionTries>;
   remove(): Promise<void>;
 }
 
-/** Begins to count what comes to a port of the rig's own addresses, from nodes and from programs of the rig. */
+/** Begins to count what comes to a port of the rig's own addresses. */
 export async function countConnections(port: number): Promise<ConnectionCount> {
   assertInRig();
   const table = `connections_${port}`;
+  const first = `tcp dport ${port} tcp flags & (syn | ack) == syn`;
   const rules = [
     `table inet ${table} {`,
-    ' counter tries { }',
+    ' counter nodes { }',
+    ' counter rig { }',
     ' chain input {',
     '  type filter hook input priority 0;',
-    `  tcp dport ${port} tcp flags & (syn | ack) == syn counter name "tries"`,
+    `  iifname "lo" ${first} counter name "rig"`,
+    `  iifname != "lo" ${first} counter name "nodes"`,
     ' }',
     '}',
   ];
   await run(['nft', '-f', '-'], { input: `${rules.join('\n')}\n` });
   return {
     async read() {
-      const listed = await run(['nft', 'list', 'counter', 'inet', table, 'tries']);
-      const { 1: packets } = /packets (\d+)/.exec(listed) ?? [];
-      if (packets === undefined) throw new Error(`no count in ${listed}`);
-      return Number(packets);
+      const listed = await run(['nft', 'list', 'counters', 'table', 'inet', table]);
+      const of = (name: string): number => {
+        const packets = new RegExp(`counter ${name} {\\s+packets (\\d+)`).exec(listed)?.[1];
+        if (packets === undefined) throw new Error(`no counter ${name} in ${listed}`);
+        return Number(packets);
+      };
+      return { nodes: of('nodes'), rig: of('rig') };
     },
     remove: async () => void (await run(['nft', 'delete', 'table', 'inet', table])),
   };

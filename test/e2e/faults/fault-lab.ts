@@ -29,8 +29,11 @@ export interface FaultLabOptions extends Pick<ClusterOptions, 'cloud' | 'settleM
   readonly controllerArgs?: readonly string[];
   readonly agentEnv?: Readonly<Record<string, string>>;
   readonly controllerEnv?: Readonly<Record<string, string>>;
-  /** The agents' and controllers' etcd; the cluster's own by default. A test that cuts the cable names a proxy's. */
-  readonly etcdEndpoint?: (cluster: Cluster) => Promise<string>;
+  /**
+   * The agents' and controllers' etcd, or that of each by its name; the cluster's own where undefined. A test that cuts the cable names a
+   * proxy's.
+   */
+  readonly etcdEndpoint?: (cluster: Cluster) => Promise<string | ((program: string) => string | undefined)>;
 }
 
 /** Intervals that an operator may set, so short that a fault is over in seconds. A controller's writes may take 10 s: a term is longer. */
@@ -106,7 +109,10 @@ export async function startFaultLab(options: FaultLabOptions): Promise<FaultLab>
   const stranger = await world.runInstance(world.subnets[0], inSubnet(world.subnets[0].cidr, 200), { forwards: true });
   for (const tableId of world.tableIds) await world.putRoute(tableId, foreignDestination, stranger);
   const etcdEndpoint = await options.etcdEndpoint?.(cluster);
-  const etcdArgs = etcdEndpoint === undefined ? [] : [`--etcd-endpoints=${etcdEndpoint}`];
+  const etcdArgs = (program: string): readonly string[] => {
+    const endpoint = typeof etcdEndpoint === 'function' ? etcdEndpoint(program) : etcdEndpoint;
+    return endpoint === undefined ? [] : [`--etcd-endpoints=${endpoint}`];
+  };
 
   const controllers: Controller[] = [];
   const lab: Pick<FaultLab, 'startController' | 'startAgent'> = {
@@ -114,7 +120,7 @@ export async function startFaultLab(options: FaultLabOptions): Promise<FaultLab>
       const controller = startController(cluster, {
         name,
         ...more,
-        args: [...hurriedController, ...etcdArgs, ...(options.controllerArgs ?? []), ...(more.args ?? [])],
+        args: [...hurriedController, ...etcdArgs(name), ...(options.controllerArgs ?? []), ...(more.args ?? [])],
         env: { ...options.controllerEnv, ...more.env },
       });
       controllers.push(controller);
@@ -123,7 +129,7 @@ export async function startFaultLab(options: FaultLabOptions): Promise<FaultLab>
     startAgent(node, more = {}) {
       node.start({
         ...more,
-        args: [...hurriedAgent, ...etcdArgs, ...(options.agentArgs ?? []), ...(more.args ?? [])],
+        args: [...hurriedAgent, ...etcdArgs(node.node.name), ...(options.agentArgs ?? []), ...(more.args ?? [])],
         env: { ...options.agentEnv, ...more.env },
       });
     },

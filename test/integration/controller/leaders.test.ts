@@ -1,6 +1,7 @@
 /** Three controllers, their leader killed, frozen and cut off: never two that write, and at most what was under way lands late. */
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import type { ClusterReport } from '../../../src/report/cluster-report.ts';
 import { type LocalStack, startLocalStack } from '../../clouds/aws/localstack.ts';
 import type { AwsInstance } from '../../clouds/aws/world.ts';
 import { type Controller, startController } from '../../fabric/controller.ts';
@@ -185,6 +186,31 @@ describe('two controllers', () => {
       await proxy.close();
     }
   }, 60_000);
+
+  it('etcd away for longer than a term: both say so, where a person looks and where a probe does', async () => {
+    const both = ['first', 'second'].map((name) => lab.start({ name, args: elected }));
+    await leaderAmong(both, 20_000);
+    await lab.etcd.kill();
+    for (const each of both) {
+      const knowsNone = ({ problems }: ClusterReport): boolean => /read who leads/.test(problems[0]?.text ?? '');
+      const { healthy, problems } = await reported(each, 'it knows no leader', knowsNone, 45_000);
+      expect({ healthy, codes: problems.map(({ code }) => code) }).toEqual({
+        healthy: false,
+        codes: ['STORE_UNAVAILABLE'],
+      });
+      const { status, headers } = await each.get('/readyz');
+      expect([status, headers.get('X-Flannel-VPC-Waiting-For')]).toEqual([
+        503,
+        expect.stringMatching(/^leader: can't/),
+      ]);
+    }
+    await lab.etcd.restart();
+    await leaderAmong(both, 30_000);
+    for (const each of both) {
+      await reported(each, 'it knows who leads', ({ problems }) => problems.length === 0, 30_000);
+      await until('it is ready', async () => (await each.get('/readyz')).status === 200, 30_000);
+    }
+  }, 150_000);
 
   it('etcd killed and started again under them: the routes stay, and one of them goes on', async () => {
     const first = lab.start({ name: 'first', args: elected });

@@ -1,0 +1,123 @@
+/** What the programs of a fault lab say and cost while their store is away, and what stands in it before and after. */
+import { expect } from '@jest/globals';
+import type { LogLine } from '../../fabric/agent.ts';
+import type { ClusterNode } from '../../fabric/cluster.ts';
+import { countConnections } from '../../fabric/connection-count.ts';
+import type { Controller } from '../../fabric/controller.ts';
+import { type Figure, recordFigure, sizeOfRun } from '../../support/figures.ts';
+import type { FaultLab, Survival } from './fault-lab.ts';
+
+export const leasePrefix = '/coreos.com/network/subnets/';
+export const recordPrefix = '/coreos.com/network/flannel-vpc/routes/';
+export const interrupted = /interrupted; trying on/;
+export const wentOn = /goes on$/;
+
+/** Lines of a log from a moment on whose message matches. `since`: milliseconds since 1970. */
+export function said(
+  program: { log(): readonly LogLine[] },
+  since: number,
+  pattern: RegExp = /./,
+  levels: readonly string[] = ['info', 'warn', 'error'],
+): readonly string[] {
+  return program
+    .log()
+    .filter(({ time, level, msg }) => Date.parse(time) >= since && levels.includes(level) && pattern.test(msg))
+    .map(({ msg }) => msg);
+}
+
+/** What an agent's /readyz says: status, and what it waits for. */
+export async function readyzOf({ node }: ClusterNode): Promise<{ readonly status: number; readonly waits: string }> {
+  const text = await node.exec(['curl', '-si', '--max-time', '5', 'http://127.0.0.1:8081/readyz']);
+  return {
+    status: Number(/^HTTP\/1.1 (\d+)/.exec(text)?.[1]),
+    waits: /X-Flannel-VPC-Waiting-For: (.*)\r/.exec(text)?.[1] ?? '',
+  };
+}
+
+/** The one that leads by its own word. @throws Error unless it is exactly one. */
+export async function leaderOf(lab: FaultLab): Promise<Controller> {
+  const roles = await Promise.all(
+    lab.controllers.map(async (each) => ({ each, role: (await each.report()).controller?.role })),
+  );
+  const leaders = roles.filter(({ role }) => role === 'leader').map(({ each }) => each);
+  const [leader] = leaders;
+  if (!leader || leaders.length > 1) throw new Error(`${leaders.length} controllers lead`);
+  return leader;
+}
+
+/** Leases as they stand in etcd: key to value and the revision it was written at. */
+export async function storedLeases(lab: FaultLab): Promise<Readonly<Record<string, string>>> {
+  const keys = await lab.cluster.etcd.keys(leasePrefix);
+  return Object.fromEntries(keys.map(({ key, value, modRevision }) => [key, `${modRevision} ${value}`]));
+}
+
+/** Calls that change something in the cloud, such as `controller/controller-1 ReplaceRoute`. */
+export function cloudWrites(lab: FaultLab): readonly string[] {
+  return lab.cluster.world
+    .requests()
+    .filter(({ changes, caller }) => changes && caller !== 'test')
+    .map(({ caller, operation }) => `${caller} ${operation}`);
+}
+
+export interface Outage {
+  /** Begin of the fault, milliseconds since 1970. */
+  readonly since: number;
+  readonly seconds: number;
+  /** Tries to connect to etcd meanwhile, of nodes' and of the rig's own programs (controllers, etcdctl). */
+  readonly tries: { readonly nodes: number; readonly rig: number };
+  readonly survival: Survival;
+}
+
+/** Does a fault to etcd itself, and counts who comes to its port meanwhile. */
+export async function surviveOutage(
+  lab: FaultLab,
+  fault: () => Promise<void>,
+  options?: Parameters<FaultLab['survive']>[1],
+): Promise<Outage> {
+  const count = await countConnections(Number(new URL(lab.cluster.etcd.endpoint).port));
+  let since = 0;
+  let seconds = 0;
+  let tries = { nodes: 0, rig: 0 };
+  lab.cluster.world.resetRequests();
+  const survival = await lab.survive(async () => {
+    since = Date.now();
+    const before = await count.read();
+    await fault();
+    const after = await count.read();
+    tries = { nodes: after.nodes - before.nodes, rig: after.rig - before.rig };
+    seconds = (Date.now() - since) / 1_000;
+  }, options);
+  await count.remove();
+  return { since, seconds, tries, survival };
+}
+
+/**
+ * No retry storm. A node has one watch to resume, and its pauses grow to 5 s; a controller has a handful of loops with pauses of up to
+ * a second, of which each goes through a call's own retries.
+ */
+export function expectFewTries(lab: FaultLab, { tries, seconds }: Outage): void {
+  expect(tries.nodes).toBeLessThanOrEqual(lab.nodes.length * (10 + 2 * seconds));
+  expect(tries.rig).toBeLessThanOrEqual(lab.controllers.length * (30 + 15 * seconds) + 10 * seconds + 40);
+}
+
+/** No packet lost and no connection broken: a store is no part of the data path. */
+export function expectNothingLost({ packets, streams, gaps, broken }: Survival): void {
+  expect({ gaps, broken, lost: packets.lost, streams: streams.broken }).toEqual({
+    ...{ gaps: [], broken: [], lost: 0, streams: 0 },
+  });
+  expect(packets.sent).toBeGreaterThan(300);
+  expect(streams.bytes).toBeGreaterThan(100);
+}
+
+/** Keeps the row of a fault of the store. */
+export async function recordStoreFault(
+  { packets, streams }: Pick<Survival, 'packets' | 'streams'>,
+  row: Pick<Figure, 'what' | 'load' | 'outcome' | 'why'>,
+): Promise<void> {
+  const { sent, lost } = packets;
+  const { bytes, broken, longestPauseMs } = streams;
+  await recordFigure({
+    ...{ section: 'store', size: sizeOfRun(), ...row },
+    ...{ packets: { sent, lost }, streams: { bytes, broken, longestPauseMs: Math.round(longestPauseMs) } },
+  });
+}
