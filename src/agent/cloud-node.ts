@@ -42,6 +42,9 @@ export interface CloudView {
   readonly tables: readonly RouteTable[];
 }
 
+/** The lease that routes are for. A lease of another revision was made again, and the records of its routes may have gone with it. */
+export type RoutedLease = Pick<Lease, 'subnets'> & Partial<Pick<Lease, 'revision'>>;
+
 export interface CloudNode {
   /**
    * Two reads, side by side: the NIC of our address, and the tables.
@@ -51,7 +54,7 @@ export interface CloudNode {
 
   /** Makes the lease's routes stand in every table, and the NIC forward. `resync` as in `PassRequest`. */
   ensureRoutes(
-    lease: Pick<Lease, 'subnets'>,
+    lease: RoutedLease,
     options: { readonly view?: CloudView | undefined; readonly resync: boolean },
     signal: AbortSignal,
   ): Promise<PassResult>;
@@ -75,6 +78,7 @@ export function createCloudNode(
           subnetIds: nic?.subnetId === undefined ? [] : [nic.subnetId],
         }
       : undefined;
+  let recordedAt: string | undefined;
   let reconciler: { readonly nicId: string; readonly routes: RouteReconciler } | undefined;
 
   async function resolve(signal: AbortSignal): Promise<NextHop> {
@@ -130,7 +134,9 @@ export function createCloudNode(
     async ensureRoutes(lease, { view, resync }, signal) {
       const { nextHop, tables } = view ?? (await look(signal));
       const desired = ownRoutes(lease.subnets, nextHop, { networks: options.networks, publicIps: external.publicIps });
-      const request = { desired, selector: selectorOf(nextHop), tables, resync };
+      const doubtsRecords = recordedAt !== lease.revision;
+      recordedAt = lease.revision;
+      const request = { desired, selector: selectorOf(nextHop), tables, resync, doubtsRecords };
       const [unprepared, result] = await Promise.all([
         nextHop.forwards ? undefined : prepare(options, nextHop, signal),
         reconcilerFor(nextHop).pass(request, signal),

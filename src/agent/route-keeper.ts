@@ -1,6 +1,5 @@
 /** This node's routes: getting them in place, and looking after them from then on. */
 
-import type { Lease } from '../../lease/lease.ts';
 import { backoffMs, type Clock, jitter, type Random } from '../core/clock.ts';
 import { errorMessage, isFlannelVpcError } from '../core/errors.ts';
 import type { Logger } from '../core/log.ts';
@@ -8,7 +7,7 @@ import type { Readiness } from '../health/status.ts';
 import type { AgentMetrics } from '../metrics.ts';
 import { createRepeatGate, errorFields, type RepeatGate } from '../repeats.ts';
 import type { PassResult } from '../routing/reconciler.ts';
-import type { CloudNode, CloudView } from './cloud-node.ts';
+import type { CloudNode, CloudView, RoutedLease } from './cloud-node.ts';
 import { untilItWorks } from './until-it-works.ts';
 
 export interface RouteKeeperOptions {
@@ -47,7 +46,7 @@ export async function lookUntilItWorks(
 /** Brings the lease's routes in place, however long it takes. `view` saves the first reads. */
 export async function establishRoutes(
   options: RouteKeeperOptions,
-  lease: () => Pick<Lease, 'subnets'>,
+  lease: () => RoutedLease,
   view: CloudView | undefined,
   signal: AbortSignal,
 ): Promise<void> {
@@ -68,7 +67,7 @@ export async function establishRoutes(
 /** Checks the routes every interval until the signal fires, and repairs them. */
 export async function keepRoutes(
   options: RouteKeeperOptions,
-  lease: () => Pick<Lease, 'subnets'>,
+  lease: () => RoutedLease,
   signal: AbortSignal,
 ): Promise<void> {
   const gate = createRepeatGate(options);
@@ -88,7 +87,7 @@ export async function keepRoutes(
 /** One pass. Undefined when the routes stand; else the problem that decides when to try again. */
 async function attemptPass(
   options: RouteKeeperOptions,
-  lease: Pick<Lease, 'subnets'>,
+  lease: RoutedLease,
   request: { readonly view?: CloudView | undefined; readonly resync: boolean },
   gate: RepeatGate,
   signal: AbortSignal,

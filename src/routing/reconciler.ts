@@ -44,6 +44,8 @@ export interface PassRequest {
   readonly tables?: readonly RouteTable[] | undefined;
   /** False at a start and for retries: only looks a resync apart count when a lease is missed. */
   readonly resync: boolean;
+  /** The store may have lost records that this process stored. Default no. */
+  readonly doubtsRecords?: boolean;
 }
 
 export interface RouteReconciler {
@@ -61,6 +63,7 @@ export function createRouteReconciler(options: ReconcilerOptions): RouteReconcil
 
   async function pass(request: PassRequest, signal: AbortSignal): Promise<PassResult> {
     forgetOldWrites(executor.recent, clock.monotonic());
+    if (request.doubtsRecords) executor.claimed.clear();
     const done: RouteStep[] = [];
     let tables = request.tables ?? (await provider.tables(request.selector, signal));
     for (let round = 1; ; round++) {

@@ -4,6 +4,7 @@ import type { ExternalInterface } from '../../../host/host.ts';
 import { createMemoryLeaseStore } from '../../../lease/memory/lease-store.ts';
 import { createMemoryOwnershipStore } from '../../../lease/memory/ownership-store.ts';
 import { createMemoryWorld } from '../../../lease/memory/world.ts';
+import type { OwnershipStore } from '../../../lease/ownership-store.ts';
 import { createMemoryCloud, type MemoryCloud } from '../../../providers/memory/memory-cloud.ts';
 import type { ProviderCapabilities, TableTag } from '../../../providers/provider.ts';
 import { type CloudNode, createCloudNode } from '../../../src/agent/cloud-node.ts';
@@ -55,7 +56,11 @@ function makeCloud(capabilities: Partial<ProviderCapabilities> = {}): void {
 async function nodeWith(
   address: string,
   publicIp = address,
-  { tableIds = [], tag: wanted }: { readonly tableIds?: readonly string[]; readonly tag?: TableTag } = {},
+  {
+    tableIds = [],
+    tag: wanted,
+    ownership,
+  }: { readonly tableIds?: readonly string[]; readonly tag?: TableTag; readonly ownership?: OwnershipStore } = {},
 ): Promise<CloudNode> {
   const clock = createTestClock();
   const world = createMemoryWorld(clock);
@@ -74,7 +79,7 @@ async function nodeWith(
       tag: wanted,
       networks: { 4: { network: cidr('10.244.0.0/16'), subnetLength: 24 } },
       leases: createMemoryLeaseStore(world),
-      ownership: createMemoryOwnershipStore(world),
+      ownership: ownership ?? createMemoryOwnershipStore(world),
       logger: silentLogger,
       clock,
       random: () => 0.5,
@@ -158,4 +163,22 @@ test('tagged tables of the node’s own network are written, whichever serves it
     { '10.244.7.0/24': 'eni-1' },
     {},
   ]);
+});
+
+test('records are stored once, and again when the lease was made again: a store that lost one lost the other', async () => {
+  const claims: number[] = [];
+  const store = createMemoryOwnershipStore(createMemoryWorld(createTestClock()));
+  const ownership: OwnershipStore = {
+    ...store,
+    async claim(records, inner) {
+      claims.push(records.length);
+      return await store.claim(records, inner);
+    },
+  };
+  const node = await nodeWith('10.0.1.11', '10.0.1.11', { ownership });
+  const subnets = { 4: cidr('10.244.7.0/24') };
+  for (const revision of ['5', '5', '5']) await node.ensureRoutes({ subnets, revision }, { resync: true }, signal);
+  expect(claims).toEqual([1]);
+  for (const revision of ['9', '9']) await node.ensureRoutes({ subnets, revision }, { resync: true }, signal);
+  expect(claims).toEqual([1, 1]);
 });
