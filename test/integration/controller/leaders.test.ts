@@ -188,8 +188,12 @@ describe('two controllers', () => {
   }, 60_000);
 
   it('etcd away for longer than a term: both say so, where a person looks and where a probe does', async () => {
-    const both = ['first', 'second'].map((name) => lab.start({ name, args: elected }));
-    await leaderAmong(both, 20_000);
+    const both: Controller[] = [];
+    for (const name of ['first', 'second']) {
+      const controller = lab.start({ name, args: elected });
+      await controller.logged(/leading: this controller|standing by/);
+      both.push(controller);
+    }
     await lab.etcd.kill();
     for (const each of both) {
       const knowsNone = ({ problems }: ClusterReport): boolean => /read who leads/.test(problems[0]?.text ?? '');
