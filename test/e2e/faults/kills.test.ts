@@ -2,8 +2,8 @@
  * Agents and controllers killed (SIGKILL) before and after each of their effects on the store, the cloud and the kernel. A join takes
  * as many lives as it has steps, and one more; nothing is doubled or left over, and no packet of the other pods is lost.
  *
- * CI: every step of a join and of a move once before it and once after it, and 4 random rounds. FAULTS=long: 40 rounds, and every step
- * of a removal, each of which waits for the mark of the one before. The rounds repeat by the FAULT_SEED that they print.
+ * CI: every step of a join and of a move once before it and once after it, a removal after its one call, and 4 random rounds.
+ * FAULTS=long: 40 rounds. The rounds repeat by the FAULT_SEED that they print.
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, jest, test } from '@jest/globals';
