@@ -151,8 +151,8 @@ it('the API server killed and started again: no packet lost, no object written, 
   });
   for (const { agent } of nodes) {
     await until('its watch goes on', async () => said(agent, survived.since, /goes on$/).length > 0, noticeMs);
-    const lines = said(agent, survived.since, /interrupted; trying on/);
-    expect(new Set(lines).size).toBe(lines.length);
+    // Once for each thing there is to do about it.
+    expect(said(agent, survived.since, /interrupted; trying on/).length).toBeLessThanOrEqual(2);
   }
   await record(
     `kube-apiserver killed and started again`,

@@ -25,6 +25,20 @@ export function said(
     .map(({ msg }) => msg);
 }
 
+/**
+ * That its watch (or each of several) was interrupted was said once for each thing there is to do about it: a server that dies resets connections first and
+ * refuses them then.
+ */
+export function expectSaidOnce(program: { log(): readonly LogLine[] }, since: number, watches = 1): void {
+  const hints = program
+    .log()
+    .filter(({ time, msg }) => Date.parse(time) >= since && interrupted.test(msg))
+    .map(({ msg, hint }) => `${msg}: ${String(hint)}`);
+  expect(hints).toEqual([...new Set(hints)]);
+  expect(hints.length).toBeGreaterThanOrEqual(1);
+  expect(hints.length).toBeLessThanOrEqual(2 * watches);
+}
+
 /** What an agent's /readyz says: status, and what it waits for. */
 export async function readyzOf({ node }: ClusterNode): Promise<{ readonly status: number; readonly waits: string }> {
   const text = await node.exec(['curl', '-si', '--max-time', '5', 'http://127.0.0.1:8081/readyz']);
