@@ -22,7 +22,8 @@ export function addressObstacle(theirs: Ip | undefined, mine: Ip): string | unde
 
 /**
  * Undefined: the subnet is one of the network's, and none of this node's. Whoever may write leases could otherwise have any packet of the
- * node sent to themselves: `0.0.0.0-1`, or the network that the node itself is in.
+ * node sent to themselves: `0.0.0.0-1`, or the network that the node itself is in. Its length is free, as with flannel: SubnetLen may
+ * have been another when it was leased.
  */
 export function subnetObstacle(
   subnet: Cidr,
@@ -30,10 +31,8 @@ export function subnetObstacle(
 ): string | undefined {
   const range = networks[subnet.family];
   if (!range) return `IPv${subnet.family} is off in net-conf`;
-  const isPart = cidrContains(range.network, subnet) && subnet.length > range.network.length;
-  if (!isPart || (!range.anyLength && subnet.length !== range.subnetLength)) {
-    const wanted = range.anyLength ? '' : `, whose subnets are of /${range.subnetLength}`;
-    return `it is no subnet of ${formatCidr(range.network)}${wanted}`;
+  if (!cidrContains(range.network, subnet) || subnet.length <= range.network.length) {
+    return `it is no subnet of ${formatCidr(range.network)}`;
   }
   const mine = own.subnets[subnet.family];
   return mine && cidrsOverlap(mine, subnet) ? `it overlaps ${formatCidr(mine)}, which is this node's` : undefined;

@@ -18,7 +18,7 @@ export interface PeerContext {
   readonly external: BackendInterface;
   readonly own: Pick<Lease, 'subnets'>;
   /** The pod networks. A lease of anything else would lead packets of this node's own elsewhere. */
-  readonly networks: PerFamily<Pick<SubnetRange, 'network' | 'subnetLength' | 'anyLength'>>;
+  readonly networks: PerFamily<Pick<SubnetRange, 'network'>>;
   /** Networks whose hosts are reached by the external interface without a gateway. Read only for `DirectRouting`. */
   readonly onLink: readonly Cidr[];
 }

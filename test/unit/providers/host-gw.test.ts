@@ -62,13 +62,16 @@ test('refuses a public address that is not the interface’s', () => {
 });
 
 test('none for what is no subnet of the network, nor for a part of our own', () => {
-  const outside = ['0.0.0.0/1', '192.168.0.0/24', '10.5.0.0/16', '10.5.12.0/25', '10.6.12.0/24'].map((subnet) =>
+  const outside = ['0.0.0.0/1', '192.168.0.0/24', '10.5.0.0/16', '10.4.0.0/15', '10.6.12.0/24'].map((subnet) =>
     lease(subnet, '192.168.0.66'),
   );
-  const narrow = { 4: { network: cidr('10.5.0.0/16'), subnetLength: 16, anyLength: true } };
   expect(routes(...outside)).toEqual([]);
   const parts = [lease('10.5.42.128/25', '192.168.0.66'), lease('10.5.32.0/20', '192.168.0.66')];
-  const { passedOver } = hostGw.peers(parts, { own, external, networks: narrow, onLink: [] });
+  const { passedOver } = hostGw.peers(parts, { own, external, networks, onLink: [] });
   const reason = "it overlaps 10.5.42.0/24, which is this node's";
   expect(passedOver.map((each) => each.reason)).toEqual([reason, reason]);
+});
+
+test('for a subnet of another length, which was leased when SubnetLen was another', () => {
+  expect(routes(lease('10.5.12.0/25', '192.168.0.66'), lease('10.5.16.0/22', '192.168.0.67'))).toHaveLength(2);
 });
