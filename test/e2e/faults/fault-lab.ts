@@ -91,13 +91,32 @@ export interface FaultLab {
 
 /** Starts it; all agents are ready and all routes stand. */
 export async function startFaultLab(options: FaultLabOptions): Promise<FaultLab> {
-  const { writer, backend = {} } = options;
   const cluster = await createCluster({
     cloud: options.cloud ?? 'aws-vpc',
     settleMs: options.settleMs ?? 0,
     dualStack: options.dualStack ?? false,
     etcdArgs: options.etcdArgs ?? [],
   });
+  const controllers: Controller[] = [];
+  const stop = async (): Promise<void> => {
+    for (const controller of controllers) await controller.kill('SIGKILL');
+    await cluster.stop();
+  };
+  try {
+    return { ...(await fillLab(cluster, controllers, options)), stop };
+  } catch (error) {
+    // What a lab leaves would be in the way of the next file's.
+    await stop();
+    throw error;
+  }
+}
+
+async function fillLab(
+  cluster: Cluster,
+  controllers: Controller[],
+  options: FaultLabOptions,
+): Promise<Omit<FaultLab, 'stop'>> {
+  const { writer, backend = {} } = options;
   const { world } = cluster;
   const putNetConf = async (): Promise<void> =>
     await cluster.putNetConf({
@@ -114,7 +133,6 @@ export async function startFaultLab(options: FaultLabOptions): Promise<FaultLab>
     return endpoint === undefined ? [] : [`--etcd-endpoints=${endpoint}`];
   };
 
-  const controllers: Controller[] = [];
   const lab: Pick<FaultLab, 'startController' | 'startAgent'> = {
     startController(name, more = {}) {
       const controller = startController(cluster, {
@@ -218,10 +236,6 @@ export async function startFaultLab(options: FaultLabOptions): Promise<FaultLab>
       }
       if (wrong.length > 0) throw new Error(`after the fault:\n${wrong.join('\n')}`);
       return survival;
-    },
-    async stop() {
-      for (const controller of controllers) await controller.kill('SIGKILL');
-      await cluster.stop();
     },
   };
 }
