@@ -1,4 +1,5 @@
 /** Chance that can be repeated: numbers from a seed, which a run prints and FAULT_SEED gives. */
+import type { Random as Chance } from '../../src/core/clock.ts';
 
 export interface Random {
   /** A whole number from 0 to below `limit`. */
@@ -16,15 +17,20 @@ export function seedOfRun(): number {
   return seed;
 }
 
-/** Mulberry32: 32 bits of state are plenty for choices of a test. */
-export function createRandom(seed: number): Random {
+/** Numbers from 0 to below 1, the same for the same seed. Mulberry32: 32 bits of state are plenty for choices of a test. */
+export function seeded(seed: number): Chance {
   let state = seed >>> 0;
-  function next(): number {
+  return () => {
     state = (state + 0x6d2b79f5) >>> 0;
     let mixed = Math.imul(state ^ (state >>> 15), state | 1);
     mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
     return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  }
+  };
+}
+
+/** Choices by the numbers of a seed. */
+export function createRandom(seed: number): Random {
+  const next = seeded(seed);
   const below = (limit: number): number => Math.floor(next() * limit);
   return {
     below,

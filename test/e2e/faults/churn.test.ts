@@ -7,6 +7,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, jest, test } from '@jest/globals';
 import type { ClusterNode } from '../../fabric/cluster.ts';
 import { recordFigure, sizeOfRun } from '../../support/figures.ts';
+import { seeded } from '../../support/random.ts';
 import { until } from '../../support/until.ts';
 import { type FaultLab, startFaultLab } from './fault-lab.ts';
 import { cloudWrites, expectNothingLost, leaderOf, said, storedLeases } from './store-faults.ts';
@@ -28,17 +29,6 @@ afterAll(async () => {
   await lab?.stop();
 });
 
-/** Numbers from 0 to below 1, the same for the same seed (mulberry32). */
-function randomFrom(start: number): () => number {
-  let state = start;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
-
 type Action = 'join' | 'SIGTERM' | 'SIGKILL' | 'start' | 'restart' | 'terminate' | 'controller';
 
 /** A place for a node that comes and goes. */
@@ -56,7 +46,7 @@ function actionsOf({ node, runs }: Slot): readonly Action[] {
 
 test('nodes and controllers come and go: those that stay lose no packet, and all is right in the end', async () => {
   console.log(`churn: FAULT_SEED=${seed}`);
-  const random = randomFrom(seed);
+  const random = seeded(seed);
   const pick = <T>(list: readonly T[]): T => list[Math.floor(random() * list.length)] as T;
   const slots: Slot[] = Array.from({ length: sizes.slots }, () => ({ node: undefined, runs: false }));
   const counts: Partial<Record<Action, number>> = {};

@@ -1,8 +1,9 @@
 /** An hour of a cluster's life by chance: nodes come, go and die; cloud, store and controllers have their bad moments. */
+
 import { FlannelVpcError } from '../../../src/core/errors.ts';
+import { seeded } from '../../support/random.ts';
 import { type Cluster, type Controller, createCluster } from './cluster.ts';
 import { createJudge, type Findings } from './judge.ts';
-import { seeded } from './random.ts';
 
 export interface HourOptions {
   readonly seed: number;
