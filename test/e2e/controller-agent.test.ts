@@ -2,9 +2,11 @@
  * An agent of a cluster with a controller, alone: what it asks and loads, and what it waits for. The routes are written by this
  * test's own hand, so that it is known when they stand.
  */
+
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { type Cluster, type ClusterNode, createCluster } from '../fabric/cluster.ts';
+import { leasePrefix as leases } from '../fabric/etcd-places.ts';
 import {
   anySdk,
   type PoisonedProgram,
@@ -15,7 +17,6 @@ import {
 import { countAnswers } from '../fabric/traffic.ts';
 import { until } from '../support/until.ts';
 
-const leases = '/coreos.com/network/subnets/';
 let cluster: Cluster;
 let withoutSdk: PoisonedProgram;
 let one: ClusterNode;

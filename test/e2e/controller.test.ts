@@ -1,9 +1,11 @@
 /** One elected controller writes the routes of agents that hold no credentials, and nothing is lost when it changes. */
+
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import type { Policy } from '../clouds/aws/iam-policy.ts';
 import { type Cluster, type ClusterNode, createCluster } from '../fabric/cluster.ts';
 import { type Controller, startController } from '../fabric/controller.ts';
+import { leasePrefix as leases } from '../fabric/etcd-places.ts';
 import type { Pod } from '../fabric/pod.ts';
 import { countAnswers, startPing } from '../fabric/traffic.ts';
 import { until } from '../support/until.ts';
@@ -17,7 +19,6 @@ const election = [
   `--leader-elect-retry-period=${retryMs / 1_000}s`,
 ];
 const args = [...election, '--resync=2s', '--reap-terminated'];
-const leases = '/coreos.com/network/subnets/';
 
 let cluster: Cluster;
 let first: Controller;

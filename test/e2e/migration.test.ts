@@ -2,16 +2,17 @@
  * A vxlan cluster moves to routes of the VPC node by node, back, and there for good, as docs/migration.md has it: pods of all pairs of nodes
  * ping each other the whole time, and no packet is lost. Our vxlan agents stand for flannel's.
  */
+
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { program } from '../fabric/agent.ts';
 import { type Cluster, type ClusterNode, createCluster, podNetwork } from '../fabric/cluster.ts';
 import { type Controller, startController } from '../fabric/controller.ts';
+import { leasePrefix as leases } from '../fabric/etcd-places.ts';
 import type { Pod } from '../fabric/pod.ts';
 import { runToEnd } from '../fabric/process.ts';
 import { countAnswers, type Ping, startPing } from '../fabric/traffic.ts';
 import { until } from '../support/until.ts';
 
-const leases = '/coreos.com/network/subnets/';
 const moving = ['--backend-type=aws-vpc'];
 /** Fresh proofs start after 2 s and wait up to a minute between tries on a busy machine. */
 const patience = 90_000;

@@ -1,5 +1,7 @@
 /** Pods on different nodes reach each other through the VPC's route tables, the first time. */
+
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { leasePrefix } from '../fabric/etcd-places.ts';
 import { pingMatrix } from '../fabric/matrix.ts';
 import { countAnswers, openFlows, startEcho } from '../fabric/traffic.ts';
 import { startThreeNodes, type ThreeNodes } from './three-nodes.ts';
@@ -75,7 +77,7 @@ test('/healthz, /readyz and /metrics answer', async () => {
 });
 
 test('leases are in flannel’s layout, with who holds them', async () => {
-  const keys = await all.cluster.etcd.keys('/coreos.com/network/subnets/');
+  const keys = await all.cluster.etcd.keys(leasePrefix);
   expect(keys).toHaveLength(3);
   for (const { node, instance, podSubnet } of all.nodes) {
     const subnet = await podSubnet();
@@ -94,5 +96,5 @@ test('SIGTERM ends the agent with 0 and leaves the data path', async () => {
   expect(await one.agent.kill('SIGTERM')).toBe(0);
   expect(await one.node.subnetEnv()).toEqual(env);
   expect(await countAnswers({ from: all.pods[0], to: all.pods[2] }, 10)).toBe(10);
-  expect(await all.cluster.etcd.keys('/coreos.com/network/subnets/')).toHaveLength(3);
+  expect(await all.cluster.etcd.keys(leasePrefix)).toHaveLength(3);
 });

@@ -1,13 +1,14 @@
 /** What the agent looks after while it runs, and what it never touches. */
+
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import type { ClusterNode } from '../fabric/cluster.ts';
+import { leasePrefix as leases } from '../fabric/etcd-places.ts';
 import { countAnswers } from '../fabric/traffic.ts';
 import { until } from '../support/until.ts';
 import { reportsSettled, startThreeNodes, type ThreeNodes, writesOf } from './three-nodes.ts';
 
 let all: ThreeNodes;
-const leases = '/coreos.com/network/subnets/';
 
 beforeAll(async () => {
   all = await startThreeNodes({ args: ['--route-check-interval=1s'] });

@@ -1,5 +1,7 @@
 /** The cluster most end-to-end tests start from: three nodes in two subnets with a table each, a pod on every node. */
+
 import { type Cluster, type ClusterNode, type ClusterOptions, createCluster } from '../fabric/cluster.ts';
+import { reportPrefix } from '../fabric/etcd-places.ts';
 import type { Pod } from '../fabric/pod.ts';
 import { until } from '../support/until.ts';
 
@@ -36,7 +38,7 @@ export async function startThreeNodes(options: ThreeNodesOptions = {}): Promise<
  */
 export async function reportsSettled({ cluster, nodes }: Pick<ThreeNodes, 'cluster' | 'nodes'>): Promise<void> {
   const told = async (): Promise<number> => {
-    const stored = await cluster.etcd.keys('/coreos.com/network/flannel-vpc/nodes/');
+    const stored = await cluster.etcd.keys(reportPrefix);
     return stored.filter(({ value }) => value.includes('"ready":true,"reason":""')).length;
   };
   await until('reports that say ready and no more', async () => (await told()) === nodes.length, 120_000);

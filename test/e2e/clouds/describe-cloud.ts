@@ -2,6 +2,7 @@
  * What every cloud shows on the fabric, as one suite: the built program on nodes of the cloud's network, with no more rights than the
  * provider's README lists. The words are the same for all; what a cloud does otherwise stands in its own small file.
  */
+
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import type { CloudName, CloudRequest, CloudWorld } from '../../clouds/cloud-world.ts';
@@ -9,6 +10,7 @@ import { clouds } from '../../clouds/clouds.ts';
 import { hostOf } from '../../fabric/addresses.ts';
 import { type Cluster, type ClusterNode, createCluster, podNetwork } from '../../fabric/cluster.ts';
 import { type Controller, startController } from '../../fabric/controller.ts';
+import { leasePrefix as leases } from '../../fabric/etcd-places.ts';
 import { pingMatrix } from '../../fabric/matrix.ts';
 import type { Pod } from '../../fabric/pod.ts';
 import { countAnswers, openFlows, startEcho, startPing } from '../../fabric/traffic.ts';
@@ -22,7 +24,6 @@ export interface CloudTraits {
   readonly reportsForwarding?: RegExp;
 }
 
-const leases = '/coreos.com/network/subnets/';
 /** Moved from one machine to another; no node leases it. */
 const movedSubnet = '10.244.250.0/24';
 const movedAddress = '10.244.250.9';

@@ -4,11 +4,13 @@
  *
  * CI: each error of a clock stands for 2.5 s, and controllers have three of them. FAULTS=long: for 30 s, and the drift takes 5 minutes.
  */
+
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, expect, jest, test } from '@jest/globals';
 import { program } from '../../fabric/agent.ts';
 import type { Controller } from '../../fabric/controller.ts';
 import { type EtcdKey, startEtcd } from '../../fabric/etcd.ts';
+import { leasePrefix } from '../../fabric/etcd-places.ts';
 import { createFakeClock, type FakeClock } from '../../fabric/fake-clock.ts';
 import { start } from '../../fabric/process.ts';
 import { recordFigure, sizeOfRun } from '../../support/figures.ts';
@@ -25,7 +27,6 @@ const errors = ['+1h', '-1h', '+1d', '-1d', '+10y', '-10y'] as const;
 const errorsOfControllers = size === 'ci' ? (['+1h', '-1d', '+10y'] as const) : errors;
 /** What programs hold is compared where they go on for long: it takes some seconds each time. */
 const quick = { leaks: false } as const;
-const leasePrefix = '/coreos.com/network/subnets/';
 /** Each check of an agent or a controller is two reads; a wrong clock may spoil both, and both again where it was set between them. */
 const mostRefusedReads = 4;
 

@@ -1,10 +1,9 @@
 /** What must hold of a cluster once a fault is over: read from the store, the cloud and the kernels, judged by one pure function. */
+
 import { cidrContains, parseCidr } from '../../../src/core/ip.ts';
 import type { CloudWorld } from '../../clouds/cloud-world.ts';
 import { type Cluster, type ClusterNode, podNetwork } from '../../fabric/cluster.ts';
-
-const leasePrefix = '/coreos.com/network/subnets/';
-const recordPrefix = '/coreos.com/network/flannel-vpc/routes/';
+import { leasePrefix, recordPrefix, subnetOfKey } from '../../fabric/etcd-places.ts';
 
 /** Where a route leads in the data path. */
 export type Leads = { readonly nicId: string } | 'blackhole' | 'gateway' | 'ecmp';
@@ -35,7 +34,7 @@ export async function readClusterState(
   const { world, etcd } = cluster;
   const leases: Record<string, string> = {};
   for (const { key, value } of await etcd.keys(leasePrefix)) {
-    leases[key.slice(leasePrefix.length).replace('-', '/')] = nicOf(value, nodes);
+    leases[subnetOfKey(key)] = nicOf(value, nodes);
   }
   const routes: Record<string, Record<string, Leads>> = {};
   const documents: Record<string, string> = {};

@@ -2,8 +2,10 @@
  * An etcd that is away for a while, killed, frozen and restarted, while pods talk and a controller leads. Sizes: CI is away for 5 to 20 s and restarts 5 times;
  * FAULTS=long is away for 15 s to 3 minutes and restarts 20 times.
  */
+
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { reportPrefix } from '../../fabric/etcd-places.ts';
 import { sizeOfRun } from '../../support/figures.ts';
 import { until } from '../../support/until.ts';
 import { type FaultLab, startFaultLab } from './fault-lab.ts';
@@ -31,7 +33,6 @@ const termMs = 12_000;
 /** Until a program that was told of nothing notices by itself: a candidate looks after its pause, a watch after its back-off. */
 const noticeMs = 45_000;
 
-const reports = '/coreos.com/network/flannel-vpc/nodes/';
 const load = '3 nodes, 2 controllers';
 
 let lab: FaultLab;
@@ -40,7 +41,7 @@ let leases: Readonly<Record<string, string>>;
 beforeAll(async () => {
   lab = await startFaultLab({ writer: 'controller' });
   // Reports are stored 3 s after a change: later ones would be writes of their own.
-  await until('all have reported', async () => (await lab.cluster.etcd.keys(reports)).length === lab.nodes.length);
+  await until('all have reported', async () => (await lab.cluster.etcd.keys(reportPrefix)).length === lab.nodes.length);
   leases = await storedLeases(lab);
 }, 240_000);
 

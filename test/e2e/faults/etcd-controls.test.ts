@@ -1,16 +1,11 @@
 /** What wrong programs would do in faults of the store turns red what the other tests of etcd show. */
+
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { leaseKeyOf, leasePrefix } from '../../fabric/etcd-places.ts';
 import { rigAddress } from '../../fabric/management.ts';
 import { type FaultLab, startFaultLab } from './fault-lab.ts';
-import {
-  cloudWrites,
-  expectFewTries,
-  expectNothingLost,
-  leasePrefix,
-  storedLeases,
-  surviveOutage,
-} from './store-faults.ts';
+import { cloudWrites, expectFewTries, expectNothingLost, storedLeases, surviveOutage } from './store-faults.ts';
 
 let lab: FaultLab;
 
@@ -76,7 +71,7 @@ test('a controller that believes a store without leases takes routes out, and pa
 
 test('a node that takes another subnet than it had is named', async () => {
   const [one] = lab.nodes;
-  const key = `${leasePrefix}${(await one.podSubnet()).replace('/', '-')}`;
+  const key = leaseKeyOf(await one.podSubnet());
   const before = await storedLeases(lab);
   const [stored] = await lab.cluster.etcd.keys(key);
   for (const { process } of [one.agent, ...lab.controllers]) process.signal('SIGSTOP');

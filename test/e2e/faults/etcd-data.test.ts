@@ -2,9 +2,11 @@
  * Faults of what etcd holds, while pods talk and a controller leads: history compacted while a watch lags, space used up, all data lost,
  * and old snapshots restored. Sizes: CI lets the watch miss 1,500 changes and leaves etcd full for 5 s; FAULTS=long 6,000 and 60 s.
  */
+
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import type { ClusterNode } from '../../fabric/cluster.ts';
+import { leaseKeyOf, leasePrefix, recordPrefix } from '../../fabric/etcd-places.ts';
 import { type EtcdWriter, fillUp, openEtcdWriter } from '../../fabric/etcd-writer.ts';
 import { startPing } from '../../fabric/traffic.ts';
 import { sizeOfRun } from '../../support/figures.ts';
@@ -15,9 +17,7 @@ import {
   expectNothingLost,
   interrupted,
   leaderOf,
-  leasePrefix,
   readyzOf,
-  recordPrefix,
   recordStoreFault,
   said,
   storedLeases,
@@ -49,8 +49,6 @@ afterAll(async () => {
   await lab?.stop();
 });
 
-const keyOf = (subnet: string): string => `${leasePrefix}${subnet.replace('/', '-')}`;
-
 async function leaderNow(): Promise<Awaited<ReturnType<typeof leaderOf>>> {
   await until('one leads', async () => (await leaderOf(lab).catch(() => undefined)) !== undefined, noticeMs);
   return await leaderOf(lab);
@@ -73,7 +71,7 @@ test('history compacted while the leader’s watch lags: it reads everything aga
   const leases = await storedLeases(lab);
   const leader = await leaderNow();
   const lagging = [leader.process, ...lab.nodes.map(({ agent }) => agent.process)];
-  const key = keyOf('10.244.220.0/24');
+  const key = leaseKeyOf('10.244.220.0/24');
   const since = Date.now();
   const outage = await surviveOutage(lab, async () => {
     for (const each of lagging) each.signal('SIGSTOP');
@@ -168,7 +166,7 @@ test('all data lost: living nodes lease their subnets again, and the route of on
   expectNothingLost(outage.survival);
   expect(await Promise.all(lab.nodes.map((node) => node.podSubnet()))).toEqual(subnets);
   expect(await four.podSubnet()).toBe(fourSubnet);
-  expect(Object.keys(await storedLeases(lab)).sort()).toEqual([...subnets, fourSubnet].map(keyOf).sort());
+  expect(Object.keys(await storedLeases(lab)).sort()).toEqual([...subnets, fourSubnet].map(leaseKeyOf).sort());
   const records = 2 * (lab.nodes.length + 1);
   await until('all routes are recorded', async () => (await etcd.keys(recordPrefix)).length === records, noticeMs);
   expect(await Promise.all(world.tableIds.map((tableId) => world.staticRoutes(tableId)))).toEqual(before);
@@ -231,7 +229,7 @@ test('on another cluster the routes of a node that leaves are held, and it is sa
     (await (await leaderNow()).report()).problems.flatMap(({ code, hint }) =>
       code === 'store-changed' ? [hint ?? ''] : [],
     );
-  await until('its lease is ended', async () => (await etcd.keys(keyOf(subnet))).length === 0, noticeMs);
+  await until('its lease is ended', async () => (await etcd.keys(leaseKeyOf(subnet))).length === 0, noticeMs);
   await until('it is said', async () => (await held()).length === 2, noticeMs);
   expect((await held())[0]).toMatch(/a controller that is started anew takes it as it is/);
   const outage = await surviveOutage(
@@ -256,7 +254,7 @@ test('a snapshot from before a node left, restored: its lease comes back, is end
   const subnet = await four.podSubnet();
   const leases = Object.keys(await storedLeases(lab));
   await four.destroy();
-  const gone = async (): Promise<boolean> => (await etcd.keys(keyOf(subnet))).length === 0;
+  const gone = async (): Promise<boolean> => (await etcd.keys(leaseKeyOf(subnet))).length === 0;
   await until('its lease is ended', gone, noticeMs);
   await until('its routes are gone', async () => (await lab.problems()).length === 0, noticeMs);
   const since = Date.now();
@@ -274,7 +272,7 @@ test('a snapshot from before a node left, restored: its lease comes back, is end
     { leaks: false },
   );
   expectNothingLost(outage.survival);
-  expect(Object.keys(await storedLeases(lab))).toEqual(leases.filter((key) => key !== keyOf(subnet)));
+  expect(Object.keys(await storedLeases(lab))).toEqual(leases.filter((key) => key !== leaseKeyOf(subnet)));
   for (const tableId of world.tableIds) expect(await world.staticRoutes(tableId)).not.toHaveProperty(subnet);
   expect(cloudWrites(lab)).toEqual([]);
   await recordStoreFault(outage.survival, {

@@ -2,8 +2,10 @@
  * Faults of etcd where each node writes its own route: away, restarted, a lease that ends while its node is cut off, and all data lost.
  * Sizes: CI is away for 15 s and restarts 5 times; FAULTS=long is away for 3 minutes and restarts 20 times.
  */
+
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { leaseKeyOf, leasePrefix, recordPrefix, reportPrefix } from '../../fabric/etcd-places.ts';
 import { rigAddress } from '../../fabric/management.ts';
 import { startTcpProxy, type TcpProxy } from '../../fabric/tcp-proxy.ts';
 import { sizeOfRun } from '../../support/figures.ts';
@@ -14,9 +16,7 @@ import {
   expectFewTries,
   expectNothingLost,
   expectSaidOnce,
-  leasePrefix,
   readyzOf,
-  recordPrefix,
   recordStoreFault,
   said,
   storedLeases,
@@ -26,7 +26,6 @@ import {
 
 const sizes = { ci: { awayMs: 15_000, restarts: 5 }, long: { awayMs: 180_000, restarts: 20 } }[sizeOfRun()];
 const noticeMs = 45_000;
-const reports = '/coreos.com/network/flannel-vpc/nodes/';
 const load = '3 nodes that write their own routes';
 
 let lab: FaultLab;
@@ -41,7 +40,7 @@ beforeAll(async () => {
       return (name) => (name === 'three' ? `http://${rigAddress}:${cable.port}` : undefined);
     },
   });
-  await until('all have reported', async () => (await lab.cluster.etcd.keys(reports)).length === lab.nodes.length);
+  await until('all have reported', async () => (await lab.cluster.etcd.keys(reportPrefix)).length === lab.nodes.length);
 }, 240_000);
 
 afterAll(async () => {
@@ -75,7 +74,7 @@ test('etcd killed, and back later: the nodes stay ready, write nothing and say s
 test('a lease that ends while its node is cut off: made again on the same subnet, its route never gone', async () => {
   const [, , three] = lab.nodes;
   const subnet = await three.podSubnet();
-  const key = `${leasePrefix}${subnet.replace('/', '-')}`;
+  const key = leaseKeyOf(subnet);
   const outage = await surviveOutage(
     lab,
     async () => {
@@ -127,7 +126,7 @@ test('all data lost: leases and records are made again with the same subnets, an
     noticeMs,
   );
   expect(await Promise.all(lab.nodes.map((node) => node.podSubnet()))).toEqual(subnets);
-  const keys = subnets.map((subnet) => `${leasePrefix}${subnet.replace('/', '-')}`).sort();
+  const keys = subnets.map((subnet) => leaseKeyOf(subnet)).sort();
   expect(Object.keys(await storedLeases(lab)).sort()).toEqual(keys);
   expect(cloudWrites(lab)).toEqual([]);
   for (const { agent } of lab.nodes) expect(said(agent, outage.since, /./, ['error'])).toEqual([]);

@@ -3,9 +3,11 @@
  * lost; the controller that leads; a node whose lease ends meanwhile. Sizes: in CI each cut lasts as long as a join takes, and 8 s at
  * least; FAULTS=long makes it 60 s at least.
  */
+
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import type { ClusterNode } from '../../fabric/cluster.ts';
+import { leaseKeyOf } from '../../fabric/etcd-places.ts';
 import { rigAddress } from '../../fabric/management.ts';
 import { startTcpProxy, type TcpProxy } from '../../fabric/tcp-proxy.ts';
 import { sizeOfRun } from '../../support/figures.ts';
@@ -16,7 +18,6 @@ import {
   expectNothingLost,
   expectSaidOnce,
   interrupted,
-  leasePrefix,
   readyzOf,
   recordStoreFault,
   said,
@@ -147,7 +148,7 @@ test('the leader is cut off: it stops before the other one writes, which serves 
 test('a lease ends while its node is cut off: it is made again on the same subnet before its route is missed', async () => {
   const [, , three] = lab.nodes;
   const subnet = await three.podSubnet();
-  const key = `${leasePrefix}${subnet.replace('/', '-')}`;
+  const key = leaseKeyOf(subnet);
   const cable = cableOf('three');
   const outage = await surviveOutage(
     lab,
@@ -200,7 +201,7 @@ test('one node’s packets to etcd are lost: others join and leave, and its rout
   );
   expectNothingLost(outage.survival);
   expect(said(two.agent, outage.since, interrupted).length).toBeLessThanOrEqual(2);
-  const { [`${leasePrefix}${fourSubnet.replace('/', '-')}`]: _, ...others } = leases;
+  const { [leaseKeyOf(fourSubnet)]: _, ...others } = leases;
   expect(await storedLeases(lab)).toEqual(others);
   await recordStoreFault(outage.survival, {
     what: 'one node cut off from etcd, its packets lost, while another one is terminated',

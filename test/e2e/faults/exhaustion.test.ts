@@ -4,9 +4,11 @@
  *
  * CI: without file descriptors for 12 s. FAULTS=long: for 5 minutes.
  */
+
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, jest, test } from '@jest/globals';
 import type { ClusterNode } from '../../fabric/cluster.ts';
+import { leaseKeyOf, leasePrefix } from '../../fabric/etcd-places.ts';
 import { run } from '../../fabric/process.ts';
 import { recordFigure, sizeOfRun } from '../../support/figures.ts';
 import { patchedProgram } from '../../support/patched-program.ts';
@@ -19,7 +21,6 @@ jest.setTimeout(900_000);
 
 const size = sizeOfRun();
 const withoutFilesMs = size === 'ci' ? 12_000 : 300_000;
-const leasePrefix = '/coreos.com/network/subnets/';
 
 /** What programs hold is compared where they go on for long: it takes some seconds each time. */
 const quick = { leaks: false } as const;
@@ -74,7 +75,7 @@ test('all agents ended by signals at once, orderly or not: packets flow without 
 
 /** What is left of a lease that is ended by hand: the agent makes it again, and logs that. */
 async function restoresItsLease(node: ClusterNode): Promise<void> {
-  const key = `${leasePrefix}${(await node.podSubnet()).replace('/', '-')}`;
+  const key = leaseKeyOf(await node.podSubnet());
   await lab.cluster.etcd.delete(key);
   await until('its lease is there again', async () => (await lab.cluster.etcd.keys(key)).length === 1, 20_000);
 }

@@ -5,9 +5,11 @@
  * CI: every step of a join and of a move once before it and once after it, a removal after its one call, and 4 random rounds.
  * FAULTS=long: 40 rounds. The rounds repeat by the FAULT_SEED that they print.
  */
+
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, jest, test } from '@jest/globals';
 import type { ClusterNode } from '../../fabric/cluster.ts';
+import { leaseKeyOf, leasePrefix, recordsOf, reportPrefix, subnetOfKey } from '../../fabric/etcd-places.ts';
 import type { Process } from '../../fabric/process.ts';
 import { recordFigure, sizeOfRun } from '../../support/figures.ts';
 import { createRandom, seedOfRun } from '../../support/random.ts';
@@ -21,7 +23,6 @@ jest.setTimeout(900_000);
 const size = sizeOfRun();
 /** What programs hold is compared in the random rounds: it takes some seconds each time. */
 const quick = { leaks: false } as const;
-const leasePrefix = '/coreos.com/network/subnets/';
 
 interface Life {
   start(): Process;
@@ -56,7 +57,7 @@ async function agentDone(lab: FaultLab, node: ClusterNode, process: Process): Pr
   const told = async (): Promise<boolean> => {
     if (await hasEnded(process)) return true;
     const name = (await subnetOf(lab, node)).replace('/', '-');
-    const [report] = await lab.cluster.etcd.keys(`/coreos.com/network/flannel-vpc/nodes/${name}`);
+    const [report] = await lab.cluster.etcd.keys(`${reportPrefix}${name}`);
     return report?.value.includes('"ready":true') ?? false;
   };
   await until('it has told that it is ready', told, 60_000);
@@ -67,7 +68,7 @@ async function agentDone(lab: FaultLab, node: ClusterNode, process: Process): Pr
 async function subnetOf(lab: FaultLab, { instance }: ClusterNode): Promise<string> {
   const keys = await lab.cluster.etcd.keys(leasePrefix);
   const key = keys.find(({ value }) => value.includes(`"${instance.id}"`))?.key ?? '';
-  return key.slice(leasePrefix.length).replace('-', '/');
+  return subnetOfKey(key);
 }
 
 /** Both moments of each of these, in any order. */
@@ -155,11 +156,11 @@ describe('agents that write their own routes', () => {
     const { cluster } = lab;
     const { etcd, world } = cluster;
     const subnet = await node.podSubnet();
-    const recordsOf = async (): Promise<readonly string[]> =>
-      (await etcd.keys(`/coreos.com/network/flannel-vpc/routes/${subnet.replace('/', '-')}/`)).map(({ key }) => key);
+    const recordKeys = async (): Promise<readonly string[]> =>
+      (await etcd.keys(recordsOf(subnet))).map(({ key }) => key);
     const damages: Readonly<Record<string, () => Promise<unknown>>> = {
-      lease: async () => await etcd.delete(`${leasePrefix}${subnet.replace('/', '-')}`),
-      records: async () => await Promise.all((await recordsOf()).map((key) => etcd.delete(key))),
+      lease: async () => await etcd.delete(leaseKeyOf(subnet)),
+      records: async () => await Promise.all((await recordKeys()).map((key) => etcd.delete(key))),
       routes: async () => await Promise.all(world.tableIds.map((tableId) => world.removeRoute(tableId, subnet))),
       rules: async () => await node.node.exec(['iptables', '-w', '-t', 'nat', '-F', 'FLANNEL-POSTRTG']),
       bridge: async () => await node.node.exec(['ip', 'link', 'delete', 'cni0']),
@@ -241,7 +242,7 @@ describe('a controller that writes the routes', () => {
     const { id: instanceId, nicId, address } = instance;
     const node = { instanceId, nicId, nodeName: instanceId, addresses: [address] };
     const value = JSON.stringify({ PublicIP: address, PublicIPv6: null, FlannelVPC: node });
-    await lab.cluster.etcd.put(`${leasePrefix}${subnet.replace('/', '-')}`, value, 86_400);
+    await lab.cluster.etcd.put(leaseKeyOf(subnet), value, 86_400);
   }
 
   const right = async (): Promise<boolean> => (await lab.problems()).length === 0;
@@ -271,7 +272,7 @@ describe('a controller that writes the routes', () => {
       const armed = gate.arm(({ when, name }) => when === 'after' && name.startsWith('cloud: DeleteRoute'));
       const process = life.start();
       await process.waitForLog(/leading: this controller writes/, 30_000);
-      await lab.cluster.etcd.delete(`${leasePrefix}${removed.replace('/', '-')}`);
+      await lab.cluster.etcd.delete(leaseKeyOf(removed));
       await armed.reached;
       await process.kill('SIGKILL');
       armed.release();
@@ -367,8 +368,7 @@ describe('a controller that writes the routes', () => {
   });
 
   test('the removal that was cut short has left nothing', async () => {
-    const records = async (): Promise<number> =>
-      (await lab.cluster.etcd.keys(`/coreos.com/network/flannel-vpc/routes/${removed.replace('/', '-')}/`)).length;
+    const records = async (): Promise<number> => (await lab.cluster.etcd.keys(recordsOf(removed))).length;
     // Its mark is heeded for 45 s.
     await until('no record is left', async () => (await records()) === 0, 90_000);
     expect(await lab.problems()).toEqual([]);

@@ -1,6 +1,8 @@
 /** The lab that all fault tests stand on sees what it is there to see: each thing done wrong by hand turns it red. */
+
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test } from '@jest/globals';
+import { recordsOf } from '../../fabric/etcd-places.ts';
 import { until } from '../../support/until.ts';
 import { type FaultLab, foreignDestination, startFaultLab } from './fault-lab.ts';
 import { leaksOf, readLeastHeld } from './leaks.ts';
@@ -86,8 +88,7 @@ test('a route that no lease has is named', async () => {
 test('a route without its record, and a record without a route, are named', async () => {
   const { cluster, nodes } = lab;
   const [own, tableId = ''] = [await nodes[0].podSubnet(), cluster.world.tableIds[0]];
-  const keyOf = (subnet: string): string =>
-    `/coreos.com/network/flannel-vpc/routes/${subnet.replace('/', '-')}/${tableId}`;
+  const keyOf = (subnet: string): string => `${recordsOf(subnet)}${tableId}`;
   const [record] = await cluster.etcd.keys(keyOf(own));
   const said = await problemsWhile(
     async () => {

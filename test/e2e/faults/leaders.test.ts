@@ -4,10 +4,12 @@
  *
  * CI: each once. FAULTS=long: the deaf one also with a clock that goes ten times too slowly, by which its term lasts on.
  */
+
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, jest, test } from '@jest/globals';
 import type { ClusterNode } from '../../fabric/cluster.ts';
 import type { Controller } from '../../fabric/controller.ts';
+import { leaseKeyOf } from '../../fabric/etcd-places.ts';
 import { createFakeClock } from '../../fabric/fake-clock.ts';
 import { type GrpcGate, startGrpcGate } from '../../fabric/grpc-gate.ts';
 import { rigAddress } from '../../fabric/management.ts';
@@ -22,7 +24,6 @@ jest.setTimeout(900_000);
 const size = sizeOfRun();
 /** What programs hold is compared once, for the frozen one: it takes some seconds each time. */
 const quick = { leaks: false } as const;
-const leaseKeyOf = (subnet: string): string => `/coreos.com/network/subnets/${subnet.replace('/', '-')}`;
 const leaderKey = '/coreos.com/network/flannel-vpc/leader';
 /** Term and retry period of the lab's controllers, and some seconds. */
 const failoverMs = 12_000 + 1_000 + 5_000;

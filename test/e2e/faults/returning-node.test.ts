@@ -5,12 +5,14 @@
  *
  * The sizes of CI and of FAULTS=long are the same: each of these happens once.
  */
+
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { AssignPrivateIpAddressesCommand } from '@aws-sdk/client-ec2';
 import { afterAll, beforeAll, expect, jest, test } from '@jest/globals';
 import type { InstanceMetadata } from '../../clouds/aws/imds.ts';
 import type { ClusterNode, NodeRequest } from '../../fabric/cluster.ts';
+import { leaseKeyOf, leasePrefix, subnetOfKey } from '../../fabric/etcd-places.ts';
 import { countAnswers } from '../../fabric/traffic.ts';
 import { recordFigure, sizeOfRun } from '../../support/figures.ts';
 import { until } from '../../support/until.ts';
@@ -22,8 +24,6 @@ jest.setTimeout(900_000);
 const size = sizeOfRun();
 /** Nothing here goes on for long: what programs hold is compared elsewhere. */
 const quick = { leaks: false } as const;
-const leasePrefix = '/coreos.com/network/subnets/';
-const keyOf = (subnet: string): string => `${leasePrefix}${subnet.replace('/', '-')}`;
 
 let lab: FaultLab;
 
@@ -51,7 +51,7 @@ async function holders(): Promise<Readonly<Record<string, string>>> {
   const keys = await lab.cluster.etcd.keys(leasePrefix);
   return Object.fromEntries(
     keys.map(({ key, value }) => [
-      key.slice(leasePrefix.length).replace('-', '/'),
+      subnetOfKey(key),
       (JSON.parse(value) as { FlannelVPC: { instanceId: string } }).FlannelVPC.instanceId,
     ]),
   );
@@ -98,7 +98,7 @@ test('the same instance with another address has its subnet again, and routes le
   if (!node) throw new Error('it did not come back');
   expect(await node.podSubnet()).toBe(subnet);
   expect(await holders()).toEqual(before);
-  const [lease] = await cluster.etcd.keys(keyOf(subnet));
+  const [lease] = await cluster.etcd.keys(leaseKeyOf(subnet));
   expect(JSON.parse(lease?.value ?? '{}')).toMatchObject({ PublicIP: '10.0.2.114' });
   await expectReached(node);
   await keep('an instance comes back with another address', survival, 'the same subnet, the lease has the new address');
@@ -141,7 +141,7 @@ async function putSubnetFile({ node }: ClusterNode, network: string, address: st
 test('a subnet.env of another cluster, and one of an image cloned from another node, give nobody’s subnet away', async () => {
   const victim = lab.nodes[1];
   const theirs = await victim.podSubnet();
-  const [before] = await lab.cluster.etcd.keys(keyOf(theirs));
+  const [before] = await lab.cluster.etcd.keys(leaseKeyOf(theirs));
   const stranger = await addNode({ name: 'six', subnet: 'first', address: '10.0.1.16' });
   const clone = await addNode({ name: 'seven', subnet: 'first', address: '10.0.1.17' });
   await putSubnetFile(stranger, '10.99.0.0/16', '10.99.5.1/24');
@@ -157,7 +157,7 @@ test('a subnet.env of another cluster, and one of an image cloned from another n
     expect((await holders())[subnet]).toBe(node.instance.id);
     await expectReached(node);
   }
-  expect((await lab.cluster.etcd.keys(keyOf(theirs)))[0]).toEqual(before);
+  expect((await lab.cluster.etcd.keys(leaseKeyOf(theirs)))[0]).toEqual(before);
   expect(await victim.podSubnet()).toBe(theirs);
   await keep(
     'subnet.env of another cluster and of a cloned image',
@@ -175,7 +175,7 @@ test('a node whose subnet was leased to another while it was away leaves it alon
   const subnet = await node.podSubnet();
   await node.agent.kill('SIGKILL');
   // Its lease runs out, and another node is given the subnet.
-  await cluster.etcd.delete(keyOf(subnet));
+  await cluster.etcd.delete(leaseKeyOf(subnet));
   const heir = await addNode({ name: 'nine', subnet: 'second', address: '10.0.2.19' });
   await putSubnetFile(heir, '10.244.0.0/16', subnet.replace('.0/24', '.1/24'));
   lab.startAgent(heir);
@@ -209,15 +209,15 @@ test('a node whose subnet was leased to another while it was away leaves it alon
 
 test('control: a lease of the subnet put over another’s is seen, and so are its routes', async () => {
   const theirs = await lab.nodes[1].podSubnet();
-  const [before] = await lab.cluster.etcd.keys(keyOf(theirs));
-  const [thief] = await lab.cluster.etcd.keys(keyOf(await lab.nodes[0].podSubnet()));
+  const [before] = await lab.cluster.etcd.keys(leaseKeyOf(theirs));
+  const [thief] = await lab.cluster.etcd.keys(leaseKeyOf(await lab.nodes[0].podSubnet()));
   for (const { agent } of lab.nodes) agent.process.signal('SIGSTOP');
   try {
-    await lab.cluster.etcd.put(keyOf(theirs), thief?.value ?? '');
-    expect((await lab.cluster.etcd.keys(keyOf(theirs)))[0]).not.toEqual(before);
+    await lab.cluster.etcd.put(leaseKeyOf(theirs), thief?.value ?? '');
+    expect((await lab.cluster.etcd.keys(leaseKeyOf(theirs)))[0]).not.toEqual(before);
     expect(Object.values(await holders()).filter((id) => id === lab.nodes[0].instance.id)).toHaveLength(2);
   } finally {
-    await lab.cluster.etcd.put(keyOf(theirs), before?.value ?? '');
+    await lab.cluster.etcd.put(leaseKeyOf(theirs), before?.value ?? '');
     for (const { agent } of lab.nodes) agent.process.signal('SIGCONT');
   }
 });

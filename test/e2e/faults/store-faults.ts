@@ -1,14 +1,14 @@
 /** What the programs of a fault lab say and cost while their store is away, and what stands in it before and after. */
+
 import { expect } from '@jest/globals';
 import type { LogLine } from '../../fabric/agent.ts';
 import type { ClusterNode } from '../../fabric/cluster.ts';
 import { countConnections } from '../../fabric/connection-count.ts';
 import type { Controller } from '../../fabric/controller.ts';
+import { leasePrefix } from '../../fabric/etcd-places.ts';
 import { type Figure, recordFigure, sizeOfRun } from '../../support/figures.ts';
 import type { FaultLab, Survival } from './fault-lab.ts';
 
-export const leasePrefix = '/coreos.com/network/subnets/';
-export const recordPrefix = '/coreos.com/network/flannel-vpc/routes/';
 export const interrupted = /interrupted; trying on/;
 export const wentOn = /goes on$/;
 
