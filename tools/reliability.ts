@@ -7,23 +7,25 @@
  * without a row, or a test that fails, is an error, and the document stays as it is.
  */
 import { spawnSync } from 'node:child_process';
-import { globSync } from 'node:fs';
 import { readdir, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type Figure, figureSchema, figuresFolder, sections } from '../test/support/figures.ts';
 import { reliabilityDocument } from './reliability-document.ts';
+import { filesOf, type Tier, tiers } from './tiers.ts';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 
+/** By which a test file keeps rows, itself or by what it calls. */
+const keepsRows = /\b(?:recordFigure|recordFault|describeCloudFaults)\(/;
+
 /** Files that keep rows, by their tier. */
-async function filesByTier(): Promise<ReadonlyMap<string, readonly string[]>> {
-  const found = new Map<string, string[]>();
-  for (const path of globSync('test/{unit,integration,e2e,kubernetes,release}/**/*.ts', { cwd: root }).sort()) {
-    if (!/\brecordFigure\(|\bdescribeCloudFaults\(\{/.test(await readFile(join(root, path), 'utf8'))) continue;
-    if (!path.endsWith('.test.ts')) continue;
-    const tier = path.startsWith('test/e2e/faults/') ? 'faults' : (path.split('/')[1] ?? '');
-    found.set(tier, [...(found.get(tier) ?? []), path]);
+async function filesByTier(): Promise<ReadonlyMap<Tier, readonly string[]>> {
+  const found = new Map<Tier, readonly string[]>();
+  for (const tier of tiers) {
+    const texts = filesOf(root, tier).map(async (path) => ({ path, text: await readFile(join(root, path), 'utf8') }));
+    const files = (await Promise.all(texts)).filter(({ text }) => keepsRows.test(text)).map(({ path }) => path);
+    if (files.length > 0) found.set(tier, files.sort());
   }
   return found;
 }

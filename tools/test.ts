@@ -13,7 +13,6 @@
  * own: some of them run side by side. What a tier has to build is built before.
  */
 import { spawn } from 'node:child_process';
-import { globSync } from 'node:fs';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -21,19 +20,9 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import * as z from 'zod';
 import { machineChanges, readMachineState } from './machine-state.ts';
+import { filesOf, type Tier, tiers } from './tiers.ts';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
-/** The longest first: those that run side by side end together. */
-const tiers = ['unit', 'integration', 'e2e', 'faults', 'terraform', 'kubernetes', 'release', 'image'] as const;
-type Tier = (typeof tiers)[number];
-
-/** Test files of a tier. Faults are end-to-end tests that take their own time. */
-function filesOf(tier: Tier): readonly string[] {
-  const folder = tier === 'faults' ? 'e2e/faults' : tier;
-  const files = globSync(`test/${folder}/**/*.test.ts`, { cwd: root });
-  return tier === 'e2e' ? files.filter((path) => !path.startsWith('test/e2e/faults/')) : files;
-}
-
 /** What a tier alone needs and takes minutes to make. Where it was made before, it says so at once. */
 const setUps: Partial<Record<Tier, string>> = {
   kubernetes: 'tools/setup-kubernetes',
@@ -158,7 +147,7 @@ async function main(argv: readonly string[]): Promise<number> {
   try {
     const asked = tiers.filter((each) => names.length === 0 || names.includes(each));
     const present = asked.filter((tier) => {
-      const found = filesOf(tier).length > 0;
+      const found = filesOf(root, tier).length > 0;
       if (!found) lines.push(`${tier}: no test files, left out`);
       return found;
     });

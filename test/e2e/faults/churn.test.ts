@@ -3,14 +3,16 @@
  * restarts and terminated instances follow one another in an order that FAULT_SEED decides (default 7). Sizes: CI has 3 nodes that stay
  * and up to 5 that don't for 20 s; FAULTS=long up to 17 for a minute.
  */
+
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, jest, test } from '@jest/globals';
 import type { ClusterNode } from '../../fabric/cluster.ts';
-import { recordFigure, sizeOfRun } from '../../support/figures.ts';
+import { sizeOfRun } from '../../support/figures.ts';
 import { seeded } from '../../support/random.ts';
 import { until } from '../../support/until.ts';
 import { type FaultLab, startFaultLab } from './fault-lab.ts';
-import { cloudWrites, expectNothingLost, leaderOf, said, storedLeases } from './store-faults.ts';
+import { cloudWrites, leaderOf, said, storedLeases } from './store-faults.ts';
+import { expectNothingLost, recordFault } from './survival.ts';
 
 const sizes = { ci: { slots: 5, ms: 20_000 }, long: { slots: 17, ms: 60_000 } }[sizeOfRun()];
 // What is waited for has deadlines of its own.
@@ -126,12 +128,9 @@ test('nodes and controllers come and go: those that stay lose no packet, and all
   await until('all is still right', async () => (await lab.problems()).length === 0, noticeMs);
 
   const told = Object.entries(counts).map(([action, count]) => `${count} × ${action}`);
-  const { packets, streams } = survival;
-  await recordFigure({
-    ...{ section: 'churn', what: 'nodes and controllers come and go at random', size: sizeOfRun() },
+  await recordFault('churn', survival, {
+    what: 'nodes and controllers come and go at random',
     load: `3 nodes that stay, up to ${sizes.slots} that don't, 2 controllers; ${sizes.ms / 1_000} s, seed ${seed}: ${told.join(', ')}`,
-    packets: { sent: packets.sent, lost: packets.lost },
-    streams: { ...streams, longestPauseMs: Math.round(streams.longestPauseMs) },
     outcome: `all leases, routes and records right ${Math.round(survival.settledMs / 1_000)} s later`,
   });
 });

@@ -13,10 +13,11 @@ import { type EtcdKey, startEtcd } from '../../fabric/etcd.ts';
 import { leasePrefix } from '../../fabric/etcd-places.ts';
 import { createFakeClock, type FakeClock } from '../../fabric/fake-clock.ts';
 import { start } from '../../fabric/process.ts';
-import { recordFigure, sizeOfRun } from '../../support/figures.ts';
+import { sizeOfRun } from '../../support/figures.ts';
 import { until } from '../../support/until.ts';
 import { writesOf } from '../three-nodes.ts';
 import { type FaultLab, startFaultLab } from './fault-lab.ts';
+import { expectNothingLost, readyz, recordFault } from './survival.ts';
 
 // On a busy machine; what is waited for has deadlines of its own.
 jest.setTimeout(900_000);
@@ -64,10 +65,6 @@ function refusedReads(): number {
   return lab.cluster.aws.proxy.log.filter(({ outcome }) => outcome === 'RequestExpired').length;
 }
 
-async function readyz(node: FaultLab['nodes'][number]): Promise<string> {
-  return await node.node.exec(['curl', '-si', '--max-time', '5', 'http://127.0.0.1:8081/readyz']);
-}
-
 interface Line {
   readonly level: string;
   readonly msg: string;
@@ -88,7 +85,7 @@ test('agents whose clock is set by an hour, a day and ten years, forward and bac
     await agentClock.set('+0');
     await delay(standsMs);
   });
-  expect(survival).toMatchObject({ packets: { lost: 0 }, streams: { broken: 0 } });
+  expectNothingLost(survival);
   expect(await leasesNow()).toEqual(leases);
   expect(writesOf(cluster.aws.proxy.counts())).toEqual({});
   const refused = refusedReads();
@@ -107,10 +104,9 @@ test('agents whose clock is set by an hour, a day and ten years, forward and bac
       ...['3650 days behind', expect.stringContaining('agrees with EC2’s again')],
     ]);
   }
-  await recordFigure({
-    ...{ section: 'process', size, what: 'clock of all agents set by an hour, a day, ten years, both ways' },
+  await recordFault('process', survival, {
+    what: 'clock of all agents set by an hour, a day, ten years, both ways',
     load: `3 agents, 7 changes, each stood ${standsMs / 1_000} s`,
-    ...{ packets: survival.packets, streams: survival.streams },
     outcome: `no lease and no route written; ${refused} reads refused by EC2 and sent again`,
   });
 });
@@ -147,7 +143,7 @@ test('controllers, the one that leads set each time: a clock set forward costs a
     await delay(standsMs);
     await until('one of them leads', async () => (await leaderOf(controllers).catch(() => undefined)) !== undefined);
   });
-  expect(survival).toMatchObject({ packets: { lost: 0 }, streams: { broken: 0 } });
+  expectNothingLost(survival);
   expect(await leasesNow()).toEqual(leases);
   expect(writesOf(cluster.aws.proxy.counts())).toEqual({});
   const more = elections(controllers) - before;
@@ -158,14 +154,9 @@ test('controllers, the one that leads set each time: a clock set forward costs a
   expect(lines.filter(worse)).toEqual([]);
   // One that is set forward leads no longer and asks EC2 nothing; one that is set back leads on and says so.
   expect(lines.filter(ofClock).length).toBeGreaterThanOrEqual(1);
-  await recordFigure({
-    ...{
-      section: 'process',
-      size,
-      what: 'clock of the leading controller set, by up to ten years, both ways',
-    },
+  await recordFault('process', survival, {
+    what: 'clock of the leading controller set, by up to ten years, both ways',
     load: `2 controllers, ${errorsOfControllers.length + 1} changes, each stood ${standsMs / 1_000} s`,
-    ...{ packets: survival.packets, streams: survival.streams },
     outcome: `no route written; ${more} elections`,
   });
 });
@@ -181,14 +172,13 @@ test('a clock that runs too fast', async () => {
     await agentClock.set('+0');
     await delay(standsMs);
   }, quick);
-  expect(survival).toMatchObject({ packets: { lost: 0 }, streams: { broken: 0 } });
+  expectNothingLost(survival);
   expect(await leasesNow()).toEqual(leases);
   expect(writesOf(cluster.aws.proxy.counts())).toEqual({});
   for (const { agent } of nodes) expect(agent.log().filter(worse)).toEqual([]);
-  await recordFigure({
-    ...{ section: 'process', size, what: 'clock of all agents too fast' },
+  await recordFault('process', survival, {
+    what: 'clock of all agents too fast',
     load: `3 agents, ${rate} times too fast for ${ms / 1_000} s`,
-    ...{ packets: survival.packets, streams: survival.streams },
     outcome: 'no lease and no route written',
   });
 });
@@ -212,13 +202,12 @@ test('a machine that slept: both clocks of an agent an hour and a day on', async
       }
       await node.agent.logged(/lease renewed/);
     }, quick);
-    expect(survival).toMatchObject({ packets: { lost: 0 }, streams: { broken: 0 } });
+    expectNothingLost(survival);
     expect(await leasesNow()).toEqual(leases);
     expect(writesOf(cluster.aws.proxy.counts())).toEqual({});
-    await recordFigure({
-      ...{ section: 'process', size, what: 'an agent slept for an hour and for a day' },
+    await recordFault('process', survival, {
+      what: 'an agent slept for an hour and for a day',
       load: '1 agent of 3, its monotonic clock set forward too',
-      ...{ packets: survival.packets, streams: survival.streams },
       outcome: 'lease kept alive, nothing written',
     });
   } finally {
@@ -251,8 +240,8 @@ test('etcd behind TLS: a clock before and after the certificate’s time is name
   };
   await Promise.all([recovers('+10y', 'certificate has expired'), recovers('-10y', 'certificate is not yet valid')]);
   await etcd.stop();
-  await recordFigure({
-    ...{ section: 'process', size, what: 'clock outside the time of etcd’s certificate' },
+  await recordFault('process', undefined, {
+    what: 'clock outside the time of etcd’s certificate',
     load: 'ten years before and after',
     outcome: 'the clock is named with what to do; works again once it is right',
   });

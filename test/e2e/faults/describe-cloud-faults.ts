@@ -2,14 +2,16 @@
  * What a cloud's API can do to those who write routes, done to a whole cluster while its pods talk. Each time a route of a node that
  * nobody talks to is removed by hand, so that there is something to write; once the cloud behaves again it must come back by itself.
  */
+
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
 import type { CloudFault, CloudName, CloudWorld, Role } from '../../clouds/cloud-world.ts';
 import type { LogLine } from '../../fabric/agent.ts';
 import type { ClusterNode } from '../../fabric/cluster.ts';
-import { recordFigure, sizeOfRun } from '../../support/figures.ts';
+import { sizeOfRun } from '../../support/figures.ts';
 import { until } from '../../support/until.ts';
 import { type FaultLab, startFaultLab } from './fault-lab.ts';
+import { recordFault } from './survival.ts';
 
 /** Where a fault is done. */
 export interface Place {
@@ -236,13 +238,11 @@ export function describeCloudFaults({ cloud, title, writer, cases }: CloudFaultS
         // Where a cloud is asked slowly, some seconds are not enough for the fourth refusal, which is the one that is told.
         if (warns && (seconds > 20 || cloud === 'aws-vpc')) expect(news).toContainEqual(expect.stringMatching(warns));
         expect(news.length).toBeLessThanOrEqual(mostLines);
-        const { packets, streams, settledMs } = survival;
         const by = writer === 'node' ? 'each node' : 'a controller';
-        await recordFigure({
-          ...{ section: 'cloud', what: `${title}, routes written by ${by}: ${faultCase.name}`, size },
+        await recordFault('cloud', survival, {
+          what: `${title}, routes written by ${by}: ${faultCase.name}`,
           load: `4 nodes, ${seconds} s`,
-          ...{ packets, streams },
-          outcome: `${requests} requests meanwhile; all right ${(settledMs / 1_000).toFixed(0)} s after it`,
+          outcome: `${requests} requests meanwhile; all right ${(survival.settledMs / 1_000).toFixed(0)} s after it`,
         });
       },
       600_000,

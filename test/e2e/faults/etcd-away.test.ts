@@ -12,17 +12,16 @@ import { type FaultLab, startFaultLab } from './fault-lab.ts';
 import {
   cloudWrites,
   expectFewTries,
-  expectNothingLost,
   expectSaidOnce,
   interrupted,
   leaderOf,
-  readyzOf,
-  recordStoreFault,
   said,
   storedLeases,
   surviveOutage,
+  surviveRestarts,
   wentOn,
 } from './store-faults.ts';
+import { expectNothingLost, readyzOf, recordFault } from './survival.ts';
 
 const sizes = {
   ci: { shortMs: 5_000, longMs: 20_000, frozenMs: 15_000, restarts: 5 },
@@ -76,7 +75,7 @@ test('killed, and back before a leader’s term is over: the leader leads on, an
   }
   if (sizes.shortMs < termMs) expect(await leaderOf(lab)).toBe(before);
   await expectAllAsBefore();
-  await recordStoreFault(outage.survival, {
+  await recordFault('store', outage.survival, {
     what: `etcd killed and started again, routes written by a controller`,
     load: `${load}; away ${sizes.shortMs / 1_000} s`,
     outcome: 'no write to the cloud, leases as they were, each program says so once',
@@ -114,7 +113,7 @@ test('killed for longer than a term: nobody leads, all say so once, and one lead
     expectSaidOnce(each, outage.since, 3);
   }
   await expectAllAsBefore();
-  await recordStoreFault(outage.survival, {
+  await recordFault('store', outage.survival, {
     what: `etcd killed for longer than a leader's term, routes written by a controller`,
     load: `${load}; away ${Math.round(outage.seconds)} s, term ${termMs / 1_000} s`,
     outcome: `${outage.tries.nodes} tries of all nodes to connect; no write to the cloud, leases as they were`,
@@ -137,7 +136,7 @@ test('frozen, its connections up, and thawed', async () => {
   // A watch notices silence after 40 s.
   for (const { agent } of lab.nodes) expect(said(agent, outage.since, interrupted).length).toBeLessThanOrEqual(2);
   await expectAllAsBefore();
-  await recordStoreFault(outage.survival, {
+  await recordFault('store', outage.survival, {
     what: `etcd frozen and thawed, routes written by a controller`,
     load: `${load}; frozen ${sizes.frozenMs / 1_000} s`,
     outcome: 'no write to the cloud, leases as they were',
@@ -145,21 +144,13 @@ test('frozen, its connections up, and thawed', async () => {
 });
 
 test('killed and restarted many times in a row: nothing leaks', async () => {
-  const outage = await surviveOutage(lab, async () => {
-    for (let times = 0; times < sizes.restarts; times++) {
-      await lab.cluster.etcd.kill();
-      await lab.cluster.etcd.restart();
-      await delay(500);
-    }
-  });
-  expectNothingLost(outage.survival);
-  expectFewTries(lab, outage);
+  const outage = await surviveRestarts(lab, sizes.restarts);
   for (const { agent } of lab.nodes) {
     expect(said(agent, outage.since, interrupted).length).toBeLessThanOrEqual(2 * sizes.restarts);
     expect(said(agent, outage.since, /./, ['error'])).toEqual([]);
   }
   await expectAllAsBefore();
-  await recordStoreFault(outage.survival, {
+  await recordFault('store', outage.survival, {
     what: `etcd killed and restarted ${sizes.restarts} times in a row, routes written by a controller`,
     load,
     outcome: 'no write to the cloud, leases as they were, nothing leaks',

@@ -5,7 +5,8 @@ import { afterAll, beforeAll, expect, test } from '@jest/globals';
 import { leaseKeyOf, leasePrefix } from '../../fabric/etcd-places.ts';
 import { rigAddress } from '../../fabric/management.ts';
 import { type FaultLab, startFaultLab } from './fault-lab.ts';
-import { cloudWrites, expectFewTries, expectNothingLost, storedLeases, surviveOutage } from './store-faults.ts';
+import { cloudWrites, expectFewTries, storedLeases, surviveOutage } from './store-faults.ts';
+import { expectNothingLost } from './survival.ts';
 
 let lab: FaultLab;
 

@@ -12,17 +12,8 @@ import { startPing } from '../../fabric/traffic.ts';
 import { sizeOfRun } from '../../support/figures.ts';
 import { until } from '../../support/until.ts';
 import { type FaultLab, startFaultLab } from './fault-lab.ts';
-import {
-  cloudWrites,
-  expectNothingLost,
-  interrupted,
-  leaderOf,
-  readyzOf,
-  recordStoreFault,
-  said,
-  storedLeases,
-  surviveOutage,
-} from './store-faults.ts';
+import { cloudWrites, interrupted, leaderOf, said, storedLeases, surviveOutage } from './store-faults.ts';
+import { expectNothingLost, readyzOf, recordFault } from './survival.ts';
 
 const sizes = { ci: { changes: 1_500, fullMs: 5_000 }, long: { changes: 6_000, fullMs: 60_000 } }[sizeOfRun()];
 const noticeMs = 60_000;
@@ -90,7 +81,7 @@ test('history compacted while the leader’s watch lags: it reads everything aga
   for (const { agent } of lab.nodes) expect(said(agent, outage.since)).toEqual([]);
   expect(await storedLeases(lab)).toEqual(leases);
   expect(cloudWrites(lab)).toEqual([]);
-  await recordStoreFault(outage.survival, {
+  await recordFault('store', outage.survival, {
     what: 'etcd compacted while the watches of leader and agents lag',
     load: `${load}; ${sizes.changes} changes of 8 kB missed`,
     outcome: 'the leader reads everything again, no write to the cloud',
@@ -130,7 +121,7 @@ test('space used up: who must write says what to do, all else goes on, and so do
   const { nicId } = four.instance;
   const subnet = await four.podSubnet();
   for (const tableId of world.tableIds) expect((await world.staticRoutes(tableId))[subnet]).toBe(nicId);
-  await recordStoreFault(outage.survival, {
+  await recordFault('store', outage.survival, {
     what: 'etcd full: its quota used up, then compacted, defragmented and its alarm disarmed',
     load: `${load}; a node joins meanwhile; ${Math.round(outage.seconds)} s`,
     outcome: 'leases stay and the leader leads on; the node that joins says what to do, and joins after it was done',
@@ -173,7 +164,7 @@ test('all data lost: living nodes lease their subnets again, and the route of on
   expect(cloudWrites(lab)).toEqual([]);
   for (const { agent } of lab.nodes) expect(said(agent, outage.since, /./, ['error'])).toEqual([]);
   expect((await ping.stop()).lost).toBe(0);
-  await recordStoreFault(outage.survival, {
+  await recordFault('store', outage.survival, {
     what: 'etcd lost all data and is another cluster, routes written by a controller',
     load: `${load}, and one node whose agent is down`,
     outcome:
@@ -213,7 +204,7 @@ test.each([
     expect(await joined.podSubnet()).toBe(subnet);
     expect(Object.keys(await storedLeases(lab))).toEqual(leases);
     expect(cloudWrites(lab)).toEqual([]);
-    await recordStoreFault(outage.survival, {
+    await recordFault('store', outage.survival, {
       what: `etcd restored from before a node joined, as ${as}`,
       load: `${load}, 2 nodes more`,
       outcome: 'the lease made again on the same subnet, no write to the cloud',
@@ -241,7 +232,7 @@ test('on another cluster the routes of a node that leaves are held, and it is sa
   );
   expectNothingLost(outage.survival);
   expect(cloudWrites(lab).map((write) => write.split(' ')[1])).toEqual(['DeleteRoute', 'DeleteRoute']);
-  await recordStoreFault(outage.survival, {
+  await recordFault('store', outage.survival, {
     what: 'a node leaves after etcd became another cluster',
     load: `${load}, 2 nodes more`,
     outcome: 'its routes are held and it is said why, until the controllers are started anew',
@@ -275,7 +266,7 @@ test('a snapshot from before a node left, restored: its lease comes back, is end
   expect(Object.keys(await storedLeases(lab))).toEqual(leases.filter((key) => key !== leaseKeyOf(subnet)));
   for (const tableId of world.tableIds) expect(await world.staticRoutes(tableId)).not.toHaveProperty(subnet);
   expect(cloudWrites(lab)).toEqual([]);
-  await recordStoreFault(outage.survival, {
+  await recordFault('store', outage.survival, {
     what: 'etcd restored from before a node left',
     load: `${load}, a node more`,
     outcome:

@@ -14,15 +14,15 @@ import { type FaultLab, startFaultLab } from './fault-lab.ts';
 import {
   cloudWrites,
   expectFewTries,
-  expectNothingLost,
   expectSaidOnce,
-  readyzOf,
-  recordStoreFault,
   said,
   storedLeases,
+  surviveLeaseEnd,
   surviveOutage,
+  surviveRestarts,
   wentOn,
 } from './store-faults.ts';
+import { expectNothingLost, readyzOf, recordFault } from './survival.ts';
 
 const sizes = { ci: { awayMs: 15_000, restarts: 5 }, long: { awayMs: 180_000, restarts: 20 } }[sizeOfRun()];
 const noticeMs = 45_000;
@@ -64,7 +64,7 @@ test('etcd killed, and back later: the nodes stay ready, write nothing and say s
   }
   expect(await storedLeases(lab)).toEqual(leases);
   expect(cloudWrites(lab)).toEqual([]);
-  await recordStoreFault(outage.survival, {
+  await recordFault('store', outage.survival, {
     what: 'etcd killed and started again, routes written by each node',
     load: `${load}; away ${sizes.awayMs / 1_000} s`,
     outcome: `${outage.tries.nodes} tries to connect; no write to the cloud, leases as they were`,
@@ -72,31 +72,9 @@ test('etcd killed, and back later: the nodes stay ready, write nothing and say s
 });
 
 test('a lease that ends while its node is cut off: made again on the same subnet, its route never gone', async () => {
-  const [, , three] = lab.nodes;
-  const subnet = await three.podSubnet();
-  const key = leaseKeyOf(subnet);
-  const outage = await surviveOutage(
-    lab,
-    async () => {
-      cable.cut();
-      const [stored] = await lab.cluster.etcd.keys(key);
-      await lab.cluster.etcd.revoke(stored?.lease ?? '');
-      // Several checks of the others' routes, each of which sees that the lease is gone.
-      await delay(10_000);
-      expect(await lab.cluster.etcd.keys(key)).toEqual([]);
-      cable.mend();
-      await until('the lease is there', async () => (await lab.cluster.etcd.keys(key)).length === 1, noticeMs);
-    },
-    { leaks: false },
-  );
-  expectNothingLost(outage.survival);
-  expect(said(three.agent, outage.since, /lease restored|Lease has been revoked/)).toEqual([
-    'Lease has been revoked; creating it again',
-    'lease restored',
-  ]);
-  expect(await three.podSubnet()).toBe(subnet);
-  expect(cloudWrites(lab)).toEqual([]);
-  await recordStoreFault(outage.survival, {
+  // Several checks of the others' routes, each of which sees that the lease is gone.
+  const outage = await surviveLeaseEnd(lab, cable, { goneMs: 10_000, noticeMs });
+  await recordFault('store', outage.survival, {
     what: 'a lease that ended while its node was cut off from etcd, routes written by each node',
     load: `${load}; 10 s without the lease`,
     outcome: 'the same subnet leased again, no write to the cloud',
@@ -130,7 +108,7 @@ test('all data lost: leases and records are made again with the same subnets, an
   expect(Object.keys(await storedLeases(lab)).sort()).toEqual(keys);
   expect(cloudWrites(lab)).toEqual([]);
   for (const { agent } of lab.nodes) expect(said(agent, outage.since, /./, ['error'])).toEqual([]);
-  await recordStoreFault(outage.survival, {
+  await recordFault('store', outage.survival, {
     what: 'etcd lost all data and is another cluster, routes written by each node',
     load,
     outcome: 'same subnets leased again, records made again, no write to the cloud; net-conf is stored again by hand',
@@ -138,18 +116,10 @@ test('all data lost: leases and records are made again with the same subnets, an
 });
 
 test('etcd killed and restarted many times in a row: nothing leaks', async () => {
-  const outage = await surviveOutage(lab, async () => {
-    for (let times = 0; times < sizes.restarts; times++) {
-      await lab.cluster.etcd.kill();
-      await lab.cluster.etcd.restart();
-      await delay(500);
-    }
-  });
-  expectNothingLost(outage.survival);
-  expectFewTries(lab, outage);
+  const outage = await surviveRestarts(lab, sizes.restarts);
   for (const { agent } of lab.nodes) expect(said(agent, outage.since, /./, ['error'])).toEqual([]);
   expect(cloudWrites(lab)).toEqual([]);
-  await recordStoreFault(outage.survival, {
+  await recordFault('store', outage.survival, {
     what: `etcd killed and restarted ${sizes.restarts} times in a row, routes written by each node`,
     load,
     outcome: 'no write to the cloud, nothing leaks',

@@ -15,16 +15,15 @@ import { until } from '../../support/until.ts';
 import { type FaultLab, startFaultLab } from './fault-lab.ts';
 import {
   cloudWrites,
-  expectNothingLost,
   expectSaidOnce,
   interrupted,
-  readyzOf,
-  recordStoreFault,
   said,
   storedLeases,
+  surviveLeaseEnd,
   surviveOutage,
   wentOn,
 } from './store-faults.ts';
+import { expectNothingLost, readyzOf, recordFault } from './survival.ts';
 
 const { leastMs } = { ci: { leastMs: 8_000 }, long: { leastMs: 60_000 } }[sizeOfRun()];
 const noticeMs = 60_000;
@@ -102,7 +101,7 @@ test('one node’s connections are ended: it stays ready and says so once, while
   expectSaidOnce(two.agent, outage.since);
   for (const program of [one.agent, ...lab.controllers]) expect(said(program, outage.since, interrupted)).toEqual([]);
   expect(await storedLeases(lab)).toMatchObject(leases);
-  await recordStoreFault(outage.survival, {
+  await recordFault('store', outage.survival, {
     what: 'one node cut off from etcd, its connections ended, while another one joins',
     load: `${load}; ${Math.round(outage.seconds)} s`,
     outcome: 'the node stays ready, the new one has its routes, leases as they were',
@@ -138,7 +137,7 @@ test('the leader is cut off: it stops before the other one writes, which serves 
   const nicId = five?.instance.nicId;
   expect(await targetsOf((await five?.podSubnet()) ?? '')).toEqual([nicId, nicId]);
   expect(said(first, outage.since, /no longer leading/)).toHaveLength(1);
-  await recordStoreFault(outage.survival, {
+  await recordFault('store', outage.survival, {
     what: 'the leading controller cut off from etcd while a node joins',
     load: `${load}, term 12 s; ${Math.round(outage.seconds)} s`,
     outcome: 'the leader gives up first, every write is the other one’s',
@@ -146,31 +145,8 @@ test('the leader is cut off: it stops before the other one writes, which serves 
 });
 
 test('a lease ends while its node is cut off: it is made again on the same subnet before its route is missed', async () => {
-  const [, , three] = lab.nodes;
-  const subnet = await three.podSubnet();
-  const key = leaseKeyOf(subnet);
-  const cable = cableOf('three');
-  const outage = await surviveOutage(
-    lab,
-    async () => {
-      cable.cut();
-      const [stored] = await lab.cluster.etcd.keys(key);
-      await lab.cluster.etcd.revoke(stored?.lease ?? '');
-      await delay(3_000);
-      expect(await lab.cluster.etcd.keys(key)).toEqual([]);
-      cable.mend();
-      await until('the lease is there', async () => (await lab.cluster.etcd.keys(key)).length === 1, noticeMs);
-    },
-    { leaks: false },
-  );
-  expectNothingLost(outage.survival);
-  expect(said(three.agent, outage.since, /lease restored|Lease has been revoked/)).toEqual([
-    'Lease has been revoked; creating it again',
-    'lease restored',
-  ]);
-  expect(await three.podSubnet()).toBe(subnet);
-  expect(cloudWrites(lab)).toEqual([]);
-  await recordStoreFault(outage.survival, {
+  const outage = await surviveLeaseEnd(lab, cableOf('three'), { goneMs: 3_000, noticeMs });
+  await recordFault('store', outage.survival, {
     what: 'a lease that ended while its node was cut off from etcd, routes written by a controller',
     load: `${load}, resync 20 s; 3 s without the lease`,
     outcome: 'the same subnet leased again, no write to the cloud',
@@ -203,7 +179,7 @@ test('one node’s packets to etcd are lost: others join and leave, and its rout
   expect(said(two.agent, outage.since, interrupted).length).toBeLessThanOrEqual(2);
   const { [leaseKeyOf(fourSubnet)]: _, ...others } = leases;
   expect(await storedLeases(lab)).toEqual(others);
-  await recordStoreFault(outage.survival, {
+  await recordFault('store', outage.survival, {
     what: 'one node cut off from etcd, its packets lost, while another one is terminated',
     load: `${load}; ${Math.round(outage.seconds)} s`,
     outcome: 'the terminated node loses lease and routes, all other routes and leases as they were',

@@ -10,11 +10,12 @@ import { afterAll, beforeAll, expect, jest, test } from '@jest/globals';
 import type { ClusterNode } from '../../fabric/cluster.ts';
 import { leaseKeyOf, leasePrefix } from '../../fabric/etcd-places.ts';
 import { run } from '../../fabric/process.ts';
-import { recordFigure, sizeOfRun } from '../../support/figures.ts';
+import { sizeOfRun } from '../../support/figures.ts';
 import { patchedProgram } from '../../support/patched-program.ts';
 import { until } from '../../support/until.ts';
 import { writesOf } from '../three-nodes.ts';
 import { type FaultLab, type Survival, startFaultLab } from './fault-lab.ts';
+import { expectNothingLost, readyz, recordFault } from './survival.ts';
 
 // On a busy machine; what is waited for has deadlines of its own.
 jest.setTimeout(900_000);
@@ -35,19 +36,11 @@ afterAll(async () => {
   await lab?.stop();
 });
 
-/** Answer of /readyz with its headers; empty while nothing listens. */
-async function readyz({ node }: ClusterNode): Promise<string> {
-  return (await node.tryExec(['curl', '-si', '--max-time', '5', 'http://127.0.0.1:8081/readyz'])).stdout;
-}
-
 const isReady = async (node: ClusterNode): Promise<boolean> => (await readyz(node)).includes(' 200 ');
 
 async function keep(what: string, load: string, survival: Survival, outcome: string): Promise<void> {
-  expect(survival).toMatchObject({ packets: { lost: 0 }, streams: { broken: 0 } });
-  await recordFigure({
-    ...{ section: 'process', size, what, load, outcome },
-    ...{ packets: survival.packets, streams: survival.streams },
-  });
+  expectNothingLost(survival);
+  await recordFault('process', survival, { what, load, outcome });
 }
 
 test('all agents ended by signals at once, orderly or not: packets flow without them, and their successors write nothing', async () => {

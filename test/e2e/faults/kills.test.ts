@@ -11,11 +11,12 @@ import { afterAll, beforeAll, describe, expect, jest, test } from '@jest/globals
 import type { ClusterNode } from '../../fabric/cluster.ts';
 import { leaseKeyOf, leasePrefix, recordsOf, reportPrefix, subnetOfKey } from '../../fabric/etcd-places.ts';
 import type { Process } from '../../fabric/process.ts';
-import { recordFigure, sizeOfRun } from '../../support/figures.ts';
+import { sizeOfRun } from '../../support/figures.ts';
 import { createRandom, seedOfRun } from '../../support/random.ts';
 import { until } from '../../support/until.ts';
 import { type FaultLab, startFaultLab } from './fault-lab.ts';
 import { createStepGate, EveryStep, type StepGate } from './step-gate.ts';
+import { expectNothingLost, recordFault } from './survival.ts';
 
 // On a busy machine; what is waited for has deadlines of its own.
 jest.setTimeout(900_000);
@@ -116,12 +117,11 @@ describe('agents that write their own routes', () => {
     for (const words of ['address replace', 'link add name cni0', 'restore']) {
       expect(kernel.filter((step) => step.includes(words)).length).toBeGreaterThanOrEqual(2);
     }
-    expect(survival).toMatchObject({ packets: { lost: 0 }, streams: { broken: 0 } });
+    expectNothingLost(survival);
     expect(await node.podSubnet()).toBe(await subnetOf(lab, node));
-    await recordFigure({
-      ...{ section: 'process', size, what: 'a joining agent killed before and after each step' },
+    await recordFault('process', survival, {
+      what: 'a joining agent killed before and after each step',
       load: `${every.list.length} kills, ${lives} lives, 3 other nodes`,
-      ...{ packets: survival.packets, streams: survival.streams },
       outcome: 'one lease, one route in each table, no rule twice',
     });
   });
@@ -140,11 +140,10 @@ describe('agents that write their own routes', () => {
     expect(every.list).toEqual(
       expect.arrayContaining([...bothOf(`cloud: ReplaceRoute ${first}`, `cloud: ReplaceRoute ${second}`)]),
     );
-    expect(survival).toMatchObject({ packets: { lost: 0 }, streams: { broken: 0 } });
-    await recordFigure({
-      ...{ section: 'process', size, what: 'an agent that moves its route killed before and after each step' },
+    expectNothingLost(survival);
+    await recordFault('process', survival, {
+      what: 'an agent that moves its route killed before and after each step',
       load: `${every.list.length} kills, ${lives} lives, 3 other nodes`,
-      ...{ packets: survival.packets, streams: survival.streams },
       outcome: 'the route leads to its lease in each table',
     });
   });
@@ -194,12 +193,11 @@ describe('agents that write their own routes', () => {
       .catch((error: unknown) => {
         throw new Error(`FAULT_SEED=${seed}: ${String(error)}\n${done.join('\n')}`);
       });
-    expect(survival).toMatchObject({ packets: { lost: 0 }, streams: { broken: 0 } });
+    expectNothingLost(survival);
     expect(await node.podSubnet()).toBe(subnet);
-    await recordFigure({
-      ...{ section: 'process', size, what: 'an agent killed at random steps of repairs' },
+    await recordFault('process', survival, {
+      what: 'an agent killed at random steps of repairs',
       load: `${rounds} rounds, ${done.length} kills, seed ${seed}`,
-      ...{ packets: survival.packets, streams: survival.streams },
       outcome: 'all right after each round',
     });
   });
@@ -278,7 +276,7 @@ describe('a controller that writes the routes', () => {
       armed.release();
       life.start();
     }, quick);
-    expect(survival).toMatchObject({ packets: { lost: 0 }, streams: { broken: 0 } });
+    expectNothingLost(survival);
   });
 
   test('a join, killed at every step', async () => {
@@ -301,11 +299,10 @@ describe('a controller that writes the routes', () => {
         ...[`cloud: CreateRoute ${first}`, `cloud: CreateRoute ${second}`],
       ),
     );
-    expect(survival).toMatchObject({ packets: { lost: 0 }, streams: { broken: 0 } });
-    await recordFigure({
-      ...{ section: 'process', size, what: 'a controller killed before and after each step of a join' },
+    expectNothingLost(survival);
+    await recordFault('process', survival, {
+      what: 'a controller killed before and after each step of a join',
       load: `${every.list.length} kills, ${lives} lives, 4 nodes`,
-      ...{ packets: survival.packets, streams: survival.streams },
       outcome: 'one record and one route in each table',
     });
   });
@@ -334,11 +331,10 @@ describe('a controller that writes the routes', () => {
     );
     expect(every.list.filter((step) => step.includes('kernel: ')).length).toBeGreaterThanOrEqual(6);
     expect(every.list.filter((step) => step.includes('cloud: '))).toEqual([]);
-    expect(survival).toMatchObject({ packets: { lost: 0 }, streams: { broken: 0 } });
-    await recordFigure({
-      ...{ section: 'process', size, what: 'a joining agent without credentials killed before and after each step' },
+    expectNothingLost(survival);
+    await recordFault('process', survival, {
+      what: 'a joining agent without credentials killed before and after each step',
       load: `${every.list.length} kills, ${lives} lives, 4 other nodes`,
-      ...{ packets: survival.packets, streams: survival.streams },
       outcome: 'one lease, one route in each table, no rule twice',
     });
   });
@@ -358,11 +354,10 @@ describe('a controller that writes the routes', () => {
     expect(every.list.toSorted()).toEqual(
       bothOf('store: Txn flannel-vpc/routes', `cloud: ReplaceRoute ${first}`, `cloud: ReplaceRoute ${second}`),
     );
-    expect(survival).toMatchObject({ packets: { lost: 0 }, streams: { broken: 0 } });
-    await recordFigure({
-      ...{ section: 'process', size, what: 'a controller killed before and after each step of a move' },
+    expectNothingLost(survival);
+    await recordFault('process', survival, {
+      what: 'a controller killed before and after each step of a move',
       load: `${every.list.length} kills, ${lives} lives, 5 nodes`,
-      ...{ packets: survival.packets, streams: survival.streams },
       outcome: 'the route leads to its lease in each table',
     });
   });
@@ -372,8 +367,8 @@ describe('a controller that writes the routes', () => {
     // Its mark is heeded for 45 s.
     await until('no record is left', async () => (await records()) === 0, 90_000);
     expect(await lab.problems()).toEqual([]);
-    await recordFigure({
-      ...{ section: 'process', size, what: 'a controller killed when a route is deleted and nobody knows yet' },
+    await recordFault('process', undefined, {
+      what: 'a controller killed when a route is deleted and nobody knows yet',
       load: '1 kill, 2 tables',
       outcome: 'the next one ended it once the mark of the removal had run out (45 s)',
     });

@@ -13,10 +13,11 @@ import { leaseKeyOf } from '../../fabric/etcd-places.ts';
 import { createFakeClock } from '../../fabric/fake-clock.ts';
 import { type GrpcGate, startGrpcGate } from '../../fabric/grpc-gate.ts';
 import { rigAddress } from '../../fabric/management.ts';
-import { recordFigure, sizeOfRun } from '../../support/figures.ts';
+import { sizeOfRun } from '../../support/figures.ts';
 import { patchedProgram } from '../../support/patched-program.ts';
 import { until } from '../../support/until.ts';
 import { type FaultLab, startFaultLab } from './fault-lab.ts';
+import { expectNothingLost, recordFault } from './survival.ts';
 
 // On a busy machine; what is waited for has deadlines of its own.
 jest.setTimeout(900_000);
@@ -119,11 +120,10 @@ test('frozen with a creation and a replacement under way, and thawed when anothe
   );
   // The two that landed late have been logged before. One pass of the one that leads repairs them, and that is all.
   expect(writes()).toEqual(Array(2).fill({ text: `ReplaceRoute ${moved}`, by: second.name }));
-  expect(survival).toMatchObject({ packets: { lost: 0 }, streams: { broken: 0 } });
-  await recordFigure({
-    ...{ section: 'process', size, what: 'leader frozen with requests under way, thawed when another one leads' },
+  expectNothingLost(survival);
+  await recordFault('process', survival, {
+    what: 'leader frozen with requests under way, thawed when another one leads',
     load: '2 controllers, 2 creations and 2 replacements held by EC2',
-    ...{ packets: survival.packets, streams: survival.streams },
     outcome: `both replacements landed late, repaired by one pass after ${survival.settledMs} ms`,
   });
 });
@@ -142,11 +142,10 @@ test('its key deleted by hand: it stops at once, another leadership begins, and 
   }, quick);
   const [next] = await leaderAndOther();
   expect(writes()).toEqual(Array(2).fill({ text: `CreateRoute ${subnet}`, by: next.name }));
-  expect(survival).toMatchObject({ packets: { lost: 0 }, streams: { broken: 0 } });
-  await recordFigure({
-    ...{ section: 'process', size, what: 'leader key deleted by hand' },
+  expectNothingLost(survival);
+  await recordFault('process', survival, {
+    what: 'leader key deleted by hand',
     load: '2 controllers',
-    ...{ packets: survival.packets, streams: survival.streams },
     outcome: 'the leader stopped at once; each route was written once',
   });
 });
@@ -166,11 +165,10 @@ test('one of another prefix in etcd writes nothing: what it knows no lease and n
     controllers.splice(controllers.indexOf(stray), 1);
   }, quick);
   expect(writes()).toEqual([]);
-  expect(survival).toMatchObject({ packets: { lost: 0 }, streams: { broken: 0 } });
-  await recordFigure({
-    ...{ section: 'process', size, what: 'a second controller with another prefix in etcd leads too' },
+  expectNothingLost(survival);
+  await recordFault('process', survival, {
+    what: 'a second controller with another prefix in etcd leads too',
     load: '2 controllers and one of another prefix, 3 resyncs',
-    ...{ packets: survival.packets, streams: survival.streams },
     outcome: 'no route written; it shows them as foreign',
   });
 });
@@ -244,11 +242,10 @@ test.each(size === 'ci' ? (['revoked'] as const) : (['revoked', 'slow clock'] as
     }, quick);
     await both.end();
     expect([...new Set(writers)]).toEqual(['other']);
-    expect(survival).toMatchObject({ packets: { lost: 0 }, streams: { broken: 0 } });
-    await recordFigure({
-      ...{ section: 'process', size, what: `two controllers that both believe they lead (${how})` },
+    expectNothingLost(survival);
+    await recordFault('process', survival, {
+      what: `two controllers that both believe they lead (${how})`,
       load: '2 controllers, one without watches and keepalives',
-      ...{ packets: survival.packets, streams: survival.streams },
       outcome: 'the former one was stopped by the fence of the store and wrote no route',
     });
   },

@@ -14,14 +14,13 @@ import type { InstanceMetadata } from '../../clouds/aws/imds.ts';
 import type { ClusterNode, NodeRequest } from '../../fabric/cluster.ts';
 import { leaseKeyOf, leasePrefix, subnetOfKey } from '../../fabric/etcd-places.ts';
 import { countAnswers } from '../../fabric/traffic.ts';
-import { recordFigure, sizeOfRun } from '../../support/figures.ts';
 import { until } from '../../support/until.ts';
 import { type FaultLab, type Survival, startFaultLab } from './fault-lab.ts';
+import { expectNothingLost, readyz, recordFault } from './survival.ts';
 
 // On a busy machine; what is waited for has deadlines of its own.
 jest.setTimeout(900_000);
 
-const size = sizeOfRun();
 /** Nothing here goes on for long: what programs hold is compared elsewhere. */
 const quick = { leaks: false } as const;
 
@@ -63,11 +62,8 @@ async function expectReached(node: ClusterNode): Promise<void> {
 }
 
 async function keep(what: string, survival: Survival, outcome: string): Promise<void> {
-  expect(survival).toMatchObject({ packets: { lost: 0 }, streams: { broken: 0 } });
-  await recordFigure({
-    ...{ section: 'process', size, what, load: '1 node of 4, one controller' },
-    ...{ packets: survival.packets, streams: survival.streams, outcome },
-  });
+  expectNothingLost(survival);
+  await recordFault('process', survival, { what, load: '1 node of 4, one controller', outcome });
 }
 
 test('the same instance with another address has its subnet again, and routes lead to it', async () => {
@@ -187,7 +183,7 @@ test('a node whose subnet was leased to another while it was away leaves it alon
   const survival = await lab.survive(async () => {
     lab.startAgent(node);
     await node.agent.logged(/failed to acquire lease/, 30_000);
-    const answer = await node.node.exec(['curl', '-si', '--max-time', '5', 'http://127.0.0.1:8081/readyz']);
+    const answer = await readyz(node);
     expect(answer).toContain(' 503 ');
     expect(answer.toLowerCase()).toContain('x-flannel-vpc-waiting-for');
     expect(await holders()).toEqual(before);

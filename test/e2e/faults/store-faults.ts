@@ -1,13 +1,15 @@
 /** What the programs of a fault lab say and cost while their store is away, and what stands in it before and after. */
 
+import { setTimeout as delay } from 'node:timers/promises';
 import { expect } from '@jest/globals';
 import type { LogLine } from '../../fabric/agent.ts';
-import type { ClusterNode } from '../../fabric/cluster.ts';
 import { countConnections } from '../../fabric/connection-count.ts';
 import type { Controller } from '../../fabric/controller.ts';
-import { leasePrefix } from '../../fabric/etcd-places.ts';
-import { type Figure, recordFigure, sizeOfRun } from '../../support/figures.ts';
+import { leaseKeyOf, leasePrefix } from '../../fabric/etcd-places.ts';
+import type { TcpProxy } from '../../fabric/tcp-proxy.ts';
+import { until } from '../../support/until.ts';
 import type { FaultLab, Survival } from './fault-lab.ts';
+import { expectNothingLost } from './survival.ts';
 
 export const interrupted = /interrupted; trying on/;
 export const wentOn = /goes on$/;
@@ -37,15 +39,6 @@ export function expectSaidOnce(program: { log(): readonly LogLine[] }, since: nu
   expect(hints).toEqual([...new Set(hints)]);
   expect(hints.length).toBeGreaterThanOrEqual(1);
   expect(hints.length).toBeLessThanOrEqual(2 * watches);
-}
-
-/** What an agent's /readyz says: status, and what it waits for. */
-export async function readyzOf({ node }: ClusterNode): Promise<{ readonly status: number; readonly waits: string }> {
-  const text = await node.exec(['curl', '-si', '--max-time', '5', 'http://127.0.0.1:8081/readyz']);
-  return {
-    status: Number(/^HTTP\/1.1 (\d+)/.exec(text)?.[1]),
-    waits: /X-Flannel-VPC-Waiting-For: (.*)\r/.exec(text)?.[1] ?? '',
-  };
 }
 
 /** The one that leads by its own word. @throws Error unless it is exactly one. */
@@ -114,24 +107,49 @@ export function expectFewTries(lab: FaultLab, { tries, seconds }: Outage): void 
   expect(tries.rig).toBeLessThanOrEqual(lab.controllers.length * (30 + 15 * seconds) + 10 * seconds + 40);
 }
 
-/** No packet lost and no connection broken: a store is no part of the data path. */
-export function expectNothingLost({ packets, streams, gaps, broken }: Survival): void {
-  expect({ gaps, broken, lost: packets.lost, streams: streams.broken }).toEqual({
-    ...{ gaps: [], broken: [], lost: 0, streams: 0 },
+/** All that is to be seen of etcd killed and started again many times in a row. */
+export async function surviveRestarts(lab: FaultLab, times: number): Promise<Outage> {
+  const outage = await surviveOutage(lab, async () => {
+    for (let time = 0; time < times; time++) {
+      await lab.cluster.etcd.kill();
+      await lab.cluster.etcd.restart();
+      await delay(500);
+    }
   });
-  expect(packets.sent).toBeGreaterThan(300);
-  expect(streams.bytes).toBeGreaterThan(100);
+  expectNothingLost(outage.survival);
+  expectFewTries(lab, outage);
+  return outage;
 }
 
-/** Keeps the row of a fault of the store. */
-export async function recordStoreFault(
-  { packets, streams }: Pick<Survival, 'packets' | 'streams'>,
-  row: Pick<Figure, 'what' | 'load' | 'outcome' | 'why'>,
-): Promise<void> {
-  const { sent, lost } = packets;
-  const { bytes, broken, longestPauseMs } = streams;
-  await recordFigure({
-    ...{ section: 'store', size: sizeOfRun(), ...row },
-    ...{ packets: { sent, lost }, streams: { bytes, broken, longestPauseMs: Math.round(longestPauseMs) } },
-  });
+/** The third node's lease ends while the cable to etcd is cut, for so long; it is made again on the same subnet, and the cloud hears nothing of it. */
+export async function surviveLeaseEnd(
+  lab: FaultLab,
+  cable: TcpProxy,
+  { goneMs, noticeMs }: { readonly goneMs: number; readonly noticeMs: number },
+): Promise<Outage> {
+  const { etcd } = lab.cluster;
+  const [, , three] = lab.nodes;
+  const subnet = await three.podSubnet();
+  const key = leaseKeyOf(subnet);
+  const outage = await surviveOutage(
+    lab,
+    async () => {
+      cable.cut();
+      const [stored] = await etcd.keys(key);
+      await etcd.revoke(stored?.lease ?? '');
+      await delay(goneMs);
+      expect(await etcd.keys(key)).toEqual([]);
+      cable.mend();
+      await until('the lease is there', async () => (await etcd.keys(key)).length === 1, noticeMs);
+    },
+    { leaks: false },
+  );
+  expectNothingLost(outage.survival);
+  expect(said(three.agent, outage.since, /lease restored|Lease has been revoked/)).toEqual([
+    'Lease has been revoked; creating it again',
+    'lease restored',
+  ]);
+  expect(await three.podSubnet()).toBe(subnet);
+  expect(cloudWrites(lab)).toEqual([]);
+  return outage;
 }
