@@ -2,6 +2,7 @@
  * A cluster in simulated time: nodes whose agents run the product's own loops for their lease, and two controllers with the product's
  * own election, passes and budget; store and cloud are the ones of memory.
  */
+
 import { createMemoryStores } from '../../../lease/memory/stores.ts';
 import { createMemoryWorld, type MemoryWorld } from '../../../lease/memory/world.ts';
 import { withBudget } from '../../../providers/budget.ts';
@@ -16,6 +17,7 @@ import { createReadiness } from '../../../src/health/status.ts';
 import { type DeletionPolicy, defaultDeletionPolicy } from '../../../src/routing/route-plan.ts';
 import { cidr, ip } from '../../support/addresses.ts';
 import { createTestClock, type TestClock } from '../../support/test-clock.ts';
+import { threeTables } from '../../support/three-tables.ts';
 
 export const resyncMs = 300_000;
 export const network = cidr('10.244.0.0/16');
@@ -59,18 +61,7 @@ export function createCluster(names: readonly string[], random: Random): Cluster
   world.setNetConf(JSON.stringify({ Network: '10.244.0.0/16', Backend: { Type: 'aws-vpc', Writer: 'controller' } }));
   const cloud = createMemoryCloud({
     clock,
-    networks: [
-      {
-        id: 'vpc-1',
-        cidrs: ['10.0.0.0/16'],
-        subnets: ['a', 'b', 'c', 'd'].map((name, index) => ({ id: `subnet-${name}`, cidr: `10.0.${index + 1}.0/24` })),
-      },
-    ],
-    tables: [
-      { id: 'rtb-main', networkId: 'vpc-1', main: true },
-      { id: 'rtb-a', networkId: 'vpc-1', subnetIds: ['subnet-a'] },
-      { id: 'rtb-b', networkId: 'vpc-1', subnetIds: ['subnet-b'] },
-    ],
+    ...threeTables,
   });
   cloud.addInstance({ id: 'i-ctl', nics: [{ id: 'eni-ctl', subnetId: 'subnet-c', addresses: ['10.0.3.250'] }] });
   for (const name of names) {

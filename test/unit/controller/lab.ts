@@ -1,4 +1,5 @@
 /** A cluster made of memory for the controller: a cloud with several subnets and tables, a store, and a clock turned by hand. */
+
 import type { Leadership } from '../../../lease/election.ts';
 import type { Lease, NodeIdentity } from '../../../lease/lease.ts';
 import { createMemoryStores } from '../../../lease/memory/stores.ts';
@@ -29,6 +30,7 @@ import type { Executor } from '../../../src/routing/execute.ts';
 import { defaultDeletionPolicy } from '../../../src/routing/route-plan.ts';
 import { cidr, ip } from '../../support/addresses.ts';
 import { createTestClock, type TestClock } from '../../support/test-clock.ts';
+import { threeTables } from '../../support/three-tables.ts';
 
 export const never = new AbortController().signal;
 export const resyncMs = 300_000;
@@ -114,18 +116,7 @@ export function createLab({ named = { tableIds: [] }, machine = 'i-ctl', ...opti
   const stores = createMemoryStores(world);
   const cloud = createMemoryCloud({
     clock,
-    networks: [
-      {
-        id: 'vpc-1',
-        cidrs: ['10.0.0.0/16'],
-        subnets: ['a', 'b', 'c', 'd'].map((name, index) => ({ id: `subnet-${name}`, cidr: `10.0.${index + 1}.0/24` })),
-      },
-    ],
-    tables: [
-      { id: 'rtb-main', networkId: 'vpc-1', main: true },
-      { id: 'rtb-a', networkId: 'vpc-1', subnetIds: ['subnet-a'] },
-      { id: 'rtb-b', networkId: 'vpc-1', subnetIds: ['subnet-b'] },
-    ],
+    ...threeTables,
     ...options,
   });
   cloud.addInstance({ id: 'i-ctl', nics: [{ id: 'eni-ctl', subnetId: 'subnet-d', addresses: ['10.0.4.250'] }] });
