@@ -2,6 +2,7 @@
 import type { Clock } from '../src/core/clock.ts';
 import { errorMessage, FlannelVpcError } from '../src/core/errors.ts';
 import type { Logger } from '../src/core/log.ts';
+import { createNews } from '../src/core/news.ts';
 
 /** Told why the store is away, each time that it is found so, and undefined once it is back. */
 export type OnOutage = (error: unknown) => void;
@@ -22,8 +23,9 @@ export function createOutageReport(options: {
 }): OutageReport {
   const { logger, clock, what, onOutage } = options;
   let since: number | undefined;
-  /** When it was said, by what there is to do: the store that was away may now refuse us. */
-  const said = new Map<string, number>();
+  /** By what there is to do: the store that was away may now refuse us. */
+  const news = createNews(clock, repeatMs);
+  let firstTodo: string | undefined;
   return {
     failed(error) {
       const now = clock.monotonic();
@@ -31,9 +33,9 @@ export function createOutageReport(options: {
       since ??= now;
       const hint = error instanceof FlannelVpcError && error.hint !== undefined ? { hint: error.hint } : {};
       // Without a hint (no answer in time) it is more of the same.
-      const todo = hint.hint ?? [...said.keys()][0] ?? '';
-      if (now - (said.get(todo) ?? Number.NEGATIVE_INFINITY) < repeatMs) return;
-      said.set(todo, now);
+      const todo = hint.hint ?? firstTodo ?? '';
+      firstTodo ??= todo;
+      if (!news.isNews(todo)) return;
       const seconds = Math.round((now - since) / 1_000);
       logger.warn(`${what} interrupted; trying on`, { error: errorMessage(error), ...hint, forSeconds: seconds });
     },
@@ -41,7 +43,8 @@ export function createOutageReport(options: {
       if (since === undefined) return;
       logger.info(`${what} goes on`, { afterSeconds: Math.round((clock.monotonic() - since) / 1_000) });
       since = undefined;
-      said.clear();
+      firstTodo = undefined;
+      news.forget();
       onOutage?.(undefined);
     },
   };

@@ -1,15 +1,6 @@
 /** Why a peer's lease is no peer to any backend without a cloud, in words for people. */
 import type { Lease } from '../lease/lease.ts';
-import {
-  type Cidr,
-  cidrContains,
-  cidrsOverlap,
-  families,
-  formatCidr,
-  formatIp,
-  type Ip,
-  sameIp,
-} from '../src/core/ip.ts';
+import { type Cidr, cidrsOverlap, families, formatCidr, formatIp, type Ip, isPartOf, sameIp } from '../src/core/ip.ts';
 import { plainText } from '../src/core/plain-text.ts';
 import type { PassedOver, PeerContext } from './host-backend.ts';
 
@@ -31,9 +22,7 @@ export function subnetObstacle(
 ): string | undefined {
   const range = networks[subnet.family];
   if (!range) return `IPv${subnet.family} is off in net-conf`;
-  if (!cidrContains(range.network, subnet) || subnet.length <= range.network.length) {
-    return `it is no subnet of ${formatCidr(range.network)}`;
-  }
+  if (!isPartOf(range.network, subnet)) return `it is no subnet of ${formatCidr(range.network)}`;
   const mine = own.subnets[subnet.family];
   return mine && cidrsOverlap(mine, subnet) ? `it overlaps ${formatCidr(mine)}, which is this node's` : undefined;
 }

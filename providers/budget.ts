@@ -5,8 +5,9 @@
 import pRetry from 'p-retry';
 import { backoffMs, type Clock, type Random } from '../src/core/clock.ts';
 import { withDeadline } from '../src/core/deadline.ts';
-import { type ErrorCode, FlannelVpcError, isFlannelVpcError } from '../src/core/errors.ts';
+import { FlannelVpcError, isFlannelVpcError } from '../src/core/errors.ts';
 import type { Logger } from '../src/core/log.ts';
+import { createNews, type News } from '../src/core/news.ts';
 import { type BucketLimits, type BudgetLimits, defaultBudget } from './budget-limits.ts';
 import type { ChangeResult, CloudProvider, RouteChange } from './provider.ts';
 
@@ -35,14 +36,7 @@ export function withBudget(provider: CloudProvider, options: BudgetOptions): Clo
   const limits = { ...defaultBudget, ...provider.capabilities.budget, ...options.limits };
   const slots = createSlots(limits.inFlight);
   const buckets = new Map<Action, Bucket>();
-  const toldAt = new Map<ErrorCode, number>();
-
-  function mayTell(code: ErrorCode): boolean {
-    const now = options.clock.monotonic();
-    if (now - (toldAt.get(code) ?? Number.NEGATIVE_INFINITY) < tellEveryMs) return false;
-    toldAt.set(code, now);
-    return true;
-  }
+  const news = createNews(options.clock, tellEveryMs);
 
   /** Clouds count each action by itself: deletions must not wait for creations, nor anything for a NIC's attribute. */
   function bucketOf(action: Action): Bucket {
@@ -71,7 +65,7 @@ export function withBudget(provider: CloudProvider, options: BudgetOptions): Clo
           release();
         }
       },
-      { ...options, limits, signal, mayTell },
+      { ...options, limits, signal, news },
     );
   }
 
@@ -91,7 +85,7 @@ export function withBudget(provider: CloudProvider, options: BudgetOptions): Clo
       retrying((inner) => provider.identify(inner), {
         ...options,
         limits: { ...limits, attempts: Math.min(3, limits.attempts) },
-        ...{ signal, mayTell },
+        ...{ signal, news },
       }),
     resolve: (claims, signal) => within('resolve', signal, (inner) => provider.resolve(claims, inner)),
     instances: (ids, signal) => within('instances', signal, (inner) => provider.instances(ids, inner)),
@@ -118,8 +112,8 @@ function isRead(action: Action): boolean {
 interface RetryOptions extends Pick<BudgetOptions, 'clock' | 'random' | 'logger'> {
   readonly limits: BudgetLimits;
   readonly signal: AbortSignal;
-  /** True once in a while: a thousand calls that fail alike are one piece of news, and another failure is another. */
-  readonly mayTell: (code: ErrorCode) => boolean;
+  /** By error code: a thousand calls that fail alike are one piece of it, and another failure is another. */
+  readonly news: News;
 }
 
 async function retrying<T>(call: (signal: AbortSignal) => Promise<T>, options: RetryOptions): Promise<T> {
@@ -163,7 +157,7 @@ async function retryWithin<T>(call: () => Promise<T>, options: RetryOptions): Pr
       outOfTime = clock.monotonic() - started + pause >= limits.deadlineMs;
       if (outOfTime) return;
       // Once is everyday life; for as long as this takes, nothing else is said of it.
-      const isNews = !told && attemptNumber >= tellAtAttempt && options.mayTell(error.code);
+      const isNews = !told && attemptNumber >= tellAtAttempt && options.news.isNews(error.code);
       told ||= isNews;
       logger[isNews ? 'warn' : 'debug']('cloud call failed; trying again', {
         error: error.message,

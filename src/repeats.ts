@@ -2,6 +2,7 @@
 import type { Clock } from './core/clock.ts';
 import { errorMessage, isFlannelVpcError } from './core/errors.ts';
 import type { LogFields, Logger } from './core/log.ts';
+import { createNews } from './core/news.ts';
 
 export interface RepeatGate {
   /** Logs the failure unless the same text was logged less than the interval ago. */
@@ -18,17 +19,13 @@ export function createRepeatGate(options: {
   readonly clock: Clock;
   readonly intervalMs?: number;
 }): RepeatGate {
-  const intervalMs = options.intervalMs ?? repeatIntervalMs;
-  /** When each text was said: failures that take turns, with each other or with success, are news only once in a while. */
-  const said = new Map<string, number>();
+  // Failures that take turns, with each other or with success, are news only once in a while.
+  const news = createNews(options.clock, options.intervalMs ?? repeatIntervalMs);
   let failing = false;
   return {
     failed(level, message, error, fields = {}) {
       const text = `${message}: ${errorMessage(error)}`;
-      const now = options.clock.monotonic();
-      for (const [earlier, at] of said) if (now - at >= intervalMs) said.delete(earlier);
-      if (said.has(text)) return;
-      said.set(text, now);
+      if (!news.isNews(text)) return;
       failing = true;
       options.logger[level](message, { ...errorFields(error), ...fields });
     },

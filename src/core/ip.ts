@@ -126,6 +126,11 @@ export function cidrContains(outer: Cidr, inner: Cidr): boolean {
   return inner.length >= outer.length && cidrContainsIp(outer, networkAddress(inner));
 }
 
+/** True when `part` lies in `whole` and is not all of it; false across families. */
+export function isPartOf(whole: Cidr, part: Cidr): boolean {
+  return part.length > whole.length && cidrContains(whole, part);
+}
+
 /** True when the two networks share an address. */
 export function cidrsOverlap(a: Cidr, b: Cidr): boolean {
   return cidrContains(a, b) || cidrContains(b, a);

@@ -1,5 +1,5 @@
 /** The fence: the only destinations this program ever writes or deletes. */
-import { type Cidr, cidrContains, type PerFamily } from '../core/ip.ts';
+import { type Cidr, isPartOf, type PerFamily } from '../core/ip.ts';
 
 /** One configured network. A net-conf's `SubnetRange` is one. */
 export interface RouteNetwork {
@@ -15,11 +15,7 @@ export type RouteNetworks = PerFamily<RouteNetwork>;
 /** True when the destination lies inside a configured network and is longer than it: part of it, never all of it. */
 export function insideNetworks(networks: RouteNetworks, destination: Cidr): boolean {
   const configured = networks[destination.family];
-  return (
-    configured !== undefined &&
-    destination.length > configured.network.length &&
-    cidrContains(configured.network, destination)
-  );
+  return configured !== undefined && isPartOf(configured.network, destination);
 }
 
 /** True for a destination that a lease of these networks may have. */
