@@ -47,6 +47,40 @@ function marginMs(termMs: number): number {
   return Math.min(1_000, termMs / 10);
 }
 
+/** Tells the store that a leadership is over, within `resignMs`. Never throws: the store ends it anyway. */
+export async function givingUp(clock: Clock, effect: (signal: AbortSignal) => Promise<unknown>): Promise<void> {
+  const error = (): Error => new FlannelVpcError('STORE_UNAVAILABLE', 'no answer in time');
+  const call = { clock, ms: resignMs, signal: new AbortController().signal, error };
+  await withDeadline(call, effect).catch(() => {});
+}
+
+/**
+ * Stands for election by one request, which the end of the campaign does not cut off: nobody would know whether it took effect, and then
+ * nobody would lead for a term. It has `resignMs` more.
+ */
+export async function standForElection<T>(
+  clock: Clock,
+  campaign: AbortSignal,
+  request: (signal: AbortSignal) => Promise<T>,
+): Promise<T> {
+  const overdue = new AbortController();
+  const done = new AbortController();
+  const end = (): void => {
+    clock.sleep(resignMs, done.signal).then(
+      () => overdue.abort(campaign.reason),
+      () => {},
+    );
+  };
+  campaign.throwIfAborted();
+  campaign.addEventListener('abort', end, { once: true });
+  try {
+    return await request(overdue.signal);
+  } finally {
+    campaign.removeEventListener('abort', end);
+    done.abort();
+  }
+}
+
 /** Begins to keep it. It ends by `resign`, or when it is lost. */
 export function keepLeadership(won: WonLeadership): Leadership {
   const { options, clock, token, termMs } = won;
@@ -107,9 +141,7 @@ export function keepLeadership(won: WonLeadership): Leadership {
     },
     resign() {
       lose('it was given up');
-      const error = (): Error => new FlannelVpcError('STORE_UNAVAILABLE', 'no answer in time');
-      const call = { clock, ms: resignMs, signal: new AbortController().signal, error };
-      resigned ??= withDeadline(call, (signal) => won.giveUp(signal)).catch(() => {});
+      resigned ??= givingUp(clock, (signal) => won.giveUp(signal));
       return resigned;
     },
   };

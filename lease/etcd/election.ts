@@ -5,7 +5,7 @@
 import type { IKeyValue } from 'etcd3';
 import { backoffMs, jitter } from '../../src/core/clock.ts';
 import type { ElectionOptions, LeaderInfo, Leadership } from '../election.ts';
-import { keepLeadership, type Moment, momentOf } from '../leadership.ts';
+import { givingUp, keepLeadership, type Moment, momentOf } from '../leadership.ts';
 import { createOutageReport } from '../outage.ts';
 import { isLeaseGone } from './errors.ts';
 import { followRange } from './follow.ts';
@@ -31,6 +31,15 @@ type Attempt =
   /** Something moved meanwhile, or our etcd lease had ended: look again. */
   | { readonly kind: 'again' };
 
+interface Candidate {
+  attempt(signal: AbortSignal): Promise<Attempt>;
+  /**
+   * Ends its etcd lease, and with it a key that a transaction made, or still makes, whose answer nobody waits for any more. Else nobody
+   * would lead for a term. Never throws.
+   */
+  withdraw(): Promise<void>;
+}
+
 /** Who leads now. */
 export async function leaderOf({ client, keys }: EtcdParts, signal: AbortSignal): Promise<LeaderInfo | undefined> {
   const answer = await client.range(oneKey(keys.leader), 'read who leads', signal);
@@ -48,23 +57,28 @@ export async function campaign(
   const signal = AbortSignal.any([callerSignal, client.closed]);
   const report = createOutageReport({ logger, clock, what: 'campaign to lead', onOutage: options.onOutage });
   const candidate = createCandidate(parts, options);
-  for (let failures = 0; ; ) {
-    try {
-      const attempt = await candidate.attempt(signal);
-      report.recovered();
-      failures = 0;
-      if (attempt.kind === 'taken') await untilFree(parts, options, attempt, signal);
-      if (attempt.kind !== 'won') continue;
-      const leadership = lead(parts, options, attempt);
-      if (!leadership.lost.aborted) return leadership;
-      // It took so long to win that it was over by then.
-      await leadership.resign();
-    } catch (error) {
-      signal.throwIfAborted();
-      failures += 1;
-      report.failed(error);
-      await clock.sleep(backoffMs(failures - 1, failedBaseMs, failedMaxMs, random), signal);
+  try {
+    for (let failures = 0; ; ) {
+      try {
+        const attempt = await candidate.attempt(signal);
+        report.recovered();
+        failures = 0;
+        if (attempt.kind === 'taken') await untilFree(parts, options, attempt, signal);
+        if (attempt.kind !== 'won') continue;
+        const leadership = lead(parts, options, attempt);
+        if (!leadership.lost.aborted) return leadership;
+        // It took so long to win that it was over by then.
+        await leadership.resign();
+      } catch (error) {
+        signal.throwIfAborted();
+        failures += 1;
+        report.failed(error);
+        await clock.sleep(backoffMs(failures - 1, failedBaseMs, failedMaxMs, random), signal);
+      }
     }
+  } catch (error) {
+    await candidate.withdraw();
+    throw error;
   }
 }
 
@@ -73,10 +87,7 @@ function ttlSecondsOf({ termMs }: ElectionOptions): number {
 }
 
 /** Remembers its etcd lease from one attempt to the next: an answer that was lost may have made it the leader. */
-function createCandidate(
-  parts: EtcdParts,
-  options: ElectionOptions,
-): { attempt(signal: AbortSignal): Promise<Attempt> } {
+function createCandidate(parts: EtcdParts, options: ElectionOptions): Candidate {
   const { client, keys, clock } = parts;
   let spare: Grant | undefined;
 
@@ -124,6 +135,11 @@ function createCandidate(
         spare = undefined;
         return { kind: 'again' };
       }
+    },
+    async withdraw() {
+      if (!spare) return;
+      const { etcdLease } = spare;
+      await givingUp(clock, (signal) => client.revoke(etcdLease, signal));
     },
   };
 }

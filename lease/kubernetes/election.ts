@@ -6,7 +6,7 @@ import * as z from 'zod';
 import { backoffMs, jitter, type Random } from '../../src/core/clock.ts';
 import { isFlannelVpcError } from '../../src/core/errors.ts';
 import type { ElectionOptions, LeaderElection, LeaderInfo, Leadership } from '../election.ts';
-import { keepLeadership, type Moment, momentOf } from '../leadership.ts';
+import { keepLeadership, type Moment, momentOf, standForElection } from '../leadership.ts';
 import { createOutageReport } from '../outage.ts';
 import type { KubernetesParts } from './parts.ts';
 
@@ -96,8 +96,11 @@ export function createKubernetesElection(
         const free = !standing?.spec.holderIdentity || clock.monotonic() - seen.at >= termMs;
         if (free) {
           const aliveAt = momentOf(clock);
-          const ours = await take(standing, signal);
-          if (ours) return lead(ours, aliveAt);
+          const ours = await standForElection(clock, signal, (inner) => take(standing, inner));
+          const leadership = ours && lead(ours, aliveAt);
+          if (leadership && !signal.aborted) return leadership;
+          await leadership?.resign();
+          signal.throwIfAborted();
         }
         await clock.sleep(jitter(options.retryMs, 0.2, random), signal);
       } catch (error) {

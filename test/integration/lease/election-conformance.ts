@@ -124,6 +124,24 @@ export function describeElection(name: string, make: () => Promise<ElectionWorld
       await expect(world.election('d').campaign(stop.signal)).rejects.toMatchObject({ name: 'AbortError' });
     });
 
+    it('leaves the lead to nobody when its campaign is ended while it is being won', async () => {
+      const rounds: string[] = [];
+      for (let pauseMs = 0; pauseMs < 20; pauseMs += 0.5) {
+        const stop = new AbortController();
+        const campaigning = world.election('a').campaign(stop.signal);
+        const ended = campaigning.then(
+          (leadership) => leadership.resign().then(() => 'won'),
+          () => 'ended',
+        );
+        await sleepFor(pauseMs);
+        stop.abort();
+        rounds.push(await ended);
+        expect(await world.election('b').leader(never)).toBeUndefined();
+      }
+      // Some were ended before they began to win.
+      expect(rounds).toContain('ended');
+    });
+
     it('leaves a leadership alone whose campaign’s signal fires later', async () => {
       const leadership = await campaign('a');
       giveUp.abort();
@@ -156,4 +174,11 @@ export function describeElection(name: string, make: () => Promise<ElectionWorld
       expect(await write(second, 'rtb-2')).toMatchObject({ kind: 'claimed' });
     });
   });
+}
+
+/** By fractions of a millisecond too, which timers do not know. */
+async function sleepFor(ms: number): Promise<void> {
+  const until = performance.now() + ms;
+  do await new Promise((resolve) => void setImmediate(resolve));
+  while (performance.now() < until);
 }
