@@ -7,7 +7,7 @@ import { type AwsCloudWorld, createAwsCloudWorld } from '../clouds/aws/cloud-wor
 import { program } from '../fabric/agent.ts';
 import { type Cluster, type ClusterNode, createCluster } from '../fabric/cluster.ts';
 import { rigAddress } from '../fabric/management.ts';
-import type { Process, RunResult } from '../fabric/process.ts';
+import type { Process } from '../fabric/process.ts';
 import type { AwsTerraform, ClusterOutputs } from './aws-terraform.ts';
 import { type Machine, readUserData } from './user-data.ts';
 
@@ -19,8 +19,8 @@ export interface TerraformMachine {
   startAgent(): void;
   /** Starts the controller the same way. */
   startController(): Process;
-  /** Runs the program on it with the role that the machine has. */
-  command(args: readonly string[]): Promise<RunResult>;
+  /** Runs the program on it with the role that the machine has. @throws Error with what it said, unless it exits 0. */
+  command(args: readonly string[]): Promise<string>;
 }
 
 export interface TerraformCluster {
@@ -30,7 +30,7 @@ export interface TerraformCluster {
   readonly controllers: readonly TerraformMachine[];
   /** Takes over what Terraform changed since: the security group's rules and the rights of the role. */
   readAgain(): Promise<void>;
-  /** Ends the fabric; what Terraform made stays. */
+  /** Ends the fabric, once however often it is called; what Terraform made stays. */
   stop(): Promise<void>;
 }
 
@@ -71,7 +71,7 @@ export async function startTerraformCluster(
         return node.node.spawn([program, 'controller', ...args], { ...cloud, ...env });
       },
       command: async (args: readonly string[]) =>
-        await node.node.tryExec([program, ...args], { env: { ...cloud, ...store }, timeoutMs: 120_000 }),
+        await node.node.exec([program, ...args], { env: { ...cloud, ...store }, timeoutMs: 120_000 }),
     };
   }
 
@@ -80,10 +80,11 @@ export async function startTerraformCluster(
     proxy.roles.setRole(outputs.role_name, await iam.policyOfRole(outputs.role_name));
   }
 
+  let stopped: Promise<void> | undefined;
   const agents: TerraformMachine[] = [];
   const controllers: TerraformMachine[] = [];
   for (const each of Object.entries(outputs.agents)) agents.push(await plugIn(each));
   for (const each of Object.entries(outputs.controllers)) controllers.push(await plugIn(each));
   await readAgain();
-  return { cluster, world, agents, controllers, readAgain, stop: () => cluster.stop() };
+  return { cluster, world, agents, controllers, readAgain, stop: () => (stopped ??= cluster.stop()) };
 }

@@ -15,7 +15,8 @@ export const iamService: Service = { name: 'iam', version: '2010-05-08' };
 export class Upstream {
   readonly #url: URL;
   readonly #service: Service;
-  readonly #agent = new Agent({ keepAlive: true, maxSockets: 16 });
+  // LocalStack closes a connection after five idle seconds; a request sent at that moment would be lost.
+  readonly #agent = new Agent({ keepAlive: true, maxSockets: 16, timeout: 2_000 });
 
   constructor(url: string, service = ec2Service) {
     this.#url = new URL(url);
