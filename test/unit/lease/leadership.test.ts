@@ -1,7 +1,7 @@
 /** How long a leadership is believed in, on clocks turned by hand. */
 import { beforeEach, describe, expect, it } from '@jest/globals';
 import type { Leadership } from '../../../lease/election.ts';
-import { keepLeadership, momentOf, type WonLeadership } from '../../../lease/leadership.ts';
+import { keepLeadership, momentOf, standForElection, type WonLeadership } from '../../../lease/leadership.ts';
 import { createTestClock, type TestClock } from '../../support/test-clock.ts';
 
 const termMs = 15_000;
@@ -138,5 +138,52 @@ describe('a leadership', () => {
     await resigning;
     await leadership.resign();
     expect(tries).toBe(1);
+  });
+});
+
+describe('a request that stands for election', () => {
+  /** Ends with its signal, and is answered when the test says so. */
+  function request(): {
+    readonly answer: (text: string) => void;
+    readonly run: (signal: AbortSignal) => Promise<string>;
+  } {
+    const { promise, resolve, reject } = Promise.withResolvers<string>();
+    return {
+      answer: resolve,
+      run(signal) {
+        signal.addEventListener('abort', () => reject(signal.reason), { once: true });
+        return promise;
+      },
+    };
+  }
+
+  it('is waited for when its campaign ends, so that what it won can be given up', async () => {
+    const campaign = new AbortController();
+    const { answer, run } = request();
+    const standing = standForElection(clock, campaign.signal, run);
+    campaign.abort();
+    await clock.advance(1_900);
+    answer('won');
+    expect(await standing).toBe('won');
+    expect(clock.pauses()).toEqual([]);
+  });
+
+  it('is waited for no longer than two seconds', async () => {
+    const campaign = new AbortController();
+    const standing = standForElection(clock, campaign.signal, request().run);
+    const ended = expect(standing).rejects.toThrow('stop now');
+    await clock.advance(60_000);
+    campaign.abort(new Error('stop now'));
+    await clock.advance(1_999);
+    expect(clock.pauses()).toEqual([1]);
+    await clock.advance(1);
+    await ended;
+  });
+
+  it('is not sent for a campaign that has ended', async () => {
+    const sent: string[] = [];
+    const send = async (): Promise<void> => void sent.push('sent');
+    await expect(standForElection(clock, AbortSignal.abort(), send)).rejects.toMatchObject({ name: 'AbortError' });
+    expect(sent).toEqual([]);
   });
 });
