@@ -5,6 +5,7 @@ import type { CniNetwork } from '../../host/cni-conflist.ts';
 import type { ExternalInterface, HostState, SubnetFile } from '../../host/host.ts';
 import type { Lease, NodeIdentity } from '../../lease/lease.ts';
 import type { LeaseRequest } from '../../lease/lease-store.ts';
+import { readableIdentity } from '../../lease/node-identity.ts';
 import { backendTypeNamed } from '../../providers/catalog.ts';
 import type { CommandBackend } from '../../providers/command-backend.ts';
 import type { HostBackend } from '../../providers/host-backend.ts';
@@ -197,16 +198,23 @@ function publicIpsOf({ publicIps }: ExternalInterface, { type, node }: LeaseBack
 }
 
 /** The lease's `FlannelVPC` member for this machine. */
-export function nodeIdentity({ identity, nic }: Machine, nodeName: string, { backend }: NetConf): NodeIdentity {
-  return {
-    instanceId: identity.instanceId,
-    nicId: nic?.nicId,
-    subnetId: nic?.subnetId,
-    zone: identity.zone,
-    nodeName,
-    addresses: identity.nics.flatMap(({ addresses }) => addresses.map(formatIp)),
-    ...(backend.movesFrom ? { movedTo: backend.type } : {}),
-  };
+export function nodeIdentity(
+  { identity, address, nic }: Machine,
+  nodeName: string,
+  { backend }: NetConf,
+): NodeIdentity {
+  return readableIdentity(
+    {
+      instanceId: identity.instanceId,
+      nicId: nic?.nicId,
+      subnetId: nic?.subnetId,
+      zone: identity.zone,
+      nodeName,
+      addresses: identity.nics.flatMap(({ addresses }) => addresses.map(formatIp)),
+      ...(backend.movesFrom ? { movedTo: backend.type } : {}),
+    },
+    [address, ...(nic?.addresses ?? [])].map(formatIp),
+  );
 }
 
 /**
