@@ -1,5 +1,5 @@
 /** Files that other programs read while they are replaced. */
-import { mkdir, open, readFile, rename } from 'node:fs/promises';
+import { mkdir, open, readFile, rename, stat, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 
 /** The file's text; undefined where there is none, or none that can be read. */
@@ -10,10 +10,15 @@ export async function textOf(path: string): Promise<string | undefined> {
 /**
  * Writes the file, mode 0644, and makes its folder: temporary file beside it, fsync, rename, fsync of the folder, so that a reader
  * and a power cut see the old text or the new. `temporaryName` is a fixed one, so that what a killed process left is overwritten.
- * Throws the file system's own errors.
+ * What is no file, such as /dev/null or /dev/stdout, is written to and stays what it is. Throws the file system's own errors.
  */
 export async function writeAtomically(path: string, text: string, temporaryName: string): Promise<void> {
   const folder = dirname(path);
+  if (folder === '/dev' || (await isDevice(path))) {
+    // A rename would put a file in its place: written by root, /dev/null were gone for the whole machine.
+    await writeFile(path, text);
+    return;
+  }
   await makeFolder(folder);
   const temporary = join(folder, temporaryName);
   const handle = await open(temporary, 'w', 0o644);
@@ -31,6 +36,17 @@ export async function writeAtomically(path: string, text: string, temporaryName:
     await opened.sync();
   } finally {
     await opened.close();
+  }
+}
+
+/** True for a device, a pipe or a socket, also behind a link. */
+async function isDevice(path: string): Promise<boolean> {
+  try {
+    const found = await stat(path);
+    return !found.isFile() && !found.isDirectory();
+  } catch {
+    // Not there; or not to be looked at, which writing will tell.
+    return false;
   }
 }
 
