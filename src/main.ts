@@ -2,6 +2,7 @@
 import { basename } from 'node:path';
 import { resolveCommand } from './cli/command.ts';
 import { errorMessage, isFlannelVpcError } from './core/errors.ts';
+import { wholeOutput } from './whole-output.ts';
 
 /** Success, failure, and command line misuse. */
 const exitCodes = { ok: 0, failure: 1, usage: 2 } as const;
@@ -70,8 +71,16 @@ function fail(error: unknown): number {
 
 // A command that waits for nothing and has no result must not look like success; Node's own exit code for that.
 process.once('beforeExit', () => process.exit(13));
+const output = wholeOutput();
+
+/** The command's exit code, unless its result was lost. */
+function ended(code: number): number {
+  const lost = output.failure();
+  return lost === undefined ? code : fail(lost);
+}
+
 // No top-level await: a single file's scripts are CommonJS.
 void run()
   .catch(fail)
   // Connections that close slowly must not keep a stopped daemon alive.
-  .then((code) => process.exit(code));
+  .then((code) => process.exit(ended(code)));
