@@ -31,6 +31,8 @@ export const nodeFlags = [
   '--v8-pool-size=1',
   '--disable-warning=DEP0123',
   '--disable-warning=DEP0169',
+  // At SIGUSR1 Node would open a port by which any user of the machine runs code as this one, which may be root.
+  '--disable-sigusr1',
   ...optimiseLate,
 ];
 

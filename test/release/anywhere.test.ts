@@ -3,9 +3,9 @@ import { chmod, copyFile, mkdir, mkdtemp, readdir, rm, symlink, writeFile } from
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { afterAll, beforeAll, describe, expect, test } from '@jest/globals';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals';
 import { program } from '../fabric/agent.ts';
-import { type RunResult, run, runToEnd } from '../fabric/process.ts';
+import { type Process, type RunResult, run, runToEnd, start } from '../fabric/process.ts';
 
 const bundle = fileURLToPath(new URL('../../bin/flannel-vpc', import.meta.url));
 const usage = 2;
@@ -134,5 +134,31 @@ describe('NODE_OPTIONS', () => {
   test('of the same script does change what Node itself does', async () => {
     const { stdout } = await alone([process.execPath, '-e', '0'], [`NODE_OPTIONS=--require=${intruder}`]);
     expect(stdout).toBe('intruder\n');
+  });
+});
+
+describe('SIGUSR1, at which Node opens a debugger,', () => {
+  let running: Process | undefined;
+
+  afterEach(async () => {
+    await running?.kill('SIGKILL');
+  });
+
+  test.each([
+    ['the single file', () => [copy]],
+    ['the bundle', () => [bundle]],
+  ])('does nothing to %s', async (_, argv) => {
+    running = start([...argv(), 'agent', '--etcd-endpoints=http://127.0.0.1:1']);
+    await running.waitForLog(/flannel-vpc agent/);
+    running.signal('SIGUSR1');
+    await running.waitForLog(/no answer from the lease store yet/);
+    expect(running.log()).not.toContain('Debugger');
+  });
+
+  test('opens one in Node itself', async () => {
+    running = start([process.execPath, '-e', "setInterval(() => {}, 1000); console.log('up')"]);
+    await running.waitForLog(/up/);
+    running.signal('SIGUSR1');
+    await running.waitForLog(/Debugger listening/);
   });
 });
