@@ -109,8 +109,14 @@ function hintForUnavailable(reason: string): string | undefined {
     // etcd sends no alert for a certificate on its list of those taken back; it only closes the connection.
     return 'Check whether the endpoint speaks http or https, and whether the certificate of --etcd-certfile was revoked.';
   }
+  if (reason === noAnswer) return 'Check --etcd-endpoints, and that the firewall lets this machine reach them.';
+  // A status of HTTP where gRPC's is missing: a proxy, a load balancer or another server.
+  if (/HTTP status code/i.test(reason)) return 'What answers at this address is no etcd: check --etcd-endpoints.';
   return undefined;
 }
+
+/** Of a call that nobody answered in its time. */
+const noAnswer = 'no answer in time';
 
 /** The reason without the library's wrapping (`GRPCUnavailableError: 14 UNAVAILABLE: ... Resolution note: undefined`). */
 function plainReason(error: unknown): string {
@@ -121,7 +127,7 @@ function plainReason(error: unknown): string {
       .replace(/^No connection established\. Last error: /, '')
       .replace(/^Error: /, '')
       .replace(/\.? ?Resolution note:.*$/, '')
-      .replace(/^Deadline exceeded.*$/, 'no answer in time')
+      .replace(/^Deadline exceeded.*$/, noAnswer)
       // What the library says of a connection that it has not tried yet.
       .replace(/^null$/, 'no connection')
       // The time of the last try: with it no two messages of one outage would be equal.

@@ -37,14 +37,18 @@ export function parseEndpoints(endpoints: readonly string[]): readonly EtcdEndpo
   const given = endpoints.map((endpoint) => endpoint.trim()).filter((endpoint) => endpoint !== '');
   if (given.length === 0)
     throw new FlannelVpcError('CONFIG_INVALID', 'etcd-endpoints: empty, give at least one http(s)://host:port');
-  return given.map(parseEndpoint);
+  return given.map((text, index) =>
+    parseEndpoint(text, given.length > 1 ? `number ${index + 1} of ${given.length}` : 'the address'),
+  );
 }
 
-function parseEndpoint(text: string): EtcdEndpoint {
+function parseEndpoint(text: string, which: string): EtcdEndpoint {
   const url = URL.parse(text.includes('://') ? text : `http://${text}`);
   if (!url || !['http:', 'https:'].includes(url.protocol) || url.hostname === '') {
-    // The text may hold a password, so it isn't repeated.
-    throw new FlannelVpcError('CONFIG_INVALID', 'etcd-endpoints: each must be http://host:port or https://host:port');
+    // The text may hold a password, or a part of one that has a comma in it, so it isn't repeated.
+    throw new FlannelVpcError('CONFIG_INVALID', `etcd-endpoints: ${which} can't be read`, {
+      hint: 'Each must be http://host:port or https://host:port, with commas between them.',
+    });
   }
   if (url.username !== '' || url.password !== '') {
     throw new FlannelVpcError('CONFIG_INVALID', `etcd-endpoints: ${url.host} has a user or password in its address`, {

@@ -25,7 +25,13 @@ describe('what etcd says', () => {
       'STORE_UNAVAILABLE',
       '--etcd-endpoints',
     ],
-    ['away', grpcError(4, '4 DEADLINE_EXCEEDED: Deadline exceeded'), 'STORE_UNAVAILABLE', undefined],
+    ['away', grpcError(4, '4 DEADLINE_EXCEEDED: Deadline exceeded'), 'STORE_UNAVAILABLE', 'firewall'],
+    [
+      'final',
+      grpcError(12, '12 UNIMPLEMENTED: Received HTTP status code 404'),
+      'STORE_UNAVAILABLE',
+      'is no etcd: check --etcd-endpoints',
+    ],
     ['away', grpcError(14, '14 UNAVAILABLE: etcdserver: no leader'), 'STORE_UNAVAILABLE', undefined],
     [
       'away',

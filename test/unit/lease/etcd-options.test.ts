@@ -27,6 +27,10 @@ describe('parseEndpoints', () => {
     },
   );
 
+  it('says which of several it refuses', () => {
+    expect(() => parseEndpoints(['http://a:1', 'ftp://b:1', 'http://c:1'])).toThrow('etcd-endpoints: number 2 of 3');
+  });
+
   it('refuses a password in an address without repeating it', () => {
     const refusal = (text: string): string => {
       try {
