@@ -44,7 +44,7 @@ export async function publishSubnetFile(
   await establish(
     options,
     'subnet-file',
-    `cannot write ${path}; make its folder writable, or name another file with --subnet-file`,
+    `cannot write ${path}; make its folder writable and leave room in it, or name another file with --subnet-file`,
     signal,
     () => options.host.writeSubnetFile(path, file),
   );
@@ -74,7 +74,7 @@ export async function publishConflist(
   await establish(
     options,
     conflistPart,
-    `cannot write ${path}; make its folder writable, or name another file with --cni-conf`,
+    `cannot write ${path}; make its folder writable and leave room in it, or name another file with --cni-conf`,
     signal,
     async () => {
       if (await options.host.writeConflist(path, network)) options.logger.info('CNI conflist written', { path });

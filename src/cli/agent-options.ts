@@ -66,6 +66,7 @@ export function parseAgentOptions(input: AgentInput): AgentCommand {
   const get = readFlags(parsed);
   if (get.boolean('version')) return { kind: 'version' };
   checkBridgeName(get.text('bridge'));
+  checkSubnetFile(get.text('subnet-file'));
   const conflist = conflistPath(get.text('cni-conf'));
   // The plugin would make it too. Made by the agent it stands before the first pod, and is repaired.
   const bridge = get.text('bridge') || (conflist === undefined ? undefined : 'cni0');
@@ -110,6 +111,14 @@ function checkBridgeName(name: string): void {
   if (name === '' || (/^[^\s/:]{1,15}$/.test(name) && name !== '.' && name !== '..')) return;
   throw new FlannelVpcError('CONFIG_INVALID', `--bridge: ${JSON.stringify(name.slice(0, 64))} is no interface name`, {
     hint: 'Give a name of 1 to 15 characters without slash, colon or blank, such as cni0.',
+  });
+}
+
+/** Without a file no runtime learns the subnet, and the node would never be ready: better said before it leases one. */
+function checkSubnetFile(path: string): void {
+  if (path !== '') return;
+  throw new FlannelVpcError('CONFIG_INVALID', '--subnet-file: "" names no file', {
+    hint: 'Name a file, or leave the flag out for /run/flannel/subnet.env.',
   });
 }
 

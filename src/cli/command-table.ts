@@ -221,6 +221,7 @@ const netconf: CommandDescription = {
       flags: [],
       exits: [
         { code: 0, means: 'an agent would take it' },
+        { code: 1, means: 'FILE can’t be read' },
         { code: 2, means: 'there are problems, or the command line is wrong' },
       ],
     },

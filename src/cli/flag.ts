@@ -82,6 +82,12 @@ export function parseDuration(text: string): number | undefined {
   return total;
 }
 
+/** Milliseconds as a Go duration that `parseDuration` reads back: in the largest unit that divides them. */
+export function durationText(ms: number): string {
+  const [unit, size] = Object.entries(unitMs).findLast(([, each]) => ms % each === 0) ?? ['ms', 1];
+  return ms === 0 ? '0s' : `${ms / size}${unit}`;
+}
+
 /** The environment variable that sets the flag where the command line doesn't, as flannel names it. */
 export function environmentName(flag: Pick<Flag, 'name'>): string {
   return `FLANNELD_${flag.name.toUpperCase().replaceAll('-', '_')}`;

@@ -4,7 +4,7 @@
  */
 import { FlannelVpcError } from '../core/errors.ts';
 import { nearest } from '../core/suggest.ts';
-import { environmentName, type Flag, type FlagValue, parseFlagValue } from './flag.ts';
+import { durationText, environmentName, type Flag, type FlagValue, parseFlagValue } from './flag.ts';
 
 export interface ParsedFlags {
   /** Value of every flag, defaults included. */
@@ -86,10 +86,11 @@ function checkRange(flag: Flag, value: FlagValue): void {
   if (!flag.range || typeof value !== 'number') return;
   const [low, high] = flag.range;
   if (value >= low && value <= high) return;
-  const unit = flag.kind === 'duration' ? ' ms' : '';
+  // As it is typed, so that the range can be copied.
+  const typed = flag.kind === 'duration' ? durationText : String;
   const text = flag.rangeText ?? `--${flag.name} is out of range`;
-  throw new FlannelVpcError('CONFIG_INVALID', `${text}: ${value}${unit}`, {
-    hint: `Give --${flag.name} a value from ${low} to ${high}${unit}.`,
+  throw new FlannelVpcError('CONFIG_INVALID', `${text}: ${typed(value)}`, {
+    hint: `Give --${flag.name} a value from ${typed(low)} to ${typed(high)}.`,
   });
 }
 

@@ -6,7 +6,7 @@ import { type AgentOptions, parseAgentOptions } from '../../../src/cli/agent-opt
 import { resolveCommand } from '../../../src/cli/command.ts';
 import { commandsDocument } from '../../../src/cli/command-usage.ts';
 import { completionScript } from '../../../src/cli/completion.ts';
-import { parseDuration } from '../../../src/cli/flag.ts';
+import { durationText, parseDuration } from '../../../src/cli/flag.ts';
 import { agentUsage, flagsDocument } from '../../../src/cli/usage.ts';
 import { version } from '../../../src/version.ts';
 
@@ -106,6 +106,9 @@ describe('agent flags', () => {
     [['--subnet-lease-renew-margin=1440'], /Invalid subnet-lease-renew-margin option, out of acceptable range/],
     [['--healthz-port=65536'], /--healthz-port is out of range: 65536/],
     [['--iptables-resync=0'], /--iptables-resync is out of range/],
+    [['--probe-interval=0'], /--probe-interval is out of range: 0s/],
+    [['--route-check-interval=25h'], /--route-check-interval is out of range: 25h/],
+    [['--subnet-file='], /--subnet-file: "" names no file/],
     [['--cni-conf=/etc/cni/net.d/'], /--cni-conf: "\/etc\/cni\/net.d\/" does not end in .conflist/],
     [['--cni-conf=.conflist'], /does not end in .conflist/],
     [['--bridge=a/b'], /--bridge: "a\/b" is no interface name/],
@@ -150,6 +153,18 @@ test.each([
   ['', undefined],
   ['5x', undefined],
 ])('duration %j', (text, ms) => {
+  expect(parseDuration(text)).toBe(ms);
+});
+
+test.each([
+  [0, '0s'],
+  [100, '100ms'],
+  [1_500, '1500ms'],
+  [90_000, '90s'],
+  [300_000, '5m'],
+  [86_400_000, '24h'],
+])('%d ms as a duration is %s, and read back', (ms, text) => {
+  expect(durationText(ms)).toBe(text);
   expect(parseDuration(text)).toBe(ms);
 });
 
