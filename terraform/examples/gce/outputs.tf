@@ -4,7 +4,7 @@ output "machines" {
 }
 
 output "next_commands" {
-  description = "What to look at on one of the machines."
+  description = "What to look at, and on which of the machines."
   value       = module.cluster.next_commands
 }
 

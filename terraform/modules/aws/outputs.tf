@@ -77,13 +77,13 @@ output "etcd_endpoints" {
 }
 
 output "next_commands" {
-  description = "What to look at on one of the machines."
+  description = "What to look at: how the cluster is, on a machine that writes routes, since no other may read them; how a node is, on that node."
   value = [
     "export FLANNELD_ETCD_ENDPOINTS=${join(",", local.etcd_endpoints)}",
     "cloud-init status --wait",
-    "flannel-vpc status",
-    "flannel-vpc routes",
-    "sudo -E flannel-vpc doctor",
+    "flannel-vpc status # on a ${var.writer}",
+    "flannel-vpc routes # on a ${var.writer}",
+    "sudo -E flannel-vpc doctor # on a node",
   ]
 }
 
