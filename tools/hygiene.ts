@@ -1,4 +1,4 @@
-/** What no compiler and no linter looks for: tests left alone or out, paths of one machine, work left to do. */
+/** What no compiler and no linter looks for: tests left alone or out, paths of one machine, work left to do, files that were built. */
 import { execFile } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -57,9 +57,15 @@ export async function projectFiles(root: string): Promise<readonly string[]> {
   return stdout.split('\0').filter((path) => path !== '' && !/\.(?:png|svg|gif|ico|gz|pem)$/.test(path));
 }
 
+/** Files that git has though .gitignore names them: what a build makes, added by force, is of one machine and never what the next build makes. */
+async function ignoredFiles(root: string): Promise<readonly string[]> {
+  const { stdout } = await run('git', ['ls-files', '-ciz', '--exclude-standard'], { cwd: root, maxBuffer: 64 << 20 });
+  return stdout.split('\0').filter((path) => path !== '');
+}
+
 /** All findings in the tree. */
 export async function checkTree(root: string): Promise<readonly string[]> {
-  const found: string[] = [];
+  const found = (await ignoredFiles(root)).map((path) => `${path}: git has it, and .gitignore says that it should not`);
   for (const path of await projectFiles(root)) {
     // A file may be deleted and not yet committed so.
     const content = await readFile(join(root, path), 'utf8').catch(() => '');

@@ -1,5 +1,9 @@
-import { describe, expect, it } from '@jest/globals';
-import { findings } from '../../../tools/hygiene.ts';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join as pathOf } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { checkTree, findings } from '../../../tools/hygiene.ts';
+import { run } from '../../fabric/process.ts';
 
 /** Put together here, so that this file does not break the rules itself. */
 const join = (...parts: string[]): string => parts.join('');
@@ -28,5 +32,28 @@ describe('hygiene', () => {
     ['src/todo-list.ts', 'await queue.only(skip)'],
   ])('finds nothing in %s: %s', (path, content) => {
     expect(findings(path, content)).toEqual([]);
+  });
+});
+
+describe('a tree', () => {
+  let folder: string;
+
+  beforeEach(async () => {
+    folder = await mkdtemp(pathOf(tmpdir(), 'hygiene-'));
+    await run(['git', '-C', folder, 'init', '--quiet']);
+    await writeFile(pathOf(folder, '.gitignore'), '/built\n');
+    await writeFile(pathOf(folder, 'built'), 'by make');
+    await writeFile(pathOf(folder, 'written'), 'by hand');
+  });
+  afterEach(() => rm(folder, { recursive: true }));
+
+  it('may have built files beside it', async () => {
+    await run(['git', '-C', folder, 'add', '--all']);
+    expect(await checkTree(folder)).toEqual([]);
+  });
+
+  it('holds none of them', async () => {
+    await run(['git', '-C', folder, 'add', '--force', '--all']);
+    expect(await checkTree(folder)).toEqual(['built: git has it, and .gitignore says that it should not']);
   });
 });
