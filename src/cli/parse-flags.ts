@@ -31,19 +31,22 @@ export function parseFlags(input: ParseFlagsInput): ParsedFlags {
   const values = new Map<string, FlagValue>();
   readCommandLine(input, values);
   const environmentProblems: string[] = [];
+  const fromEnvironment = new Set<Flag>();
   for (const flag of input.flags) {
     if (flag.commandLineOnly) continue;
     const variable = environmentName(flag);
     const text = input.environment[variable];
     if (values.has(flag.name) || text === undefined || text === '') continue;
     const parsed = parseFlagValue(flag, text);
-    if ('value' in parsed) values.set(flag.name, parsed.value);
-    else environmentProblems.push(`${variable} is not used: ${shown(flag, text)} is not ${parsed.wrong}`);
+    if ('value' in parsed) {
+      values.set(flag.name, parsed.value);
+      fromEnvironment.add(flag);
+    } else environmentProblems.push(`${variable} is not used: ${shown(flag, text)} is not ${parsed.wrong}`);
   }
   const given = new Set(values.keys());
   for (const flag of input.flags) {
     const value = values.get(flag.name);
-    if (value !== undefined) checkRange(flag, value);
+    if (value !== undefined) checkRange(flag, value, fromEnvironment.has(flag) ? environmentName(flag) : undefined);
     else values.set(flag.name, defaultOf(flag));
   }
   return { values, given, environmentProblems };
@@ -82,16 +85,21 @@ function defaultOf(flag: Flag): FlagValue {
   throw new FlannelVpcError('INTERNAL', `the default of --${flag.name} is not ${parsed.wrong}`);
 }
 
-function checkRange(flag: Flag, value: FlagValue): void {
+/** `variable` is where the value comes from, if not from the command line. */
+function checkRange(flag: Flag, value: FlagValue, variable: string | undefined): void {
   if (!flag.range || typeof value !== 'number') return;
   const [low, high] = flag.range;
   if (value >= low && value <= high) return;
   // As it is typed, so that the range can be copied.
   const typed = flag.kind === 'duration' ? durationText : String;
   const text = flag.rangeText ?? `--${flag.name} is out of range`;
-  throw new FlannelVpcError('CONFIG_INVALID', `${text}: ${typed(value)}`, {
-    hint: `Give --${flag.name} a value from ${typed(low)} to ${typed(high)}.`,
-  });
+  throw new FlannelVpcError(
+    'CONFIG_INVALID',
+    `${text}: ${typed(value)}${variable === undefined ? '' : ` in ${variable}`}`,
+    {
+      hint: `Give --${flag.name} a value from ${typed(low)} to ${typed(high)}.`,
+    },
+  );
 }
 
 function unknownFlag(name: string, flags: readonly Flag[]): FlannelVpcError {

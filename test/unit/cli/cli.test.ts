@@ -116,6 +116,15 @@ describe('agent flags', () => {
     expect(() => options(argv)).toThrow(config(message));
   });
 
+  test('a value out of range in the environment is refused with the name of its variable', () => {
+    expect(() => options([], { FLANNELD_HEALTHZ_PORT: '70000' })).toThrow(
+      config(/--healthz-port is out of range: 70000 in FLANNELD_HEALTHZ_PORT$/),
+    );
+    expect(() => options(['--healthz-port=70001'], { FLANNELD_HEALTHZ_PORT: '70000' })).toThrow(
+      config(/--healthz-port is out of range: 70001$/),
+    );
+  });
+
   test('flags that mean nothing here are accepted and named when given', () => {
     expect(options(['--kubeconfig-file=x', '--vmodule=a=1']).warnings).toEqual([
       '--vmodule has no effect: glog has no part here; --log-level does what it was used for',
