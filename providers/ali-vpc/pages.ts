@@ -1,31 +1,48 @@
 /** Answers that come in pages: by tokens, or by numbers. One request a page, one after the other. */
+import { FlannelVpcError } from '../../src/core/errors.ts';
+import { PageTrail } from '../page-trail.ts';
 import type { ApiParameters } from './api.ts';
 
-/** Everything of a list whose pages are chained by tokens. */
+/** Most numbered pages of a list, whatever total it tells: a VPC has some dozens of tables and vSwitches. */
+const mostNumbered = 100;
+
+/** Everything of a list whose pages are chained by tokens. @throws TRANSIENT where they have no end; what `read` throws. */
 export async function allByToken<Item>(
   read: (page: ApiParameters) => Promise<{ readonly items: readonly Item[]; readonly next: string | undefined }>,
 ): Promise<readonly Item[]> {
-  const all: Item[] = [];
+  const pages: (readonly Item[])[] = [];
+  const trail = new PageTrail();
   let page: ApiParameters = {};
   for (;;) {
     const { items, next } = await read(page);
-    all.push(...items);
-    if (next === undefined) return all;
+    pages.push(items);
+    if (next === undefined) return pages.flat();
+    if (!trail.goesOnTo(next)) throw withoutEnd();
     page = { NextToken: next };
   }
 }
 
-/** Everything of a list whose pages are numbered; `pageSize` is the most of the operation, or less in tests. */
+/**
+ * Everything of a list whose pages are numbered; `pageSize` is the most of the operation, or less in tests. @throws TRANSIENT where they
+ * have no end; what `read` throws.
+ */
 export async function allByNumber<Item>(
   pageSize: number,
   read: (page: ApiParameters) => Promise<{ readonly items: readonly Item[]; readonly total: number }>,
 ): Promise<readonly Item[]> {
-  const all: Item[] = [];
-  for (let number = 1; ; number += 1) {
+  const pages: (readonly Item[])[] = [];
+  for (let number = 1; number <= mostNumbered; number += 1) {
     const { items, total } = await read({ PageNumber: String(number), PageSize: String(pageSize) });
-    all.push(...items);
-    if (items.length === 0 || number * pageSize >= total) return all;
+    pages.push(items);
+    if (items.length === 0 || number * pageSize >= total) return pages.flat();
   }
+  throw withoutEnd();
+}
+
+function withoutEnd(): FlannelVpcError {
+  return new FlannelVpcError('TRANSIENT', 'the pages of Alibaba Cloud’s answer have no end', {
+    hint: 'see whether something else answers at the endpoint (a proxy)',
+  });
 }
 
 /** The values in groups of at most `size`, each once. */

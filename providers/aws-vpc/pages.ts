@@ -1,4 +1,6 @@
 /** Answers that come in pages, and questions that must be asked in parts. */
+import { FlannelVpcError } from '../../src/core/errors.ts';
+import { PageTrail } from '../page-trail.ts';
 
 /** Values one filter may have ("Filter" in the EC2 API reference). */
 const maxFilterValues = 200;
@@ -22,19 +24,25 @@ export interface PageRequest {
   readonly NextToken?: string;
 }
 
-/** Everything of all pages; one request a page, one after the other. */
+/** Everything of all pages; one request a page, one after the other. @throws TRANSIENT where they have no end; what `read` throws. */
 export async function allPages<Item>(
   pageSize: number,
   read: (
     page: PageRequest,
   ) => Promise<{ readonly items: readonly Item[] | undefined; readonly next: string | undefined }>,
 ): Promise<readonly Item[]> {
-  const all: Item[] = [];
+  const pages: (readonly Item[])[] = [];
+  const trail = new PageTrail();
   let token: string | undefined;
   do {
     const page = await read({ MaxResults: pageSize, ...(token === undefined ? {} : { NextToken: token }) });
-    all.push(...(page.items ?? []));
+    pages.push(page.items ?? []);
     token = page.next || undefined;
+    if (token !== undefined && !trail.goesOnTo(token)) {
+      throw new FlannelVpcError('TRANSIENT', 'the pages of EC2’s answer have no end', {
+        hint: 'see whether something else answers in place of EC2 (AWS_ENDPOINT_URL_EC2, a proxy)',
+      });
+    }
   } while (token !== undefined);
-  return all;
+  return pages.flat();
 }

@@ -122,6 +122,13 @@ function refused(
   });
 }
 
+/** The error for a list that leads in a circle, or on and on. */
+export function withoutEnd(context: CallContext): FlannelVpcError {
+  return failure('TRANSIENT', context, 'the pages of the answer have no end', {
+    hint: 'see whether something else answers in place of Google (FLANNEL_VPC_GCE_ENDPOINT, a proxy)',
+  });
+}
+
 /** An error of ours about a call. */
 export function failure(
   code: FlannelVpcError['code'],

@@ -2,6 +2,7 @@
 import { isFlannelVpcError } from '../../src/core/errors.ts';
 import type { CallOptions } from './clients.mjs';
 import { type ClientOf, type Compute, listTimeoutMs, parsed } from './compute.ts';
+import { withoutEnd } from './errors.ts';
 import { instanceId, parseInstanceId } from './names.ts';
 import { type Instance, instanceSchema, instancesOfZoneSchema } from './schemas.ts';
 
@@ -10,6 +11,9 @@ export const maxPageSize = 500;
 
 /** Up to this many are read by name; a list of the whole project is one request for each 500 instances, ours or not. */
 export const fewInstances = 4;
+
+/** More than any project has, by far: the SDK walks the pages by itself, and to no end where there is none. */
+const mostInstances = 200_000;
 
 export interface ReadOptions {
   readonly project: string;
@@ -54,6 +58,7 @@ export async function readAllInstances(
       for (const instance of parsed(instancesOfZoneSchema, zone, context).instances) {
         found.set(instanceId({ zone: lastPart(instance.zone ?? scope), name: instance.name }), instance);
       }
+      if (found.size > mostInstances) throw withoutEnd(context);
     }
     return found;
   };

@@ -1,7 +1,9 @@
 /** Finds "route tables": a VPC network is one. One read of a project's routes, all pages, whatever their number of networks. */
 import { FlannelVpcError } from '../../src/core/errors.ts';
+import { PageTrail } from '../page-trail.ts';
 import type { RouteTable, TableSelector } from '../provider.ts';
 import { type Compute, parsed } from './compute.ts';
+import { withoutEnd } from './errors.ts';
 import { networkId, networkOfLink, type Owner, parseNetworkId } from './names.ts';
 import { maxPageSize } from './read-instances.ts';
 import { routeEntry } from './routes.ts';
@@ -53,7 +55,7 @@ export async function readTables(
   });
 }
 
-/** All routes of a project. */
+/** All routes of a project. @throws TRANSIENT where their pages have no end. */
 export async function readRoutes(
   compute: Compute,
   project: string,
@@ -61,17 +63,19 @@ export async function readRoutes(
   pageSize = maxPageSize,
 ): Promise<readonly Route[]> {
   const context = { action: 'compute.routes.list', doing: `list the routes of ${project}` };
-  const all: Route[] = [];
+  const pages: (readonly Route[])[] = [];
+  const trail = new PageTrail();
   let pageToken: string | undefined;
   do {
     const request = { project, maxResults: pageSize, ...(pageToken === undefined ? {} : { pageToken }) };
     const [items, next] = await compute.call(context, signal, (client, options) =>
       client('RoutesClient').list(request, { ...options, autoPaginate: false }),
     );
-    all.push(...parsed(routeSchema.array(), items, context));
+    pages.push(parsed(routeSchema.array(), items, context));
     pageToken = (next as { pageToken?: string } | null)?.pageToken || undefined;
+    if (pageToken !== undefined && !trail.goesOnTo(pageToken)) throw withoutEnd(context);
   } while (pageToken !== undefined);
-  return all;
+  return pages.flat();
 }
 
 async function routesByNetwork(
