@@ -142,10 +142,7 @@ async function exchange(
   const { promise, resolve, reject } = Promise.withResolvers<MetadataAnswer>();
   const sent = request(url, options, (response) => {
     const { statusCode: status = 0, headers } = response;
-    readBody(sent, response, maxBodyBytes).then(
-      (body) => resolve({ status, body: body.toString('utf8'), headers }),
-      reject,
-    );
+    readBody(response, maxBodyBytes).then((body) => resolve({ status, body: body.toString('utf8'), headers }), reject);
   });
   sent.on('error', reject);
   sent.end();

@@ -1,8 +1,12 @@
 /** The connection to EC2: loaded and opened at the first call, one attempt a call, every failure in our own words. */
-import type { EC2Client, EC2ClientConfig } from '@aws-sdk/client-ec2';
+import type { EC2Client } from '@aws-sdk/client-ec2';
 import type { Clock } from '../../src/core/clock.ts';
 import { withDeadline } from '../../src/core/deadline.ts';
-import type { Logger } from '../../src/core/log.ts';
+import { untilDone } from '../../src/core/until.ts';
+import { longestAnswer } from '../http-body.ts';
+import { withinBounds } from '../sdk-bounds.ts';
+import { guardAnswers } from './answer-guard.ts';
+import { type ClientSettings, clientConfig, requestTimeoutMs } from './client-config.ts';
 import { createSkewReport } from './clock-skew.ts';
 import {
   type CallContext,
@@ -20,20 +24,12 @@ interface SendOptions {
   readonly abortSignal: AbortSignal;
 }
 
-export interface Ec2Options {
-  readonly environment: Readonly<Record<string, string | undefined>>;
-  readonly logger: Logger;
+export interface Ec2Options extends ClientSettings {
   readonly clock: Clock;
-  /** Region of this machine where the metadata server has told it already. */
-  region(): string | undefined;
 }
 
-/** Milliseconds to open a connection to EC2. */
-const connectionTimeoutMs = 5_000;
 /** Milliseconds for the metadata server to tell the Region. */
 const identifyTimeoutMs = 8_000;
-/** Milliseconds for one whole answer. A read of many full tables takes a few seconds. */
-const requestTimeoutMs = 30_000;
 /** Milliseconds for a whole call that changes something, credentials and connection included: a controller's term is longer. */
 export const writeTimeoutMs = 10_000;
 
@@ -57,11 +53,23 @@ export class Ec2 {
   }
 
   /**
-   * Runs one request.
+   * Runs one request, credentials and connection included.
    *
-   * @throws FlannelVpcError as `translateError` has it; an AbortError when the signal was fired by its owner.
+   * @throws FlannelVpcError as `translateError` has it; an AbortError when the signal was fired by its owner; TRANSIENT when it took too
+   * long.
    */
   async call<Output>(
+    context: CallContext,
+    signal: AbortSignal,
+    run: (client: EC2Client, sdk: Sdk, options: SendOptions) => Promise<Output>,
+  ): Promise<Output> {
+    // The SDK's own time-out ends with an answer's headers.
+    const error = () => new DOMException(`no answer within ${requestTimeoutMs / 1_000} s`, 'TimeoutError');
+    const deadline = { clock: this.#options.clock, ms: requestTimeoutMs, signal, error };
+    return await withDeadline(deadline, (inner) => this.#call(context, inner, run));
+  }
+
+  async #call<Output>(
     context: CallContext,
     signal: AbortSignal,
     run: (client: EC2Client, sdk: Sdk, options: SendOptions) => Promise<Output>,
@@ -73,11 +81,14 @@ export class Ec2 {
       const sdk = await this.#loading;
       signal.throwIfAborted();
       this.#opening ??= this.#open(sdk, context, signal);
-      opened = await this.#opening;
+      opened = await untilDone(this.#opening, signal);
       opened.calls += 1;
-      return await run(opened.client, sdk, { abortSignal: signal });
+      const { client } = opened;
+      const sent = withinBounds({ maxBytes: longestAnswer }, () => run(client, sdk, { abortSignal: signal }));
+      return await untilDone(sent, signal);
     } catch (error) {
-      if (opened && refusesCredentials(error)) this.#dismiss(opened);
+      // Of credentials whose server fell silent in the middle of an answer the SDK never hears again, nor looks at a signal meanwhile.
+      if (opened && (refusesCredentials(error) || isTimeout(signal))) this.#dismiss(opened);
       if (isNoCredentials(error) && !signal.aborted) throw await this.#explainNoCredentials(error, context, signal);
       throw translateError(error, context, signal);
     } finally {
@@ -107,14 +118,22 @@ export class Ec2 {
     try {
       const config = clientConfig(this.#options);
       let client = new sdk.EC2Client(config);
-      const named = await client.config.region().catch(() => '');
+      const named = await this.#namedRegion(client, signal);
       if (named === '') client = new sdk.EC2Client({ ...config, region: await this.#ownRegion(context, signal) });
+      guardAnswers(client);
       return { client, calls: 0, dismissed: false };
     } catch (error) {
       // The next call tries again.
       this.#opening = undefined;
       throw error;
     }
+  }
+
+  /** By the SDK: from the environment, its files, and the metadata server, of which it may never hear again. Empty when there is none. */
+  async #namedRegion(client: EC2Client, signal: AbortSignal): Promise<string> {
+    const error = () => new DOMException('no Region in time', 'TimeoutError');
+    const deadline = { clock: this.#options.clock, ms: identifyTimeoutMs, signal, error };
+    return await withDeadline(deadline, (inner) => untilDone(client.config.region(), inner)).catch(() => '');
   }
 
   async #ownRegion(context: CallContext, signal: AbortSignal): Promise<string> {
@@ -172,56 +191,7 @@ export class Ec2 {
   }
 }
 
-/** What the client is made with. Where nothing is said here, the SDK's own chain of environment, files and metadata decides. */
-export function clientConfig({ environment, logger, region }: Ec2Options): EC2ClientConfig {
-  const chosenRegion = environment['AWS_REGION'] || environment['AWS_DEFAULT_REGION'] || region();
-  const endpoint = configuredEndpoint(environment);
-  const credentials = environmentCredentials(environment);
-  return {
-    ...(chosenRegion ? { region: chosenRegion } : {}),
-    ...(endpoint ? { endpoint } : {}),
-    ...(credentials ? { credentials } : {}),
-    // One layer retries, in providers/budget.ts; two would multiply.
-    maxAttempts: 1,
-    requestHandler: {
-      connectionTimeout: connectionTimeoutMs,
-      requestTimeout: requestTimeoutMs,
-      // Without it the SDK prints a warning and goes on waiting.
-      throwOnRequestTimeout: true,
-    },
-    customUserAgent: 'flannel-vpc',
-    logger: sdkLogger(logger),
-  };
-}
-
-/** Without `info`: its lines hold whole requests and answers, and the SDK, which looks whether it is there, copies them for it. */
-function sdkLogger(logger: Logger): NonNullable<EC2ClientConfig['logger']> {
-  const quiet: Omit<NonNullable<EC2ClientConfig['logger']>, 'info'> = {
-    debug() {},
-    warn: (...parts: unknown[]) => logger.warn('the AWS SDK warns', { text: sdkText(parts) }),
-    // Every failed call ends in an error of ours, which is told where it matters; aborted ones are none.
-    error: (...parts: unknown[]) => logger.debug('the AWS SDK reports an error', { text: sdkText(parts) }),
-  };
-  return quiet as NonNullable<EC2ClientConfig['logger']>;
-}
-
-/** The SDK's texts alone: its objects hold whole requests. */
-function sdkText(parts: readonly unknown[]): string {
-  return parts
-    .flatMap((part) => (typeof part === 'string' ? part : part instanceof Error ? part.message : []))
-    .join(' ');
-}
-
-function configuredEndpoint(environment: Ec2Options['environment']): string | undefined {
-  if (environment['AWS_IGNORE_CONFIGURED_ENDPOINT_URLS'] === 'true') return undefined;
-  return environment['AWS_ENDPOINT_URL_EC2'] || environment['AWS_ENDPOINT_URL'];
-}
-
-/** Keys of the environment, taken without the SDK's chain; a profile goes first, as it does there. */
-function environmentCredentials(environment: Ec2Options['environment']): EC2ClientConfig['credentials'] {
-  const accessKeyId = environment['AWS_ACCESS_KEY_ID'];
-  const secretAccessKey = environment['AWS_SECRET_ACCESS_KEY'];
-  const sessionToken = environment['AWS_SESSION_TOKEN'];
-  if (environment['AWS_PROFILE'] || !accessKeyId || !secretAccessKey) return undefined;
-  return { accessKeyId, secretAccessKey, ...(sessionToken ? { sessionToken } : {}) };
+/** By its name: errors of Node's own come from another realm under a test runner. */
+function isTimeout(signal: AbortSignal): boolean {
+  return signal.aborted && (signal.reason as { name?: unknown } | undefined)?.name === 'TimeoutError';
 }

@@ -4,13 +4,10 @@
  */
 import { Agent as HttpAgent, request as httpRequest } from 'node:http';
 import { Agent as HttpsAgent, request as httpsRequest } from 'node:https';
-import { readBody } from '../http-body.ts';
+import { longestAnswer, readBody } from '../http-body.ts';
 import type { AuthClient, FetchAnswer, FetchRequest } from './clients.mjs';
 import type { Credentials } from './credentials.ts';
 import type { Environment } from './metadata.ts';
-
-/** Longest answer taken; a page of 500 instances with all that belongs to them is a few megabytes. */
-const maxBodyBytes = 64 * 1024 * 1024;
 
 export class Transport implements AuthClient {
   readonly #credentials: Credentials;
@@ -59,7 +56,7 @@ export class Transport implements AuthClient {
         : ([httpsRequest, this.#agents['https:']] as const);
     const sent = send(url, { ...options, agent }, (response) => {
       const { statusCode: status = 0 } = response;
-      readBody(sent, response, maxBodyBytes).then((body) => {
+      readBody(response, longestAnswer).then((body) => {
         const bytes = Uint8Array.from(body);
         resolve({ ok: status >= 200 && status < 300, status, arrayBuffer: async () => bytes.buffer });
       }, reject);
