@@ -2,14 +2,15 @@
 import type { Clock } from '../../src/core/clock.ts';
 import { withDeadline } from '../../src/core/deadline.ts';
 import { FlannelVpcError, isFlannelVpcError } from '../../src/core/errors.ts';
+import { untilDone } from '../../src/core/until.ts';
+import { PageTrail } from '../page-trail.ts';
+import { type ArmClient, connect } from './connect.ts';
 import { type Credential, createCredential, credentialKind } from './credentials.ts';
 import { type AzureCloud, cloudOfEnvironment, cloudOfMachine, type Environment } from './environment.ts';
 import { type CallContext, refusalError, translateError, unreadable } from './errors.ts';
 import { type AzureMachine, readMachine } from './metadata.ts';
 import { parseRaw } from './raw-json.ts';
 import type { Sdk } from './sdk.ts';
-
-type Client = ReturnType<Sdk['createNetworkManagement']>;
 
 export interface ArmOptions {
   readonly environment: Environment;
@@ -54,13 +55,11 @@ const requestTimeoutMs = 30_000;
 const identifyTimeoutMs = 8_000;
 /** Milliseconds for which a metadata server that is not there is not asked again: elsewhere than in Azure each try takes seconds. */
 const noMachineMs = 60_000;
-/** Most pages of one list: a link that leads in a circle must end somewhere. */
-const maxPages = 1_000;
 
 export class Arm {
   readonly #options: ArmOptions;
   #loading: Promise<Sdk> | undefined;
-  #opening: Promise<Client> | undefined;
+  #opening: Promise<ArmClient> | undefined;
   #credential: Credential | undefined;
   #machine: AzureMachine | undefined;
   #noMachine: { readonly error: FlannelVpcError; readonly until: number } | undefined;
@@ -70,20 +69,23 @@ export class Arm {
   }
 
   /**
-   * Sends one request and gives its answer, whatever its status is below 400.
+   * Sends one request and gives its answer, whatever its status is below 300: ARM sends nobody elsewhere.
    *
    * @throws FlannelVpcError as `refusalError` and `translateError` have it; an AbortError when the signal was fired by its owner.
    */
   async send(context: CallContext, request: ArmRequest, signal: AbortSignal): Promise<ArmAnswer> {
     const answer = await this.exchange(context, request, signal);
-    if (answer.status >= 400) throw refusalError(answer, context);
+    if (answer.status >= 300) throw refusalError(answer, context);
+    // What was made or changed is always shown; 202 alone says no more than that it will be.
+    const isShown = request.method !== 'PUT' || answer.status === 202 || answer.body !== undefined;
+    if (!isShown) throw unreadable(context);
     return answer;
   }
 
   /** The same; undefined where ARM says that there is no such thing. */
   async find(context: CallContext, request: ArmRequest, signal: AbortSignal): Promise<ArmAnswer | undefined> {
     const answer = await this.exchange(context, request, signal);
-    if (answer.status < 400) return answer;
+    if (answer.status < 300) return answer;
     const error = refusalError(answer, context);
     const code = error.details['azureCode'];
     // A subscription that is not there is a mistake, not an absence; and what has no code is not ARM's word.
@@ -103,17 +105,17 @@ export class Arm {
   }
 
   async #pages(context: CallContext, first: ArmAnswer, signal: AbortSignal): Promise<readonly unknown[]> {
-    const all: unknown[] = [];
-    let answer = first;
-    for (let pages = 0; pages < maxPages; pages++) {
+    const pages: (readonly unknown[])[] = [];
+    const trail = new PageTrail();
+    for (let answer = first; ; ) {
       const { body } = answer;
       const { value, nextLink } = (body ?? {}) as { readonly value?: unknown; readonly nextLink?: unknown };
       if (!Array.isArray(value)) throw unreadable(context);
-      all.push(...value);
-      if (typeof nextLink !== 'string' || nextLink === '') return all;
+      pages.push(value);
+      if (typeof nextLink !== 'string' || nextLink === '') return pages.flat();
+      if (!trail.goesOnTo(nextLink)) throw unreadable(context);
       answer = await this.send(context, { path: pathOfLink(nextLink) }, signal);
     }
-    throw unreadable(context);
   }
 
   /**
@@ -154,7 +156,8 @@ export class Arm {
         const sdk = await this.#loading;
         inner.throwIfAborted();
         this.#opening ??= this.#open(sdk, inner);
-        return await transfer(await this.#opening, request, inner);
+        const client = await untilDone(this.#opening, inner);
+        return await untilDone(transfer(client, request, inner), inner);
       } catch (caught) {
         throw translateError(caught, context, inner);
       }
@@ -167,7 +170,7 @@ export class Arm {
     this.#opening = undefined;
   }
 
-  async #open(sdk: Sdk, signal: AbortSignal): Promise<Client> {
+  async #open(sdk: Sdk, signal: AbortSignal): Promise<ArmClient> {
     try {
       const { endpoint, scope } = await this.#cloud(signal);
       this.#credential = createCredential(sdk, this.#options.environment);
@@ -188,35 +191,7 @@ export class Arm {
   }
 }
 
-/** The SDK's client, without retries and redirects. */
-function connect(sdk: Sdk, credential: Credential, endpoint: string, scope: string): Client {
-  const insecure = endpoint.startsWith('http:');
-  // Only ids in full are used, so the client is of no subscription.
-  const client = sdk.createNetworkManagement(credential, '', {
-    endpoint,
-    credentials: { scopes: [scope] },
-    // One layer retries, in providers/budget.ts; two would multiply.
-    retryOptions: { maxRetries: 0 },
-    redirectOptions: { maxRetries: 0 },
-    userAgentOptions: { userAgentPrefix: 'flannel-vpc' },
-    allowInsecureConnection: insecure,
-  });
-  if (insecure) {
-    // The SDK sends no token over plain http, to whomever. `environment.ts` lets it through to private addresses alone.
-    client.pipeline.removePolicy({ name: 'bearerTokenAuthenticationPolicy' });
-    client.pipeline.addPolicy({
-      name: 'bearerTokenToPrivateAddress',
-      async sendRequest(request, next) {
-        const { token } = await credential.getToken(scope, { abortSignal: request.abortSignal });
-        request.headers.set('authorization', `Bearer ${token}`);
-        return await next(request);
-      },
-    });
-  }
-  return client;
-}
-
-async function transfer(client: Client, request: ArmRequest, signal: AbortSignal): Promise<ArmAnswer> {
+async function transfer(client: ArmClient, request: ArmRequest, signal: AbortSignal): Promise<ArmAnswer> {
   const { method = 'GET', path, query, body, headers } = request;
   let text = '';
   const options = {

@@ -9,6 +9,7 @@ import type { ManagedIdentityCredential } from '@azure/identity';
 import { FlannelVpcError, isFlannelVpcError } from '../../src/core/errors.ts';
 import { MetadataHttp } from '../metadata-http.ts';
 import type { Sdk } from './sdk.ts';
+import { SdkHeaders } from './sdk-headers.ts';
 
 type CredentialOptions = NonNullable<ConstructorParameters<typeof ManagedIdentityCredential>[0]>;
 /** The SDK's seam for HTTP. */
@@ -83,7 +84,7 @@ const transport: Transport = {
     try {
       const answer = await server.send(`${path}${url.search}`, AbortSignal.any(signals));
       if (answer.status !== 200) asker.failure = refusal(answer.status, answer.body, clientId);
-      const headers = new Headers();
+      const headers = new SdkHeaders();
       if (answer.headers['content-type']) headers.set('content-type', answer.headers['content-type']);
       return { request, status: answer.status, headers, bodyAsText: answer.body };
     } catch (error) {
@@ -92,25 +93,6 @@ const transport: Transport = {
     }
   },
 };
-
-/** What the SDK reads headers by. */
-class Headers extends Map<string, string> implements Iterable<[string, string]> {
-  override get(name: string): string | undefined {
-    return super.get(name.toLowerCase());
-  }
-
-  override has(name: string): boolean {
-    return super.has(name.toLowerCase());
-  }
-
-  override set(name: string, value: string | number | boolean): this {
-    return super.set(name.toLowerCase(), String(value));
-  }
-
-  toJSON(): Record<string, string> {
-    return Object.fromEntries(this);
-  }
-}
 
 function metadataServer(endpoint: URL): MetadataHttp {
   return new MetadataHttp({
