@@ -1,9 +1,11 @@
 /** The connection to the APIs: loaded and opened at the first call, one attempt a call, every failure in our own words. */
-import type * as z from 'zod';
+import * as z from 'zod';
 import type { Clock } from '../../src/core/clock.ts';
 import { withDeadline } from '../../src/core/deadline.ts';
 import { FlannelVpcError } from '../../src/core/errors.ts';
 import { untilDone } from '../../src/core/until.ts';
+import { longestAnswer } from '../http-body.ts';
+import { withinBounds } from '../sdk-bounds.ts';
 import type { AliVpcConfig } from './config.ts';
 import {
   type CredentialReader,
@@ -42,6 +44,8 @@ const identifyTimeoutMs = 8_000;
 /** Milliseconds for one whole answer. */
 const readTimeoutMs = 30_000;
 
+const requestId = z.object({ RequestId: z.string().min(1) });
+
 interface Opened {
   readonly sdk: Sdk;
   readonly region: string;
@@ -67,8 +71,7 @@ export class AlibabaApi {
   }
 
   /**
-   * Runs one request. The SDK can't be cut off: what is on the wire when the signal fires may still take effect, but nothing is sent
-   * after it.
+   * Runs one request. What is on the wire when the signal fires may still take effect, but nothing is sent after it.
    *
    * @throws FlannelVpcError as `translateError` has it; an AbortError when the signal was fired by its owner.
    */
@@ -77,7 +80,13 @@ export class AlibabaApi {
     try {
       signal.throwIfAborted();
       const opened = await untilDone(this.#open(context, signal), signal);
-      const body = await untilDone(this.#send(opened, context, signal, request, secrets), signal);
+      // The SDK knows no signal, and takes an answer of any length.
+      const sent = withinBounds({ maxBytes: longestAnswer, signal }, () =>
+        this.#send(opened, context, signal, request, secrets),
+      );
+      const body = await untilDone(sent, signal);
+      // Every answer has one. What has none is somebody else's, and would be a list without members.
+      if (!requestId.safeParse(body).success) throw unreadable(context, 'it has no RequestId');
       const parsed = request.answer.safeParse(body);
       if (parsed.success) return parsed.data;
       throw unreadable(context, parsed.error.issues[0]?.path.map(String).join('.') ?? '');
@@ -103,7 +112,8 @@ export class AlibabaApi {
     const { host, protocol } = endpointOf(product, region, config.endpointType ?? 'public', environment);
     // The SDK asks for credentials right before it signs and sends, without another wait in between.
     const getCredential = async (): Promise<Credentials> => {
-      const found = await readCredentials(source, reader);
+      // Others may be waiting for the same ones.
+      const found = await withinBounds({ maxBytes: longestAnswer }, () => readCredentials(source, reader));
       secrets.push(
         ...[found.accessKeyId, found.accessKeySecret, found.securityToken].filter((text) => text !== undefined),
       );
