@@ -173,7 +173,7 @@ function placesOf(value: unknown, path: Path = []): readonly Path[] {
   return [path, ...Object.entries(value).flatMap(([name, member]) => placesOf(member, [...path, name]))];
 }
 
-type Change = (value: unknown) => unknown;
+export type Change = (value: unknown) => unknown;
 
 /** The document with the change made at the place. Members may be called __proto__, so nothing is assigned. */
 function changedAt(value: unknown, [name, ...rest]: Path, change: Change): unknown {
@@ -203,16 +203,18 @@ const change: fc.Arbitrary<Change> = fc.oneof(
   },
 );
 
+/** One to three changes of any document, at places of its own. */
+export const mutation: fc.Arbitrary<Change> = fc.array(fc.tuple(fc.nat(), change), { minLength: 1, maxLength: 3 }).map(
+  (changes) => (sample: unknown) =>
+    changes.reduce((value, [at, act]) => {
+      const places = placesOf(value);
+      return changedAt(value, places[at % places.length] ?? [], act);
+    }, sample),
+);
+
 /** A sound document with one to three things changed. */
 export function mutated(samples: readonly unknown[]): fc.Arbitrary<unknown> {
-  return fc
-    .tuple(fc.constantFrom(...samples), fc.array(fc.tuple(fc.nat(), change), { minLength: 1, maxLength: 3 }))
-    .map(([sample, changes]) =>
-      changes.reduce((value, [at, act]) => {
-        const places = placesOf(value);
-        return changedAt(value, places[at % places.length] ?? [], act);
-      }, sample),
-    );
+  return fc.tuple(fc.constantFrom(...samples), mutation).map(([sample, act]) => act(sample));
 }
 
 /** JSON text of a document, in which numbers stand as they were asked for. */

@@ -22,12 +22,22 @@ export interface MetadataHere {
   stop(): Promise<void>;
 }
 
+/** Puts the address on this namespace's loopback. */
+export async function withMetadataAddress(): Promise<{ readonly address: string; release(): Promise<void> }> {
+  assertInRig();
+  await run('ip', ['address', 'replace', `${metadataAddress}/32`, 'dev', 'lo']);
+  return {
+    address: metadataAddress,
+    release: async () => void (await run('ip', ['address', 'delete', `${metadataAddress}/32`, 'dev', 'lo'])),
+  };
+}
+
 export class MetadataOfInstances {
   #server: Promise<MetadataServer<EcsMetadata>> | undefined;
   #users = 0;
+  #address: Awaited<ReturnType<typeof withMetadataAddress>> | undefined;
 
   async start(state: EcsMetadata): Promise<MetadataHere> {
-    assertInRig();
     this.#users += 1;
     this.#server ??= this.#listen(state);
     const server = await this.#server;
@@ -40,13 +50,13 @@ export class MetadataOfInstances {
         if (this.#users > 0) return;
         this.#server = undefined;
         await server.stop();
-        await run('ip', ['address', 'delete', `${metadataAddress}/32`, 'dev', 'lo']);
+        await this.#address?.release();
       },
     };
   }
 
   async #listen(state: EcsMetadata): Promise<MetadataServer<EcsMetadata>> {
-    await run('ip', ['address', 'replace', `${metadataAddress}/32`, 'dev', 'lo']);
+    this.#address = await withMetadataAddress();
     return await startMetadataServer(ecsMetadata(), state, [`${metadataAddress}:80`]);
   }
 }

@@ -33,6 +33,7 @@ export interface MemoryEc2 {
   addInstance(spec: InstanceSpec): void;
   /** A route that stands already, by whoever's hand. */
   putRoute(tableId: string, destination: string, nicId: string): void;
+  removeRoute(tableId: string, destination: string): void;
   /** Destination and NIC of the static routes. */
   staticRoutes(tableId: string): Readonly<Record<string, string>>;
   setThrottle(bucketOf: ((action: string) => Bucket) | undefined): void;
@@ -107,6 +108,7 @@ export async function startMemoryEc2(options: MemoryEc2Options): Promise<MemoryE
         for (const address of nic.addresses) owners.set(address, { nic, instanceId: spec.id });
     },
     putRoute: (tableId, destination, id) => cloud.putRoute(tableId, { destination, target: { kind: 'nic', id } }),
+    removeRoute: (tableId, destination) => cloud.removeRoute(tableId, destination),
     staticRoutes: (tableId) => cloud.staticRoutes(tableId),
     setThrottle: (bucketOf) => void (traffic.bucketOf = bucketOf),
     setLatency: (ms) => void (latencyMs = ms),

@@ -17,7 +17,8 @@ const elsewhere: Readonly<Record<string, string>> = {
   'providers/azure-vnet/metadata.ts': 'metadata.test.ts',
   'providers/gce/credentials.ts': "its file's parser gives undefined for all that is not asked for: metadata.test.ts",
   // Answers of an API over TLS, each read by a schema alone, whose refusal the provider's one client turns into an error of ours. Not tried
-  // one by one: the schemas that routes, tables and NICs are read by are, among the edges of clouds.
+  // one by one: the schemas that routes, tables and NICs are read by are, among the edges of clouds, and every call of a provider is
+  // through its SDK (test/integration/hostile).
   'providers/ali-vpc/api.ts': 'a schema behind its provider’s client',
   'providers/ali-vpc/diagnose-rights.ts': 'a schema behind its provider’s client',
   'providers/azure-vnet/diagnose-firewall.ts': 'a schema behind its provider’s client',
