@@ -2,9 +2,9 @@
  * Asks aws-vpc for the NIC of an address, with nothing but this process's own environment, and prints the resolution or the
  * error as one line of JSON:
  *
- *     node resolve-main.ts ADDRESS VPC-ID
+ *     node resolve-main.ts ADDRESS VPC-ID [MILLISECONDS]
  *
- * and again for each line of its input.
+ * and again for each line of its input. An answer is waited for as long as is said, or 30 seconds.
  */
 import { createInterface } from 'node:readline';
 import { createProvider } from '../../../providers/aws-vpc/aws-vpc.ts';
@@ -13,7 +13,7 @@ import { isFlannelVpcError } from '../../../src/core/errors.ts';
 import { type Ip, parseIp } from '../../../src/core/ip.ts';
 import { silentLogger } from '../../../src/core/log.ts';
 
-const [address = '', networkId] = process.argv.slice(2);
+const [address = '', networkId, waitMs = '30000'] = process.argv.slice(2);
 const ip = parseIp(address);
 if (!ip) throw new Error(`${address} is no address`);
 const provider = createProvider({
@@ -26,7 +26,7 @@ const provider = createProvider({
 async function ask(address: Ip): Promise<unknown> {
   try {
     if (process.env['AWS_REGION'] === undefined) await provider.identify(AbortSignal.timeout(10_000));
-    const [resolution] = await provider.resolve([{ address, networkId }], AbortSignal.timeout(30_000));
+    const [resolution] = await provider.resolve([{ address, networkId }], AbortSignal.timeout(Number(waitMs)));
     return resolution;
   } catch (error) {
     if (!isFlannelVpcError(error)) throw error;
@@ -41,3 +41,5 @@ try {
 } finally {
   await provider.close();
 }
+// As the program does it: what the SDK still waits for keeps nobody.
+process.exit();

@@ -107,6 +107,23 @@ describe('credentials for EC2', () => {
     expect(world.proxy.log[0]).toMatchObject({ caller: 'node/from-a-token' });
   });
 
+  it('are waited for no longer than the call may take: a token service that is silent keeps nothing from its end', async () => {
+    const tokenFile = join(folder, 'token');
+    await writeFile(tokenFile, 'header.payload.signature');
+    const silent = await serve((request) => void request.resume());
+    const identity = {
+      AWS_ENDPOINT_URL_STS: silent,
+      AWS_ROLE_ARN: 'arn:aws:iam::000000000000:role/node',
+      AWS_WEB_IDENTITY_TOKEN_FILE: tokenFile,
+    };
+
+    const asked = performance.now();
+    const answer = await resolve({ ...world.environment(), ...identity }, 1_000);
+    // The SDK by itself asks three times, and waits half a minute for each answer.
+    expect(performance.now() - asked).toBeLessThan(15_000);
+    expect(answer).toMatchObject({ code: 'TRANSIENT', message: expect.stringContaining('no answer') });
+  });
+
   it('are asked for by name where the instance has no role', async () => {
     const { role, ...bare } = node.metadata;
     metadata.setMetadata(bare);
@@ -172,9 +189,9 @@ const environmentWith = (environment: Readonly<Record<string, string>>) => ({
   ...environment,
 });
 
-/** What a process with only this environment finds out. */
-async function resolve(environment: Readonly<Record<string, string>>): Promise<unknown> {
-  const asking = run(process.execPath, [resolveMain, node.address, world.vpcId], {
+/** What a process with only this environment finds out, in so many milliseconds. */
+async function resolve(environment: Readonly<Record<string, string>>, waitMs = 30_000): Promise<unknown> {
+  const asking = run(process.execPath, [resolveMain, node.address, world.vpcId, String(waitMs)], {
     ...{ env: environmentWith(environment), timeout: 60_000 },
   });
   asking.child.stdin?.end();
