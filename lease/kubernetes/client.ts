@@ -10,6 +10,7 @@ import { certificateTimeHint, certificateTrouble } from '../../src/core/certific
 import { backoffMs, type Clock, type Random } from '../../src/core/clock.ts';
 import { errorMessage, FlannelVpcError, isFlannelVpcError } from '../../src/core/errors.ts';
 import { parseJson } from '../../src/core/json.ts';
+import { untilDone } from '../../src/core/until.ts';
 import type { KubernetesAccess } from './access.ts';
 import { failureOf, unreadable } from './failures.ts';
 
@@ -85,7 +86,8 @@ export function createKubernetesClient(options: KubernetesClientOptions): Kubern
     request: Pick<KubernetesRequest<unknown>, 'method' | 'path' | 'query' | 'body' | 'contentType'>,
     signal: AbortSignal,
   ): Promise<IncomingMessage> {
-    const { headers, tls } = await access.request();
+    // A kubeconfig's credential plugin may take half a minute, and knows no signal.
+    const { headers, tls } = await untilDone(access.request(), signal);
     const url = new URL(access.server);
     url.pathname = `${url.pathname.replace(/\/$/, '')}${request.path}`;
     url.search = new URLSearchParams(request.query ?? {}).toString();

@@ -135,8 +135,8 @@ function createPlugin(
   base: string,
 ): { credential(): Promise<User>; forget(): void } {
   let known: { readonly user: User; readonly until: number } | undefined;
-  async function credential(): Promise<User> {
-    if (known && Date.now() < known.until) return known.user;
+  let asking: Promise<User> | undefined;
+  async function ask(): Promise<User> {
     const program = command.includes('/') ? resolve(base, command) : command;
     const info = JSON.stringify({ apiVersion, kind: 'ExecCredential', spec: { interactive: false } });
     const extra = Object.fromEntries((env ?? []).map(({ name, value }) => [name, value]));
@@ -170,7 +170,14 @@ function createPlugin(
   }
 
   return {
-    credential,
+    async credential() {
+      if (known && Date.now() < known.until) return known.user;
+      // One for all: a call that gave up waiting is followed by others.
+      asking ??= ask().finally(() => {
+        asking = undefined;
+      });
+      return await asking;
+    },
     forget() {
       known = undefined;
     },
