@@ -76,7 +76,8 @@ export interface OwnershipStore {
    *
    * `ended` is a lease whose machine is terminated: it alone is no obstacle, and only while it is exactly as given (`revision`).
    *
-   * @returns the marked record, or undefined when somebody was faster or a lease is there again: leave the route alone.
+   * @returns the marked record, also where the answer to a first try was lost; or undefined when somebody was faster or a lease is there
+   * again: leave the route alone.
    */
   beginRemoval(
     record: StoredOwnershipRecord,

@@ -7,6 +7,7 @@ import { backoffMs } from '../../src/core/clock.ts';
 import { FlannelVpcError } from '../../src/core/errors.ts';
 import { type Cidr, formatCidr, sameCidr } from '../../src/core/ip.ts';
 import type { Lease } from '../lease.ts';
+import { microTime } from '../micro-time.ts';
 import {
   type ClaimResult,
   lastRemovalUnderWay,
@@ -133,7 +134,8 @@ export function createEtcdOwnershipStore(
     },
     async beginRemoval(record, until, signal, ended) {
       const key = recordKey(keys, record);
-      const removingUntil = new Date(until).toISOString();
+      const mark = { ...record, removingUntil: microTime(until, random) };
+      const value = encodeRecord(mark);
       for (let tries = 0; tries < maxTries; tries++) {
         if (tries > 0) await clock.sleep(backoffMs(tries - 1, 20, 1_000, random), signal);
         const noLease = await comparesForNoLease(record.destination, ended, signal);
@@ -141,14 +143,17 @@ export function createEtcdOwnershipStore(
         const answer = await transact(
           {
             compare: [ifUnchanged(key, record.revision), ...noLease],
-            success: [putOp(key, encodeRecord({ ...record, removingUntil }), '0')],
+            success: [putOp(key, value, '0')],
             failure: [readOp(oneKey(key))],
           },
           `mark the route of ${formatCidr(record.destination)} as being removed`,
           signal,
         );
-        if (answer.succeeded) return { ...record, removingUntil, revision: answer.header.revision };
-        const same = answer.responses[0]?.response_range.kvs[0]?.mod_revision === record.revision;
+        if (answer.succeeded) return { ...mark, revision: answer.header.revision };
+        const standing = answer.responses[0]?.response_range.kvs[0];
+        // Ours, where the transaction was sent twice.
+        if (standing?.value.toString() === value) return { ...mark, revision: standing.mod_revision };
+        const same = standing?.mod_revision === record.revision;
         // IPv4: the compares were exact. IPv6: any new lease fails them, so look again.
         if (!same || record.destination.family === 4) return undefined;
       }

@@ -3,10 +3,11 @@
  * another one takes it when it has not changed for a term *by its own clock*, so that clocks need not agree.
  */
 import * as z from 'zod';
-import { backoffMs, jitter, type Random } from '../../src/core/clock.ts';
+import { backoffMs, jitter } from '../../src/core/clock.ts';
 import { isFlannelVpcError } from '../../src/core/errors.ts';
 import type { ElectionOptions, LeaderElection, LeaderInfo, Leadership } from '../election.ts';
 import { keepLeadership, type Moment, momentOf, standForElection } from '../leadership.ts';
+import { microTime } from '../micro-time.ts';
 import { createOutageReport } from '../outage.ts';
 import type { KubernetesParts } from './parts.ts';
 
@@ -81,6 +82,11 @@ export function createKubernetesElection(
     return isOurs && !held.has(tokenOf(found)) ? found : undefined;
   }
 
+  /** True for our own name, under which nobody leads: taken by a request whose answer was lost, or left by a leadership that could not be given up. */
+  function isLeftOver(standing: LeaseObject): boolean {
+    return standing.spec.holderIdentity === options.holder && !held.has(tokenOf(standing));
+  }
+
   async function campaign(signal: AbortSignal): Promise<Leadership> {
     const report = createOutageReport({ logger, clock, what: 'campaign to lead', onOutage: options.onOutage });
     let seen: { readonly version: string; readonly at: number } | undefined;
@@ -93,7 +99,7 @@ export function createKubernetesElection(
         const version = standing?.metadata.resourceVersion ?? '';
         if (seen?.version !== version) seen = { version, at: clock.monotonic() };
         const termMs = (standing?.spec.leaseDurationSeconds ?? termSeconds) * 1_000;
-        const free = !standing?.spec.holderIdentity || clock.monotonic() - seen.at >= termMs;
+        const free = !standing?.spec.holderIdentity || isLeftOver(standing) || clock.monotonic() - seen.at >= termMs;
         if (free) {
           const aliveAt = momentOf(clock);
           const ours = await standForElection(clock, signal, (inner) => take(standing, inner));
@@ -193,10 +199,4 @@ export async function leadingToken(
 /** Each change of the holder counts one on, and a Lease that is made anew has another uid. */
 function tokenOf({ metadata, spec }: LeaseObject): string {
   return `${metadata.uid}/${spec.leaseTransitions ?? 0}`;
-}
-
-/** Kubernetes' MicroTime. Its last digits are random, so that two who take the lead in one millisecond tell their words apart. */
-function microTime(ms: number, random: Random): string {
-  const digits = String(Math.floor(random() * 1_000)).padStart(3, '0');
-  return new Date(ms).toISOString().replace('Z', `${digits}Z`);
 }

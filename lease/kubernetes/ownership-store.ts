@@ -9,6 +9,7 @@ import { formatCidr, parseCidr, sameCidr } from '../../src/core/ip.ts';
 import { leadershipLost } from '../failures.ts';
 import type { Lease } from '../lease.ts';
 import { leaseKey, subnetsOf } from '../lease-key.ts';
+import { microTime } from '../micro-time.ts';
 import {
   type ClaimResult,
   lastRemovalUnderWay,
@@ -136,14 +137,18 @@ class KubernetesOwnershipStore implements OwnershipStore {
     const isEnded =
       holder && ended && holder.revision === ended.revision && leaseKey(holder.subnets) === leaseKey(ended.subnets);
     if (holder && !isEnded) return undefined;
-    const removingUntil = new Date(until).toISOString();
+    const mark = { ...record, removingUntil: microTime(until, this.#parts.random) };
     try {
-      const put = await this.#replace({ ...record, removingUntil }, record.revision, signal);
-      return { ...record, removingUntil, revision: put.metadata.resourceVersion };
+      const put = await this.#replace(mark, record.revision, signal);
+      return { ...mark, revision: put.metadata.resourceVersion };
     } catch (error) {
-      if (isFlannelVpcError(error, 'CONFLICT') || isFlannelVpcError(error, 'NOT_FOUND')) return undefined;
-      throw error;
+      if (isFlannelVpcError(error, 'NOT_FOUND')) return undefined;
+      if (!isFlannelVpcError(error, 'CONFLICT')) throw error;
     }
+    // Where the answer was lost, what stands in our way is our own.
+    const found = await this.#read(record, signal);
+    if (found?.spec.removingUntil !== mark.removingUntil) return undefined;
+    return { ...mark, revision: found.metadata.resourceVersion };
   }
 
   async finishRemoval(record: StoredOwnershipRecord, signal: AbortSignal): Promise<void> {

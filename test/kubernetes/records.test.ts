@@ -174,6 +174,20 @@ describe('records', () => {
     expect(world.gateway.requests.map(({ method }) => method)).toEqual(['GET']);
   });
 
+  it('know their own mark again when the answer to it was lost', async () => {
+    const { ownership } = await world.open();
+    await ownership.claim([record], never);
+    const [stored] = await ownership.list(never);
+    if (!stored) throw new Error('no record');
+    let losses = 1;
+    world.gateway.interfere(({ method }) => (method === 'PUT' && losses-- > 0 ? 'lose' : undefined));
+    const marked = await ownership.beginRemoval(stored, Date.now() + 60_000, never);
+    expect(losses).toBe(-1);
+    if (!marked) throw new Error('not marked');
+    await ownership.finishRemoval(marked, never);
+    expect(await ownership.list(never)).toEqual([]);
+  });
+
   it('are refused by the server when they lack what makes a record', async () => {
     const object = { apiVersion: 'flannel-vpc.dev/v1alpha1', kind: 'VPCRoute', metadata: { name: 'x' } };
     const spec = { table: 'rtb-1', destination: '10.5.1.0/24', target: 'eni-1' };
@@ -238,6 +252,26 @@ describe('the leader’s Lease', () => {
     leadership.assertHeld();
     expect(losses).toBe(-1);
     await leadership.resign();
+  });
+
+  it('is led by all the same when every answer of that call was lost, without waiting for the term', async () => {
+    let isLost = true;
+    let losses = 0;
+    world.gateway.interfere(({ method }) => {
+      if (method !== 'POST' || !isLost) return undefined;
+      losses += 1;
+      return 'lose';
+    });
+    const stores = await world.open(undefined, { deadlineMs: 1_000 });
+    const onOutage = (error: unknown): void => void (isLost &&= error === undefined);
+    const election = stores.election({ holder: 'a', termMs: 60_000, retryMs, onOutage });
+    const began = performance.now();
+    const leadership = await election.campaign(never);
+    leadership.assertHeld();
+    expect(performance.now() - began).toBeLessThan(30_000);
+    expect(losses).toBeGreaterThan(1);
+    await leadership.resign();
+    expect(await election.leader(never)).toBeUndefined();
   });
 
   it('is kept while answers to renewals are lost, and given up whatever is on its way', async () => {

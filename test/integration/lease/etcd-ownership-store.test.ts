@@ -4,6 +4,7 @@ import { createEtcdKeys } from '../../../lease/etcd/keys.ts';
 import { createEtcdStores, type EtcdStores } from '../../../lease/etcd/stores.ts';
 import { systemClock } from '../../../src/core/clock.ts';
 import { type EtcdServer, startEtcd } from '../../fabric/etcd.ts';
+import { startGrpcGate } from '../../fabric/grpc-gate.ts';
 import { cidr, never } from './fixtures.ts';
 import { describeOwnershipStore } from './ownership-conformance.ts';
 import { recordingLogger } from './recording-logger.ts';
@@ -95,4 +96,24 @@ it('does not mark a route while flannel puts a lease for it, nor disturbs a leas
     expect(await stores.ownership.beginRemoval(record, Date.now() + 60_000, never)).toBeUndefined();
   }
   await stores.close();
+});
+
+it('knows its own mark again when the answer to it was lost', async () => {
+  const gate = await startGrpcGate(etcd.endpoint);
+  const endpoints = [`http://127.0.0.1:${gate.port}`, etcd.endpoint];
+  // The first endpoint is the gate.
+  const stores = createEtcdStores({ endpoints, prefix: '/lost', random: () => 0 });
+  await stores.ownership.claim(records, never);
+  const [record] = await stores.ownership.list(never);
+  if (!record) throw new Error('no record');
+  const lost = gate.hold(({ when, request }) => when === 'after' && request.includes('removingUntil'));
+  const until = Date.now() + 60_000;
+  const marked = await stores.ownership.beginRemoval(record, until, never);
+  expect(Date.parse(marked?.removingUntil ?? '')).toBe(until);
+  if (!marked) throw new Error('not marked');
+  await stores.ownership.finishRemoval(marked, never);
+  expect(await stores.ownership.list(never)).toHaveLength(records.length - 1);
+  lost.release();
+  await stores.close();
+  await gate.close();
 });
