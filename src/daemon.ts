@@ -2,6 +2,7 @@
 import { systemClock } from './core/clock.ts';
 import { isAbortError } from './core/errors.ts';
 import type { Logger } from './core/log.ts';
+import { endBySignal, endingMs } from './end-by-signal.ts';
 import { createLogger, type LoggingOptions } from './logging.ts';
 import { errorFields } from './repeats.ts';
 import { version } from './version.ts';
@@ -29,13 +30,12 @@ export async function runDaemon(
     write: (line) => void process.stderr.write(line),
     isTerminal: process.stderr.isTTY ?? false,
   });
-  const ending = new AbortController();
-  for (const signal of ['SIGTERM', 'SIGINT'] as const) {
-    process.once(signal, () => {
-      logger.info(text, { signal });
-      ending.abort(new DOMException(`${signal} received`, 'AbortError'));
-    });
-  }
+  const ending = endBySignal({
+    process,
+    clock: systemClock,
+    onFirst: (signal) => logger.info(text, { signal }),
+    onLate: () => logger.error('ended without waiting any longer', { afterSeconds: endingMs / 1_000 }),
+  });
   logger.info(`flannel-vpc ${name}`, { version });
   for (const problem of environmentProblems) logger.error(problem);
   for (const { text: warning, ...fields } of warnings) logger.warn(warning, fields);
@@ -46,6 +46,8 @@ export async function runDaemon(
     const { error: message, ...fields } = errorFields(error);
     logger.error(String(message), fields);
     return 1;
+  } finally {
+    ending.ended();
   }
   return 0;
 }

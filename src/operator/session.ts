@@ -4,6 +4,7 @@ import { etcdOptions, type FlagReader } from '../cli/flag-reader.ts';
 import { kubernetesFlags } from '../cli/kubernetes-flags.ts';
 import { type Clock, type Random, systemClock } from '../core/clock.ts';
 import type { Logger } from '../core/log.ts';
+import { endBySignal, endingMs } from '../end-by-signal.ts';
 import { createLogger } from '../logging.ts';
 import { openStores } from '../stores.ts';
 import type { Console } from './console.ts';
@@ -39,13 +40,15 @@ export async function withSession(
     write: (line) => void process.stderr.write(line),
     isTerminal: process.stderr.isTTY ?? false,
   });
-  const ending = new AbortController();
-  const end = (): void => ending.abort(new DOMException('interrupted', 'AbortError'));
-  for (const name of ['SIGTERM', 'SIGINT'] as const) process.once(name, end);
+  const ending = endBySignal({
+    process,
+    clock: systemClock,
+    onLate: () => logger.error('ended without waiting any longer', { afterSeconds: endingMs / 1_000 }),
+  });
   try {
     return await run({ ...input, logger, clock: systemClock, random: Math.random, signal: ending.signal });
   } finally {
-    for (const name of ['SIGTERM', 'SIGINT'] as const) process.removeListener(name, end);
+    ending.ended();
   }
 }
 
