@@ -30,7 +30,7 @@ export async function releaseLease(session: StoreSession): Promise<number> {
     console.say('nothing was changed');
     return 1;
   }
-  if (!(await stores.admin.end(lease, signal))) {
+  if (!(await stores.admin.end(lease, signal)) && findLease((await stores.leases.list(signal)).leases, subnets)) {
     throw new FlannelVpcError(
       'CONFLICT',
       `the lease of ${leaseKey(lease.subnets)} changed meanwhile; it still stands`,

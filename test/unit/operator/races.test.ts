@@ -78,4 +78,19 @@ describe('leases release', () => {
     await expect(releaseLease(session({ operands: ['10.5.7.0/24'], ask }))).rejects.toMatchObject({ code: 'CONFLICT' });
     expect((await stores.leases.list(signal)).leases).toHaveLength(1);
   });
+
+  test('does not say that the lease still stands when the answer to its end was lost', async () => {
+    const { signal } = new AbortController();
+    const attributes = { publicIps: { 4: { family: 4, value: 1n } }, backendType: '', backendData: {} } as const;
+    await stores.admin.reserve(subnets, attributes, signal);
+    const { admin } = stores;
+    const end: typeof admin.end = async (lease, inner) => {
+      await admin.end(lease, inner);
+      // Sent twice, since nothing was heard of the first.
+      return await admin.end(lease, inner);
+    };
+    stores = { ...stores, admin: { ...admin, end } };
+    expect(await releaseLease(session({ operands: ['10.5.7.0/24'], ask: async () => true }))).toBe(0);
+    expect(said.at(-1)).toBe('ended the lease of 10.5.7.0/24');
+  });
 });
