@@ -27,6 +27,11 @@ const handlers: Readonly<Record<string, (session: Session) => Promise<number>>> 
   'netconf set': withStores(setNetConf),
 };
 
+/** Those that change something: cut short while it was being done, nobody here knows whether it was. */
+const changing: ReadonlySet<string> = new Set([
+  ...['apply', 'routes purge', 'leases release', 'leases reserve', 'netconf set'],
+]);
+
 /** Runs `flannel-vpc NAME ARGV` and gives its exit code. @throws USAGE and whatever the command throws. */
 export async function operatorCommand(
   name: CommandName,
@@ -39,14 +44,15 @@ export async function operatorCommand(
     console.print(commandUsage(name, parsed.verb).trimEnd());
     return 0;
   }
-  const handler = handlers[`${name} ${parsed.verb.name}`.trim()];
-  if (!handler) throw new Error(`${name} ${parsed.verb.name} has no handler`);
+  const full = `${name} ${parsed.verb.name}`.trim();
+  const handler = handlers[full];
+  if (!handler) throw new Error(`${full} has no handler`);
   for (const problem of parsed.environmentProblems) console.say(`flannel-vpc: ${problem}`);
   try {
     return await withSession({ get: parsed.get, operands: parsed.operands, console, environment }, handler);
   } catch (error) {
     if (!isAbortError(error)) throw error;
-    console.say('flannel-vpc: interrupted');
+    console.say(`flannel-vpc: interrupted${changing.has(full) ? '; what it was just doing may be done' : ''}`);
     return 1;
   }
 }

@@ -3,6 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { createInterface } from 'node:readline/promises';
 import { text as readAll } from 'node:stream/consumers';
 import { errorMessage, FlannelVpcError } from '../core/errors.ts';
+import { untilDone } from '../core/until.ts';
 import { createPaint, type Paint, wantsColours } from './paint.ts';
 
 export interface Console {
@@ -16,8 +17,8 @@ export interface Console {
   readonly width: number | undefined;
   /** Asks on the terminal; only a "y" is one. Undefined where nobody can be asked. */
   readonly ask: ((question: string, signal: AbortSignal) => Promise<boolean>) | undefined;
-  /** Reads a file; `-` is standard input. @throws CONFIG_INVALID for one that can't be read. */
-  read(file: string): Promise<string>;
+  /** Reads a file; `-` is standard input, whose end may never come. @throws CONFIG_INVALID for one that can't be read. */
+  read(file: string, signal: AbortSignal): Promise<string>;
 }
 
 /** This process's own. */
@@ -41,10 +42,11 @@ export function createConsole(environment: Readonly<Record<string, string | unde
     // A terminal that does not know its width says 0.
     width: (isTerminal && stdout.columns) || undefined,
     ask: stdin.isTTY && stderr.isTTY ? ask : undefined,
-    async read(file) {
+    async read(file, signal) {
       try {
-        return file === '-' ? await readAll(stdin) : await readFile(file, 'utf8');
+        return await untilDone(file === '-' ? readAll(stdin) : readFile(file, 'utf8'), signal);
       } catch (error) {
+        signal.throwIfAborted();
         throw new FlannelVpcError('CONFIG_INVALID', `can't read ${file}: ${errorMessage(error)}`, { cause: error });
       }
     },

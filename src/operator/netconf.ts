@@ -11,8 +11,8 @@ import type { Session, StoreSession } from './session.ts';
 const refused = 2;
 
 /** 0 when an agent would take it, 2 when it has problems. */
-export async function checkNetConfCommand({ console, operands }: Session): Promise<number> {
-  const report = checkNetConf(await console.read(operands[0] ?? ''));
+export async function checkNetConfCommand({ console, operands, signal }: Session): Promise<number> {
+  const report = checkNetConf(await console.read(operands[0] ?? '', signal));
   console.print(...report.lines);
   return report.ok ? 0 : refused;
 }
@@ -39,7 +39,7 @@ export async function getNetConf(session: StoreSession): Promise<number> {
 export async function setNetConf(session: StoreSession): Promise<number> {
   const { console, stores, signal, operands } = session;
   refuseOnKubernetes(session, 'netconf set', netConfByKubectl.set);
-  const text = await console.read(operands[0] ?? '');
+  const text = await console.read(operands[0] ?? '', signal);
   const parsed = parseNetConf(text);
   if (!parsed.ok) {
     console.say(...checkNetConf(text).lines, 'nothing was changed');
