@@ -108,7 +108,8 @@ export function readRoutes(
 
 /**
  * Runs `ip -batch` (or `bridge -batch`): one process for all the commands, each without the leading `ip`. Stops at the first that fails, or with
- * `keepGoing` tries them all; either way a failure throws HOST_COMMAND_FAILED.
+ * `keepGoing` tries them all; either way a failure throws HOST_COMMAND_FAILED. One that has begun is not cut off by the signal but by
+ * `run`'s own deadline: a link that was made and not marked as ours yet would be nobody's for ever.
  */
 export async function runBatch(
   run: Run,
@@ -119,7 +120,9 @@ export async function runBatch(
   if (commands.length === 0) return;
   const force = options.keepGoing ? ['-force'] : [];
   const { program = 'ip' } = options;
-  await run([program, ...force, '-batch', '-'], { input: `${commands.join('\n')}\n`, signal });
+  signal.throwIfAborted();
+  const uncut = new AbortController().signal;
+  await run([program, ...force, '-batch', '-'], { input: `${commands.join('\n')}\n`, signal: uncut });
 }
 
 async function readJson<T>(
