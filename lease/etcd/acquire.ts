@@ -91,8 +91,7 @@ export async function claim(
   signal: AbortSignal,
 ): Promise<{ readonly lease: OwnedLease } | { readonly list: EntryList }> {
   const { attributes, ttlSeconds, netConfRevision } = wanted.request;
-  const etcdLease = await parts.grants.take(ttlSeconds, signal);
-  const expiresAt = parts.clock.now() + ttlSeconds * 1_000;
+  const { id: etcdLease, expiresAt } = await parts.grants.take(ttlSeconds, signal);
   const value = encodeLeaseValue(attributes);
   try {
     const outcome = await claimSubnets(parts, { ...wanted, value, etcdLease, netConfRevision }, signal);

@@ -29,27 +29,35 @@ export interface HoldingParts extends EtcdParts {
   readonly grants: GrantPool;
 }
 
+/** An etcd lease for keys of ours. */
+export interface Grant {
+  readonly id: string;
+  /** Wall clock, milliseconds: when it ends unless it is kept alive; counted from before it was asked for. */
+  readonly expiresAt: number;
+}
+
 /**
  * An etcd lease granted and not used stays for the next try: a lost race, a failed transaction or a full network cost no
  * second grant.
  */
 export interface GrantPool {
-  take(ttlSeconds: number, signal: AbortSignal): Promise<string>;
+  take(ttlSeconds: number, signal: AbortSignal): Promise<Grant>;
   /** The etcd lease now carries a key. */
   used(id: string): void;
   /** etcd says that it does not exist. */
   forget(): void;
 }
 
-export function createGrantPool(client: EtcdClient, clock: Clock): GrantPool {
-  let spare: { readonly id: string; readonly ttlSeconds: number; readonly freshUntil: number } | undefined;
+export function createGrantPool(client: Pick<EtcdClient, 'grant'>, clock: Clock): GrantPool {
+  let spare: (Grant & { readonly ttlSeconds: number; readonly freshUntil: number }) | undefined;
   return {
     async take(ttlSeconds, signal) {
       // One that has run for a while would make the lease end early.
-      if (spare?.ttlSeconds === ttlSeconds && clock.monotonic() < spare.freshUntil) return spare.id;
+      if (spare?.ttlSeconds === ttlSeconds && clock.monotonic() < spare.freshUntil) return spare;
       const freshUntil = clock.monotonic() + ttlSeconds * 100;
-      spare = { id: await client.grant(ttlSeconds, signal), ttlSeconds, freshUntil };
-      return spare.id;
+      const expiresAt = clock.now() + ttlSeconds * 1_000;
+      spare = { id: await client.grant(ttlSeconds, signal), expiresAt, ttlSeconds, freshUntil };
+      return spare;
     },
     used(id) {
       if (spare?.id === id) spare = undefined;
@@ -91,6 +99,8 @@ export async function secureLease(
   const askedAt = clock.now();
   const granted = reserved ? undefined : await client.keepAlive(entry.etcdLease, signal);
   if (!reserved && granted === undefined) return undefined;
+  // Where the answer to our claim was lost, this is the one that it was made on.
+  if (!reserved) grants.used(entry.etcdLease);
   // One granted for a shorter time by somebody else (an operator's put) would have to be renewed all the time.
   const lasting = reserved || (granted ?? 0) >= ttlSeconds;
   let { revision } = request;
@@ -98,8 +108,9 @@ export async function secureLease(
   let expiresAt = granted === undefined ? undefined : askedAt + granted * 1_000;
   const written = value !== entry.value || !lasting;
   if (written) {
-    const etcdLease = lasting ? entry.etcdLease : await grants.take(ttlSeconds, signal);
-    if (!lasting) expiresAt = askedAt + ttlSeconds * 1_000;
+    const fresh = lasting ? undefined : await grants.take(ttlSeconds, signal);
+    const etcdLease = fresh?.id ?? entry.etcdLease;
+    if (fresh) expiresAt = fresh.expiresAt;
     try {
       const answer = await client.txn(
         { compare: [ifUnchanged(entry.key, entry.modRevision)], success: [putOp(entry.key, value, etcdLease)] },

@@ -2,6 +2,7 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import { createEtcdStores, type EtcdStoreOptions, type EtcdStores } from '../../../lease/etcd/stores.ts';
 import { type EtcdServer, freePort, startEtcd } from '../../fabric/etcd.ts';
+import { startGrpcGate } from '../../fabric/grpc-gate.ts';
 import { startTcpProxy, type TcpProxy } from '../../fabric/tcp-proxy.ts';
 import { until } from '../../support/until.ts';
 import { attributes, never, reader, request, subnets } from './fixtures.ts';
@@ -311,5 +312,25 @@ describe('a watch that looks healthy', () => {
     const shown = await next;
     const list = shown.kind === 'snapshot' ? shown.list.leases : shown.put;
     expect(list).toMatchObject([{ subnets: subnets('10.5.1.0/24') }]);
+  });
+});
+
+describe('an answer that is lost', () => {
+  it('to the claim of a lease leaves one lease, and its etcd lease to that lease alone', async () => {
+    const gate = await startGrpcGate(etcd.endpoint);
+    // The first endpoint is the gate.
+    const { leases } = open({ endpoints: [`http://127.0.0.1:${gate.port}`, etcd.endpoint], random: () => 0 });
+    const lost = gate.hold(({ when, method }) => when === 'after' && method === 'KV/Txn');
+    const lease = await leases.acquire(request('192.0.2.1'), never);
+    expect(lease.how).toBe('kept');
+    const stored = await etcd.keys(`${prefix}/subnets/`);
+    expect(stored).toHaveLength(1);
+    await etcd.delete(stored[0]?.key ?? '');
+    expect(await leases.renew(lease, never)).toMatchObject({ how: 'restored', subnets: lease.subnets });
+    const [again] = await etcd.keys(`${prefix}/subnets/`);
+    // One that has run since the claim would end before it is renewed.
+    expect(again?.lease).not.toBe(stored[0]?.lease);
+    lost.release();
+    await gate.close();
   });
 });

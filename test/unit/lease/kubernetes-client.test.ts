@@ -53,7 +53,11 @@ it('a credential plugin that is slow is run once for all who wait for it', async
   const folder = await mkdtemp(join(tmpdir(), 'flannel-vpc-plugin-'));
   const status = JSON.stringify({ apiVersion: 'client.authentication.k8s.io/v1', status: { token: 'late' } });
   const script = `echo run >> runs; sleep 0.2; echo '${status}'`;
-  const exec = { apiVersion: 'client.authentication.k8s.io/v1', command: 'sh', args: ['-c', `cd ${folder}; ${script}`] };
+  const exec = {
+    apiVersion: 'client.authentication.k8s.io/v1',
+    command: 'sh',
+    args: ['-c', `cd ${folder}; ${script}`],
+  };
   const config = {
     'current-context': 'c',
     clusters: [{ name: 'c', cluster: { server: 'https://127.0.0.1:9' } }],
