@@ -99,7 +99,10 @@ function cancelOn(signal: AbortSignal): Interceptor {
   return (options, nextCall) => {
     const call = nextCall(options);
     // 1 is CANCELLED.
-    signal.addEventListener('abort', () => call.cancelWithStatus(1, 'cancelled'), { once: true });
+    const cancel = (): void => call.cancelWithStatus(1, 'cancelled');
+    // It may have fired while a login was waited for: then no listener hears of it, and the call would go out.
+    if (signal.aborted) cancel();
+    else signal.addEventListener('abort', cancel, { once: true });
     return asIntercepting(call);
   };
 }

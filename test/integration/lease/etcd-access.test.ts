@@ -7,7 +7,8 @@ import { createEtcdStores, type EtcdStoreOptions, type EtcdStores } from '../../
 import type { FlannelVpcError } from '../../../src/core/errors.ts';
 import { type EtcdServer, startEtcd } from '../../fabric/etcd.ts';
 import type { EtcdCertificates } from '../../fabric/etcd-certificates.ts';
-import { cidr, four, four6, never, ranges, reader, request } from './fixtures.ts';
+import { startGrpcGate } from '../../fabric/grpc-gate.ts';
+import { cidr, four, four6, never, ranges, reader, request, subnets } from './fixtures.ts';
 
 const prefix = '/coreos.com/network';
 
@@ -141,6 +142,23 @@ describe('an etcd with users', () => {
     const error = await failureOf({ ...base, ...more, deadlineMs: 60_000 });
     expect(error).toMatchObject({ code: 'STORE_DENIED', retry: 'slow', hint: expect.stringContaining(hint) });
     expect(`${error.message} ${error.hint} ${JSON.stringify(error.details)}`).not.toMatch(/secret-guess|p:ss word/);
+  });
+
+  it('is sent nothing that was given up while it let us in', async () => {
+    const gate = await startGrpcGate(etcd.endpoint);
+    const { leases, close } = createEtcdStores({ ...base, endpoints: [`http://127.0.0.1:${gate.port}`] });
+    const login = gate.hold(({ when, method }) => when === 'before' && method === 'Auth/Authenticate');
+    const stop = new AbortController();
+    const releasing = leases.release(subnets('10.5.9.0/24'), stop.signal);
+    await login.arrived(1);
+    stop.abort();
+    await expect(releasing).rejects.toMatchObject({ name: 'AbortError' });
+    login.release();
+    // Goes by the same login, after what was given up.
+    await leases.readNetConf(never);
+    expect(gate.log.map(({ method }) => method)).toEqual(['Auth/Authenticate', 'KV/Range']);
+    await close();
+    await gate.close();
   });
 
   it('that forgot our login, since it restarted, is logged in to again', async () => {
