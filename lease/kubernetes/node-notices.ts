@@ -87,7 +87,12 @@ export function createKubernetesNodeNotices(parts: KubernetesParts): NodeNotices
       ...{ type: status === 'True' ? 'Normal' : 'Warning', reason, message, count: 1 },
       ...{ firstTimestamp: now, lastTimestamp: now, source: { component }, reportingComponent: component },
     };
-    await client.call({ method: 'POST', path: eventsPath, body, schema: z.unknown(), doing }, signal);
+    try {
+      await client.call({ method: 'POST', path: eventsPath, body, schema: z.unknown(), doing }, signal);
+    } catch (error) {
+      // Its name is ours alone: it stands since a first try, whose answer was lost.
+      if (!isFlannelVpcError(error, 'CONFLICT')) throw error;
+    }
     if (events.size >= mostRemembered) events.clear();
     events.set(key, event);
   }

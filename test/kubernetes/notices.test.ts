@@ -20,6 +20,7 @@ beforeEach(async () => {
   stores = await world.open(undefined);
 });
 afterEach(async () => {
+  world.gateway.interfere(undefined);
   await world.clear();
   await world.server.kubectl('delete', 'events', '--all', '-n', 'default');
 });
@@ -96,6 +97,17 @@ it('leaves nodes alone that are not decided, and does without one that is gone',
   await tell([full('a')]);
   expect(await tell([full('gone')], new Set(['a']))).toEqual(['GET /api/v1/nodes']);
   expect(await condition('a')).toBe('False QuotaExceeded the table is full');
+});
+
+it('whose answer was lost is told all the same, and counted on', async () => {
+  await world.addNode('a', ['10.244.1.0/24']);
+  let losses = 1;
+  world.gateway.interfere(({ method }) => (method === 'POST' && losses-- > 0 ? 'lose' : undefined));
+  await tell([full('a')]);
+  expect(losses).toBe(-1);
+  await tell([]);
+  await tell([full('a')]);
+  expect(await events()).toEqual(['a Normal RoutesStand 1', 'a Warning QuotaExceeded 2']);
 });
 
 it('of many nodes at once is a condition each, and some Events', async () => {
