@@ -6,6 +6,8 @@ export interface Random {
   below(limit: number): number;
   /** Some of them, at least one, in their order. */
   some<T>(items: readonly T[]): readonly T[];
+  /** All of them, in another order. */
+  shuffled<T>(items: readonly T[]): readonly T[];
 }
 
 /** `FAULT_SEED`, or one of the clock, said on standard error. @throws Error when it is no whole number. */
@@ -37,6 +39,10 @@ export function createRandom(seed: number): Random {
     some(items) {
       const chosen = items.filter(() => below(2) === 0);
       return chosen.length > 0 ? chosen : items.slice(0, 1);
+    },
+    shuffled(items) {
+      const left = [...items];
+      return items.flatMap(() => left.splice(below(left.length), 1));
     },
   };
 }

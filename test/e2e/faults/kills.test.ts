@@ -2,8 +2,8 @@
  * Agents and controllers killed (SIGKILL) before and after each of their effects on the store, the cloud and the kernel. A join takes
  * as many lives as it has steps, and one more; nothing is doubled or left over, and no packet of the other pods is lost.
  *
- * CI: every step of a join and of a move once before it and once after it, a removal after its one call, and 4 random rounds.
- * FAULTS=long: 40 rounds. The rounds repeat by the FAULT_SEED that they print.
+ * CI: every step of a join, of a move and of a removal once before it and once after it, and 4 random rounds. FAULTS=long: 40 rounds, and
+ * each step of a removal five times. The rounds, and the order of a removal's steps, repeat by the FAULT_SEED that they print.
  */
 
 import { setTimeout as delay } from 'node:timers/promises';
@@ -15,6 +15,7 @@ import { sizeOfRun } from '../../support/figures.ts';
 import { createRandom, seedOfRun } from '../../support/random.ts';
 import { until } from '../../support/until.ts';
 import { type FaultLab, startFaultLab } from './fault-lab.ts';
+import { killAtCuts, leftOf, removalCuts } from './removal-cuts.ts';
 import { createStepGate, EveryStep, type StepGate } from './step-gate.ts';
 import { expectNothingLost, recordFault } from './survival.ts';
 
@@ -22,6 +23,8 @@ import { expectNothingLost, recordFault } from './survival.ts';
 jest.setTimeout(900_000);
 
 const size = sizeOfRun();
+/** The mark of a removal is heeded for 45 s; then come two looks. */
+const markMs = 120_000;
 /** What programs hold is compared in the random rounds: it takes some seconds each time. */
 const quick = { leaks: false } as const;
 
@@ -148,6 +151,51 @@ describe('agents that write their own routes', () => {
     });
   });
 
+  test('a removal of its own former routes, killed at every step', async () => {
+    const seed = seedOfRun();
+    const cuts = removalCuts(createRandom(seed), 1);
+    const subnets = cuts.map((_, index) => `10.244.${211 + index}.0/24`);
+    const { cluster } = lab;
+    const { etcd, world } = cluster;
+    const { id: holder, nicId: target } = node.instance;
+    const record = JSON.stringify({ target, holder, writtenAt: new Date().toISOString() });
+    const survival = await lab
+      .survive(
+        async () => {
+          await killAtCuts({
+            ...{ cluster, gate, cuts, subnets },
+            async start() {
+              await node.agent.kill('SIGKILL');
+              const process = life.start();
+              await process.waitForLog(/"msg":"ready"/, 60_000);
+              return process;
+            },
+            // What an earlier lease of this node would have left. A record without its route would be forgotten at once.
+            async abandon(subnet) {
+              for (const tableId of world.tableIds) {
+                await world.putRoute(tableId, subnet, node.instance);
+                await etcd.put(`${recordsOf(subnet)}${tableId}`, record);
+              }
+            },
+          });
+          lab.startAgent(node);
+          await node.agent.ready(60_000);
+        },
+        { ...quick, settleMs: markMs },
+      )
+      .catch((error: unknown) => {
+        throw new Error(`FAULT_SEED=${seed}: ${String(error)}`);
+      });
+    await until('nothing is left', async () => (await leftOf(cluster, subnets)).length === 0, markMs);
+    expect(await lab.problems()).toEqual([]);
+    expectNothingLost(survival);
+    await recordFault('process', survival, {
+      what: 'an agent killed before and after each step of a removal',
+      load: `${cuts.length} kills, ${cuts.length} routes in 2 tables, seed ${seed}`,
+      outcome: 'no route without its lease and no record left, once the marks had run out (45 s)',
+    });
+  });
+
   test('random things taken away from it, and kills at random steps of their repair', async () => {
     const seed = seedOfRun();
     const random = createRandom(seed);
@@ -224,7 +272,7 @@ describe('agents that write their own routes', () => {
 describe('a controller that writes the routes', () => {
   let lab: FaultLab;
   let gate: StepGate;
-  const [moved, removed] = ['10.244.210.0/24', '10.244.211.0/24'];
+  const moved = '10.244.210.0/24';
 
   beforeAll(async () => {
     // Alone and without an election: a term would have to run out after each kill. What elections do is shown in leaders.test.ts.
@@ -261,22 +309,41 @@ describe('a controller that writes the routes', () => {
     await lab.controllers[0]?.kill('SIGKILL');
   }
 
-  test('a removal cut short when the route is gone and nobody knows: the next one ends it, after the mark', async () => {
-    const [, two] = lab.nodes;
-    const survival = await lab.survive(async () => {
-      await putLease(removed, two);
-      await until('its routes stand', right, 30_000);
-      await kill();
-      const armed = gate.arm(({ when, name }) => when === 'after' && name.startsWith('cloud: DeleteRoute'));
-      const process = life.start();
-      await process.waitForLog(/leading: this controller writes/, 30_000);
-      await lab.cluster.etcd.delete(leaseKeyOf(removed));
-      await armed.reached;
-      await process.kill('SIGKILL');
-      armed.release();
-      life.start();
-    }, quick);
+  test('a removal, killed at every step: a later life ends it, once its mark has run out', async () => {
+    const seed = seedOfRun();
+    const cuts = removalCuts(createRandom(seed), size === 'ci' ? 1 : 5);
+    const subnets = cuts.map((_, index) => `10.244.${211 + index}.0/24`);
+    const { cluster, nodes } = lab;
+    const survival = await lab
+      .survive(
+        async () => {
+          for (const subnet of subnets) await putLease(subnet, nodes[1]);
+          await until('their routes stand', right, 60_000);
+          await killAtCuts({
+            ...{ cluster, gate, cuts, subnets },
+            async start() {
+              await kill();
+              const process = life.start();
+              await process.waitForLog(/leading: this controller writes/, 30_000);
+              return process;
+            },
+            abandon: (subnet) => cluster.etcd.delete(leaseKeyOf(subnet)),
+          });
+          life.start();
+        },
+        { ...quick, settleMs: markMs },
+      )
+      .catch((error: unknown) => {
+        throw new Error(`FAULT_SEED=${seed}: ${String(error)}`);
+      });
+    await until('nothing is left', async () => (await leftOf(cluster, subnets)).length === 0, markMs);
+    expect(await lab.problems()).toEqual([]);
     expectNothingLost(survival);
+    await recordFault('process', survival, {
+      what: 'a controller killed before and after each step of a removal',
+      load: `${cuts.length} kills, ${cuts.length} routes in 2 tables, seed ${seed}`,
+      outcome: 'no route without its lease and no record left, once the marks had run out (45 s)',
+    });
   });
 
   test('a join, killed at every step', async () => {
@@ -359,18 +426,6 @@ describe('a controller that writes the routes', () => {
       what: 'a controller killed before and after each step of a move',
       load: `${every.list.length} kills, ${lives} lives, 5 nodes`,
       outcome: 'the route leads to its lease in each table',
-    });
-  });
-
-  test('the removal that was cut short has left nothing', async () => {
-    const records = async (): Promise<number> => (await lab.cluster.etcd.keys(recordsOf(removed))).length;
-    // Its mark is heeded for 45 s.
-    await until('no record is left', async () => (await records()) === 0, 90_000);
-    expect(await lab.problems()).toEqual([]);
-    await recordFault('process', undefined, {
-      what: 'a controller killed when a route is deleted and nobody knows yet',
-      load: '1 kill, 2 tables',
-      outcome: 'the next one ended it once the mark of the removal had run out (45 s)',
     });
   });
 });

@@ -12,6 +12,8 @@ export interface Step {
   readonly when: 'before' | 'after';
   /** Such as `store: Txn subnets`, `cloud: CreateRoute rtb-1` or `kernel: ip link add …`. */
   readonly name: string;
+  /** Of the route that it is about, such as `10.244.7.0/24`, where it is about one. */
+  readonly subnet?: string | undefined;
 }
 
 export interface StepGate {
@@ -42,16 +44,17 @@ export async function createStepGate({ etcd, aws }: Cluster, caller: string): Pr
     arm(holds) {
       const { promise: reached, resolve } = Promise.withResolvers<Step>();
       const held: Step[] = [];
-      const decide = (when: Step['when'], name: string | undefined): boolean => {
-        if (name === undefined || !holds({ when, name })) return false;
-        held.push({ when, name });
-        resolve({ when, name });
+      const decide = (when: Step['when'], what: Effect | undefined): boolean => {
+        if (what === undefined || !holds({ when, ...what })) return false;
+        const step = { when, ...what };
+        held.push(step);
+        resolve(step);
         return true;
       };
       const gates = [
         grpc.hold(({ method, request, when }) => decide(when, storeStep(method, request))),
         aws.proxy.holdCalls((call) => call.caller.endsWith(caller) && decide(call.when, cloudStep(call))),
-        commands.hold(({ command, when }) => decide(when, `kernel: ${command}`)),
+        commands.hold(({ command, when }) => decide(when, { name: `kernel: ${command}` })),
       ];
       return {
         ...{ reached, held },
@@ -70,16 +73,23 @@ export async function createStepGate({ etcd, aws }: Cluster, caller: string): Pr
 /** Number 1, with a length, in protobuf. */
 const fieldOfComparisons = 0x0a;
 
+type Effect = Omit<Step, 'when'>;
+
 /** What is written: reads and keepalives change nothing. */
-function storeStep(method: string, request: string): string | undefined {
-  if (method === 'Lease/LeaseGrant' || method === 'Lease/LeaseRevoke') return `store: ${method.slice(6)}`;
+function storeStep(method: string, request: string): Effect | undefined {
+  if (method === 'Lease/LeaseGrant' || method === 'Lease/LeaseRevoke') return { name: `store: ${method.slice(6)}` };
   // After gRPC's five bytes the first field: comparisons, which every write has; a transaction without them only reads.
   if (method !== 'KV/Txn' || request.charCodeAt(5) !== fieldOfComparisons) return undefined;
   // Compared keys stand in it too: a report is stored only while the lease stands, a record only while the leader leads.
   const written = ['flannel-vpc/routes', 'flannel-vpc/nodes', 'subnets', 'flannel-vpc/leader'].find((folder) =>
     request.includes(`/coreos.com/network/${folder}`),
   );
-  return `store: Txn ${written}`;
+  const name = `store: Txn ${written}`;
+  if (written !== 'flannel-vpc/routes') return { name };
+  const [, subnet] = /flannel-vpc\/routes\/([\d.]+-\d+)\//.exec(request) ?? [];
+  // A record that is put has a target; the mark of a removal is put as well.
+  const kind = request.includes('"removingUntil"') ? ' marked' : request.includes('"target"') ? '' : ' forgotten';
+  return { name: `${name}${kind}`, subnet: subnet?.replace('-', '/') };
 }
 
 function cloudStep({
@@ -88,9 +98,10 @@ function cloudStep({
 }: {
   readonly action: string;
   readonly parameters: URLSearchParams;
-}): string | undefined {
+}): Effect | undefined {
   if (action.startsWith('Describe')) return undefined;
-  return `cloud: ${action} ${parameters.get('RouteTableId') ?? ''}`.trim();
+  const name = `cloud: ${action} ${parameters.get('RouteTableId') ?? ''}`.trim();
+  return { name, subnet: parameters.get('DestinationCidrBlock') ?? undefined };
 }
 
 /** Kills at every step, each once before it and once after it: the steps so far, for `arm`. */
