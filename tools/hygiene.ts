@@ -59,7 +59,10 @@ export async function projectFiles(root: string): Promise<readonly string[]> {
 
 /** Files that git has though .gitignore names them: what a build makes, added by force, is of one machine and never what the next build makes. */
 async function ignoredFiles(root: string): Promise<readonly string[]> {
-  const { stdout } = await run('git', ['ls-files', '-ciz', '--exclude-standard'], { cwd: root, maxBuffer: 64 << 20 });
+  const { stdout } = await run('git', ['ls-files', '-ciz', '--exclude-per-directory=.gitignore'], {
+    cwd: root,
+    maxBuffer: 64 << 20,
+  });
   return stdout.split('\0').filter((path) => path !== '');
 }
 

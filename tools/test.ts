@@ -41,8 +41,11 @@ async function setUp(tier: Tier): Promise<boolean> {
 /** Tiers that run at the same time: they wait for servers and packets most of the time. With more, two cores keep clocks waiting. */
 const sideBySide = 3;
 
-/** Jest would leave one idle, and unit tests that go through real clients wait for much of their time. */
-const allCores = ['--maxWorkers=100%'];
+/** All cores, unless the arguments say something else: Jest would leave one idle, and unit tests that go through real clients wait for much of their time. */
+function workers(jestArguments: readonly string[]): readonly string[] {
+  const says = jestArguments.some((word) => /^(?:-i|--runInBand|-w|--maxWorkers)\b/.test(word));
+  return says ? [] : ['--maxWorkers=100%'];
+}
 
 /** Jest has written its results and still does not end: something was left open. */
 const leftOpenMs = 20_000;
@@ -67,7 +70,7 @@ async function runTier(tier: Tier, jestArguments: readonly string[], folder: str
     ...(inRig ? [join(root, 'test/fabric/enter.sh')] : []),
     ...[process.execPath, '--experimental-vm-modules', '--disable-warning=ExperimentalWarning'],
     ...[join(root, 'node_modules/jest/bin/jest.js'), '--selectProjects', tier],
-    ...['--json', `--outputFile=${results}`, ...(inRig ? ['--runInBand'] : allCores), ...jestArguments],
+    ...['--json', `--outputFile=${results}`, ...(inRig ? ['--runInBand'] : workers(jestArguments)), ...jestArguments],
   ];
   const status = await runToEnd(argv, results);
   const text = await readFile(results, 'utf8').catch(() => undefined);

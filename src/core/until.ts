@@ -2,6 +2,8 @@
 
 /** Resolves with the promise, or rejects as soon as the signal fires. */
 export async function untilDone<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
+  // Its failure is nobody's news once it is not waited for.
+  promise.catch(() => {});
   signal.throwIfAborted();
   const aborted = Promise.withResolvers<never>();
   const abort = (): void => aborted.reject(signal.reason);

@@ -29,8 +29,7 @@ describe('EC2’s answers that were found to do harm', () => {
 
   it('that drip end by the call’s own deadline, a read’s too', async () => {
     const { error, ms } = await tryNamed(lab, {
-      operation: 'tables',
-      from: /DescribeRouteTables/,
+      ...{ operation: 'tables', from: /DescribeRouteTables/, hurried: true },
       turn: ({ status, headers }) => ({ kind: 'endless', status, headers, start: '<', piece: ' ', pauseMs: 40 }),
     });
     expect(error).toMatchObject({
@@ -46,7 +45,7 @@ describe('EC2’s answers that were found to do harm', () => {
     ['the keys', /security-credentials/],
   ])('of a metadata server that breaks off in the middle of %s don’t hold calls for ever', async (_, from) => {
     const { error } = await tryNamed(lab, {
-      ...{ operation: 'tables', from },
+      ...{ operation: 'tables', from, hurried: true },
       turn: ({ status, headers, body }) => ({ kind: 'cut', status, headers, body: `${body}x`, chunked: true }),
     });
     expect(error?.code).toMatch(/^(METADATA_UNAVAILABLE|CONFIG_INVALID|TRANSIENT)$/);
