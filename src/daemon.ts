@@ -2,7 +2,7 @@
 import { systemClock } from './core/clock.ts';
 import { isAbortError } from './core/errors.ts';
 import type { Logger } from './core/log.ts';
-import { endBySignal, endingMs } from './end-by-signal.ts';
+import { endBySignal } from './end-by-signal.ts';
 import { createLogger, type LoggingOptions } from './logging.ts';
 import { errorFields } from './repeats.ts';
 import { version } from './version.ts';
@@ -33,8 +33,8 @@ export async function runDaemon(
   const ending = endBySignal({
     process,
     clock: systemClock,
+    logger,
     onFirst: (signal) => logger.info(text, { signal }),
-    onLate: () => logger.error('ended without waiting any longer', { afterSeconds: endingMs / 1_000 }),
   });
   logger.info(`flannel-vpc ${name}`, { version });
   for (const problem of environmentProblems) logger.error(problem);

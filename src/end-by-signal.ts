@@ -1,5 +1,6 @@
 /** Being told to end, by SIGTERM or SIGINT: the first time is heeded, any further time changes nothing, and the end comes in time. */
 import type { Clock } from './core/clock.ts';
+import type { Logger } from './core/log.ts';
 
 type EndSignal = 'SIGTERM' | 'SIGINT';
 
@@ -13,10 +14,10 @@ export interface SignalledProcess {
 export interface EndBySignalOptions {
   readonly process: SignalledProcess;
   readonly clock: Clock;
+  /** Told, as an error, when the end did not come within `endingMs`, right before this process exits with 1. */
+  readonly logger: Pick<Logger, 'error'>;
   /** Called at the first signal. */
   readonly onFirst?: (name: EndSignal) => void;
-  /** Called when the end did not come within `endingMs`, right before this process exits with 1. */
-  readonly onLate: () => void;
 }
 
 export interface EndBySignal {
@@ -36,7 +37,7 @@ export const endingMs = 8_000;
  * Without listeners of its own the second signal would end the process on the spot: whoever tells a group of processes to end, or is
  * impatient, would leave a lead taken for its whole term, and a command of net-conf running.
  */
-export function endBySignal({ process, clock, onFirst, onLate }: EndBySignalOptions): EndBySignal {
+export function endBySignal({ process, clock, logger, onFirst }: EndBySignalOptions): EndBySignal {
   const ending = new AbortController();
   const done = new AbortController();
   const names = ['SIGTERM', 'SIGINT'] as const;
@@ -47,7 +48,7 @@ export function endBySignal({ process, clock, onFirst, onLate }: EndBySignalOpti
     onFirst?.(name);
     clock.sleep(endingMs, done.signal).then(
       () => {
-        onLate();
+        logger.error('ended without waiting any longer', { afterSeconds: endingMs / 1_000 });
         process.exit(1);
       },
       () => {},

@@ -17,7 +17,7 @@ import { filesOf, type Tier, tiers } from './tiers.ts';
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 
 /** By which a test file keeps rows, itself or by what it calls. */
-const keepsRows = /\b(?:recordFigure|recordFault|describeCloudFaults)\(/;
+const keepsRows = /\b(?:recordFigure|recordFault|describeCloudFaults|answersEndWell)\(/;
 
 /** Files that keep rows, by their tier. */
 async function filesByTier(): Promise<ReadonlyMap<Tier, readonly string[]>> {

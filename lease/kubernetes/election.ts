@@ -78,8 +78,7 @@ export function createKubernetesElection(
     }
     // Where the answer was lost, what stands in our way is our own.
     const found = await read(signal);
-    const isOurs = found?.spec.holderIdentity === options.holder && found.spec.acquireTime === now;
-    return isOurs && !held.has(tokenOf(found)) ? found : undefined;
+    return found && isLeftOver(found) && found.spec.acquireTime === now ? found : undefined;
   }
 
   /** True for our own name, under which nobody leads: taken by a request whose answer was lost, or left by a leadership that could not be given up. */

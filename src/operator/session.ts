@@ -4,7 +4,7 @@ import { etcdOptions, type FlagReader } from '../cli/flag-reader.ts';
 import { kubernetesFlags } from '../cli/kubernetes-flags.ts';
 import { type Clock, type Random, systemClock } from '../core/clock.ts';
 import type { Logger } from '../core/log.ts';
-import { endBySignal, endingMs } from '../end-by-signal.ts';
+import { endBySignal } from '../end-by-signal.ts';
 import { createLogger } from '../logging.ts';
 import { openStores } from '../stores.ts';
 import type { Console } from './console.ts';
@@ -40,11 +40,7 @@ export async function withSession(
     write: (line) => void process.stderr.write(line),
     isTerminal: process.stderr.isTTY ?? false,
   });
-  const ending = endBySignal({
-    process,
-    clock: systemClock,
-    onLate: () => logger.error('ended without waiting any longer', { afterSeconds: endingMs / 1_000 }),
-  });
+  const ending = endBySignal({ process, clock: systemClock, logger });
   try {
     return await run({ ...input, logger, clock: systemClock, random: Math.random, signal: ending.signal });
   } finally {

@@ -25,7 +25,7 @@ beforeEach(() => {
   ending = endBySignal({
     ...{ process: told, clock },
     onFirst: (name) => void said.push(name),
-    onLate: () => void said.push('late'),
+    logger: { error: (text) => void said.push(text) },
   });
 });
 
@@ -45,7 +45,7 @@ describe('a process that is told to end', () => {
     await clock.advance(endingMs - 1);
     told.emit('SIGINT');
     await clock.advance(1);
-    expect(said).toEqual(['SIGINT', 'late']);
+    expect(said).toEqual(['SIGINT', 'ended without waiting any longer']);
     expect(told.exits).toEqual([1]);
   });
 

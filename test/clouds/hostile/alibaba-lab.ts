@@ -27,9 +27,8 @@ export async function createAlibabaHostileLab(): Promise<HostileLab & { stop(): 
   return {
     cloud,
     provider,
-    operations: routes.operations,
+    ...routes,
     isChange: ({ action }) => /^(?!Describe)\w/.test(action),
-    reset: routes.reset,
     async stop() {
       await cloud.stop();
       await metadata.stop();

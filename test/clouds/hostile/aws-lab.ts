@@ -64,9 +64,8 @@ export async function createAwsHostileLab(): Promise<HostileLab & { stop(): Prom
   return {
     cloud,
     provider,
-    operations: routes.operations,
+    ...routes,
     isChange: ({ body }) => /\bAction=(?!Describe)/.test(body),
-    reset: routes.reset,
     async stop() {
       if (formerly === undefined) delete process.env['AWS_EC2_METADATA_SERVICE_ENDPOINT'];
       else process.env['AWS_EC2_METADATA_SERVICE_ENDPOINT'] = formerly;

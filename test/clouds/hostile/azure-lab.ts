@@ -27,9 +27,8 @@ export async function createAzureHostileLab(): Promise<HostileLab & { stop(): Pr
   return {
     cloud,
     provider,
-    operations: routes.operations,
+    ...routes,
     isChange: ({ method }) => method !== 'GET',
-    reset: routes.reset,
     async stop() {
       await cloud.stop();
       await metadata.stop();

@@ -33,9 +33,8 @@ export async function createGceHostileLab(): Promise<HostileLab & { stop(): Prom
   return {
     cloud,
     provider,
-    operations: routes.operations,
+    ...routes,
     isChange: ({ method, path }) => method !== 'GET' && !path.includes('/wait'),
-    reset: routes.reset,
     async stop() {
       await cloud.stop();
       await metadata.stop();

@@ -1,9 +1,8 @@
 /** EC2’s answers, hostile, by the real SDK and the clients of metadata and credentials. */
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { answersEndWell } from '../../clouds/hostile/answers-end-well.ts';
 import { createAwsHostileLab } from '../../clouds/hostile/aws-lab.ts';
-import { hostileCases, tryHostility } from '../../clouds/hostile/hostile-lab.ts';
 import { tryNamed, whole } from '../../clouds/hostile/named-case.ts';
-import { recordFigure, sizeOfRun } from '../../support/figures.ts';
 
 let lab: Awaited<ReturnType<typeof createAwsHostileLab>>;
 
@@ -64,14 +63,4 @@ describe('EC2’s answers that were found to do harm', () => {
   });
 });
 
-it('EC2’s answers end in what they say, or in one clear line, and change nothing', async () => {
-  const { tried, refused, slowestMs } = await tryHostility(lab, hostileCases);
-  expect(refused).toBeGreaterThan(tried / 10);
-  await recordFigure({
-    section: 'input',
-    what: 'hostile answers of EC2, by its SDK',
-    load: `${lab.operations.length} operations, ${tried} answers`,
-    size: sizeOfRun(),
-    outcome: `${refused} refused in one line, 0 crashes, no write after what can’t be read, slowest ${Math.ceil(slowestMs)} ms`,
-  });
-}, 1_800_000);
+answersEndWell('EC2', () => lab);

@@ -1,10 +1,9 @@
 /** Azure’s answers, hostile, by the real SDK and the clients of metadata and tokens. */
 import { gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { answersEndWell } from '../../clouds/hostile/answers-end-well.ts';
 import { createAzureHostileLab } from '../../clouds/hostile/azure-lab.ts';
-import { hostileCases, tryHostility } from '../../clouds/hostile/hostile-lab.ts';
 import { tryNamed, whole } from '../../clouds/hostile/named-case.ts';
-import { recordFigure, sizeOfRun } from '../../support/figures.ts';
 
 let lab: Awaited<ReturnType<typeof createAzureHostileLab>>;
 
@@ -75,14 +74,4 @@ describe('Azure’s answers that were found to do harm', () => {
   });
 });
 
-it('Azure’s answers end in what they say, or in one clear line, and change nothing', async () => {
-  const { tried, refused, slowestMs } = await tryHostility(lab, hostileCases);
-  expect(refused).toBeGreaterThan(tried / 10);
-  await recordFigure({
-    section: 'input',
-    what: 'hostile answers of Azure, by its SDK',
-    load: `${lab.operations.length} operations, ${tried} answers`,
-    size: sizeOfRun(),
-    outcome: `${refused} refused in one line, 0 crashes, no write after what can’t be read, slowest ${Math.ceil(slowestMs)} ms`,
-  });
-}, 1_800_000);
+answersEndWell('Azure', () => lab);
