@@ -9,6 +9,7 @@ import { type FlannelVpcError, isFlannelVpcError } from '../../../src/core/error
 import { sizeOfRun } from '../../support/figures.ts';
 import { propertyRuns, rawControls } from '../../support/hostile.ts';
 import { hurriedClock } from '../../support/hurried-clock.ts';
+import { until } from '../../support/until.ts';
 import type { HostileCloud, SeenRequest, Strike } from './hostile-cloud.ts';
 import { type Hostility, isStructured } from './hostility.ts';
 import { noAnswers } from './no-answers.ts';
@@ -123,7 +124,8 @@ export async function tryHostility(lab: HostileLab, byDefault: number): Promise<
     { numRuns: propertyRuns(byDefault), endOnFailure: true },
   );
   expect(lab.cloud.mostTaken).toBeLessThan(mostTaken);
-  expect((await heapBytes()) - before).toBeLessThan(64 << 20);
+  // What nobody waits for any more is read to its bound, and on a busy machine that takes its time.
+  await until('the heap is as it was before', async () => (await heapBytes()) - before < 64 << 20, 30_000);
   return tally;
 }
 
