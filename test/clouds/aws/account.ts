@@ -32,7 +32,9 @@ export async function openAwsAccount(options: AwsAccountOptions = {}): Promise<A
   const proxy = await startEc2Proxy({ upstream: localstack.url, address, port });
   const { accessKeyId, secretAccessKey } = adminCredentials;
   const credentials = { accessKeyId, secretAccessKey };
-  const admin = new EC2Client({ region, endpoint: proxy.url, credentials, maxAttempts: 1 });
+  // It tries nothing twice, so it never sends into a connection that the proxy might be closing as idle.
+  const requestHandler = { httpAgent: { keepAlive: false } };
+  const admin = new EC2Client({ region, endpoint: proxy.url, credentials, maxAttempts: 1, requestHandler });
   const iam = iamOf(localstack.url);
   const endpoint = `http://127.0.0.1:${proxy.port}`;
 

@@ -133,8 +133,9 @@ export async function startEc2Proxy(options: Ec2ProxyOptions): Promise<Ec2Proxy>
     response.end(answer.body);
   }
 
-  // The test's own client tries nothing twice. After Node's five seconds it might send into a connection that is just being closed.
-  server.keepAliveTimeout = 3_600_000;
+  // Longer than most pauses between two calls, so that few are sent into a connection that is just being closed; and short beside the
+  // time that a leader has to fall back to the connections it needs (test/e2e/faults/leaks.ts).
+  server.keepAliveTimeout = 15_000;
   const listening = Promise.withResolvers<void>();
   server.once('error', listening.reject);
   server.listen(options.port ?? 0, options.address ?? '127.0.0.1', listening.resolve);

@@ -1,10 +1,12 @@
 /** What a program holds: children, open files, what keeps its event loop alive. Faults must not make it grow. */
-import { readdir, readFile } from 'node:fs/promises';
+import { readdir, readFile, readlink } from 'node:fs/promises';
 import { setTimeout as delay } from 'node:timers/promises';
 
 export interface Held {
   readonly pid: number;
   readonly files: number;
+  /** Of which kinds they are, such as `12 socket, 3 /dev/null`. */
+  readonly kinds: string;
   readonly timers: number;
   readonly children: number;
 }
@@ -25,7 +27,22 @@ export async function readHeld({ pid, metrics }: Holder): Promise<Held> {
     threads.map((thread) => readFile(`/proc/${pid}/task/${thread}/children`, 'utf8').catch(() => '')),
   );
   const children = lists.join(' ').split(' ').filter(Boolean).length;
-  return { pid, files: (await readdir(`/proc/${pid}/fd`)).length, timers, children };
+  const files = await readdir(`/proc/${pid}/fd`);
+  // One that was closed meanwhile is still counted: which moment is meant does not matter.
+  const targets = await Promise.all(files.map((file) => readlink(`/proc/${pid}/fd/${file}`).catch(() => 'closed')));
+  return { pid, files: files.length, kinds: kindsOf(targets), timers, children };
+}
+
+function kindsOf(targets: readonly string[]): string {
+  const counts = new Map<string, number>();
+  for (const target of targets) {
+    const kind = target.replace(/:\[\d+\]$/, '');
+    counts.set(kind, (counts.get(kind) ?? 0) + 1);
+  }
+  return [...counts]
+    .sort(([, one], [, other]) => other - one)
+    .map(([kind, count]) => `${count} ${kind}`)
+    .join(', ');
 }
 
 /** The least of each over some seconds: a request under way is no leak. */
@@ -36,7 +53,7 @@ export async function readLeastHeld(holder: Holder, seconds = 3): Promise<Held> 
     const now = await readHeld(holder);
     least = {
       ...now,
-      files: Math.min(now.files, least.files),
+      ...(now.files < least.files ? {} : { files: least.files, kinds: least.kinds }),
       timers: Math.min(now.timers, least.timers),
       children: Math.min(now.children, least.children),
     };
@@ -55,6 +72,6 @@ export function leaksOf(name: string, before: Held, after: Held): readonly strin
   return (['files', 'timers', 'children'] as const).flatMap((kind) =>
     after[kind] <= before[kind] + tolerance[kind]
       ? []
-      : `${name}: ${before[kind]} ${kind} before, ${after[kind]} after`,
+      : `${name}: ${before[kind]} ${kind} before, ${after[kind]} after${kind === 'files' ? ` (${before.kinds}; now ${after.kinds})` : ''}`,
   );
 }
