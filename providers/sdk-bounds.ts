@@ -33,6 +33,11 @@ function bind(request: ClientRequest, { maxBytes, signal }: Bounds): void {
   if (!signal) return;
   // Libraries write into what they are given, which a reason may not let them.
   const end = (): void => void request.destroy(new Error('given up'));
+  // An abort may come between the call and the moment when its request is made.
+  if (signal.aborted) {
+    end();
+    return;
+  }
   signal.addEventListener('abort', end, { once: true });
   request.once('close', () => signal.removeEventListener('abort', end));
 }
