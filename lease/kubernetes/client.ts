@@ -13,6 +13,7 @@ import { parseJson } from '../../src/core/json.ts';
 import { untilDone } from '../../src/core/until.ts';
 import type { KubernetesAccess } from './access.ts';
 import { failureOf, unreadable } from './failures.ts';
+import type { RequestAccess } from './request-access.ts';
 
 export type Method = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
 
@@ -82,12 +83,20 @@ export function createKubernetesClient(options: KubernetesClientOptions): Kubern
     : new HttpAgent({ keepAlive: true, maxSockets: 16 });
   const closing = new AbortController();
 
+  /** A kubeconfig's credential plugin may take half a minute, and knows no signal. A later try finds what it gave meanwhile. */
+  async function credentials(signal: AbortSignal): Promise<RequestAccess> {
+    try {
+      return await untilDone(access.request(), signal);
+    } catch (error) {
+      throw signal.reason instanceof TimedOut ? credentialsLate(signal.reason) : error;
+    }
+  }
+
   async function send(
     request: Pick<KubernetesRequest<unknown>, 'method' | 'path' | 'query' | 'body' | 'contentType'>,
     signal: AbortSignal,
   ): Promise<IncomingMessage> {
-    // A kubeconfig's credential plugin may take half a minute, and knows no signal.
-    const { headers, tls } = await untilDone(access.request(), signal);
+    const { headers, tls } = await credentials(signal);
     const url = new URL(access.server);
     url.pathname = `${url.pathname.replace(/\/$/, '')}${request.path}`;
     url.search = new URLSearchParams(request.query ?? {}).toString();
@@ -164,11 +173,11 @@ export function createKubernetesClient(options: KubernetesClientOptions): Kubern
       const stop = AbortSignal.any([callerSignal, closing.signal]);
       const ending = new AbortController();
       // Whoever stops listening half-way keeps no process alive by it.
-      const over = setTimeout(() => ending.abort(timedOut()), seconds * 1_000 + overtimeMs).unref();
+      const over = setTimeout(() => ending.abort(new TimedOut()), seconds * 1_000 + overtimeMs).unref();
       try {
         const all = { ...query, watch: 'true', timeoutSeconds: String(seconds) };
         // The head of the answer comes at once, events or not.
-        const late = setTimeout(() => ending.abort(timedOut()), attemptMs);
+        const late = setTimeout(() => ending.abort(new TimedOut()), attemptMs);
         const signal = AbortSignal.any([stop, ending.signal]);
         const answer = await send({ method: 'GET', path, query: all }, signal).finally(() => clearTimeout(late));
         answer.socket.setKeepAlive(true, keepAliveMs);
@@ -188,8 +197,8 @@ export function createKubernetesClient(options: KubernetesClientOptions): Kubern
         }
       } catch (error) {
         stop.throwIfAborted();
-        const cause = ending.signal.aborted ? ending.signal.reason : error;
-        throw isFlannelVpcError(cause) ? cause : unreachable(access, doing, cause);
+        if (isFlannelVpcError(error)) throw error;
+        throw unreachable(access, doing, ending.signal.aborted ? ending.signal.reason : error);
       } finally {
         clearTimeout(over);
       }
@@ -204,18 +213,27 @@ export function createKubernetesClient(options: KubernetesClientOptions): Kubern
 /** Does it within so many milliseconds. @throws Error after them. */
 async function inTime<T>(signal: AbortSignal, ms: number, act: (limit: AbortSignal) => Promise<T>): Promise<T> {
   const late = new AbortController();
-  const timer = setTimeout(() => late.abort(timedOut()), Math.max(1, ms));
+  const timer = setTimeout(() => late.abort(new TimedOut()), Math.max(1, ms));
   try {
     return await act(AbortSignal.any([signal, late.signal]));
   } catch (error) {
-    throw late.signal.aborted ? late.signal.reason : error;
+    throw late.signal.aborted && !isFlannelVpcError(error) ? late.signal.reason : error;
   } finally {
     clearTimeout(timer);
   }
 }
 
-function timedOut(): Error {
-  return new Error('no answer in time');
+class TimedOut extends Error {
+  constructor() {
+    super('no answer in time');
+  }
+}
+
+function credentialsLate(cause: TimedOut): FlannelVpcError {
+  return new FlannelVpcError('STORE_UNAVAILABLE', 'the credential plugin of the kubeconfig gave no credential in time', {
+    hint: 'Run it by hand and see how long it takes.',
+    cause,
+  });
 }
 
 /** True for credentials that the server does not know, which may have been replaced meanwhile. */

@@ -34,7 +34,7 @@ describe('credentials that do not come', () => {
     const call = client.call(read, new AbortController().signal);
     await expect(call).rejects.toMatchObject({
       code: 'STORE_UNAVAILABLE',
-      message: expect.stringContaining('no answer in time'),
+      message: expect.stringContaining('gave no credential in time'),
     });
     expect(asked).toBeGreaterThan(0);
   });
