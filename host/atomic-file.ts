@@ -1,5 +1,6 @@
 /** Files that other programs read while they are replaced. */
-import { mkdir, open, readFile, rename, stat, writeFile } from 'node:fs/promises';
+import { constants } from 'node:fs';
+import { mkdir, open, readFile, rename, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 
 /** The file's text; undefined where there is none, or none that can be read. */
@@ -16,7 +17,7 @@ export async function writeAtomically(path: string, text: string, temporaryName:
   const folder = dirname(path);
   if (folder === '/dev' || (await isDevice(path))) {
     // A rename would put a file in its place: written by root, /dev/null were gone for the whole machine.
-    await writeFile(path, text);
+    await writeThrough(path, text);
     return;
   }
   await makeFolder(folder);
@@ -36,6 +37,16 @@ export async function writeAtomically(path: string, text: string, temporaryName:
     await opened.sync();
   } finally {
     await opened.close();
+  }
+}
+
+/** Without waiting: a pipe that nobody reads is an error (ENXIO), where opening it would take until somebody does. */
+async function writeThrough(path: string, text: string): Promise<void> {
+  const handle = await open(path, constants.O_WRONLY | constants.O_CREAT | constants.O_NONBLOCK, 0o644);
+  try {
+    await handle.writeFile(text);
+  } finally {
+    await handle.close();
   }
 }
 

@@ -1,4 +1,6 @@
-import { lstat, mkdtemp, readdir, readFile, readlink, rm, symlink, writeFile } from 'node:fs/promises';
+import { execFileSync } from 'node:child_process';
+import { constants } from 'node:fs';
+import { lstat, mkdtemp, open, readdir, readFile, readlink, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from '@jest/globals';
@@ -19,6 +21,19 @@ it('leaves a device where it is', async () => {
 
   expect(await readlink(path)).toBe('/dev/null');
   expect(await readdir(folder)).toEqual(['null']);
+});
+
+it('does not wait for somebody to read a pipe, and writes to one that is read', async () => {
+  const path = join(folder, 'pipe');
+  execFileSync('mkfifo', [path]);
+
+  await expect(writeAtomically(path, 'text', '.pipe.new')).rejects.toMatchObject({ code: 'ENXIO' });
+
+  const reader = await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
+  await writeAtomically(path, 'text', '.pipe.new');
+  expect((await reader.read()).buffer.subarray(0, 4).toString()).toBe('text');
+  await reader.close();
+  expect(await readdir(folder)).toEqual(['pipe']);
 });
 
 it('puts a file in the place of a link to one, whose target stays', async () => {
