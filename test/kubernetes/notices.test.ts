@@ -35,20 +35,22 @@ async function tell(trouble: readonly NodeNotice[], undecided = nobody): Promise
   return world.gateway.requests.map(({ method, path }) => `${method} ${path.replace(/\?.*|(?<=events\/).*/, '')}`);
 }
 
-const eventsSchema = z.object({
-  items: z.array(
-    z.object({
-      involvedObject: z.object({ name: z.string() }),
-      ...{ type: z.string(), reason: z.string(), count: z.number() },
-    }),
-  ),
+const component = 'flannel-vpc-controller';
+const listSchema = z.object({ items: z.array(z.unknown()) });
+const eventSchema = z.object({
+  involvedObject: z.object({ name: z.string() }),
+  ...{ type: z.string(), reason: z.string(), count: z.number() },
 });
+const sourceSchema = z.object({ source: z.object({ component: z.string().optional() }).optional() });
 
+/** Those of the controller: the API server tells of itself now and then. */
 async function events(): Promise<readonly string[]> {
   const text = await world.server.kubectl('get', 'events', '-n', 'default', '-o', 'json');
-  return eventsSchema
+  return listSchema
     .parse(JSON.parse(text))
-    .items.map(({ involvedObject, type, reason, count }) => `${involvedObject.name} ${type} ${reason} ${count}`)
+    .items.filter((item) => sourceSchema.parse(item).source?.component === component)
+    .map((item) => eventSchema.parse(item))
+    .map(({ involvedObject, type, reason, count }) => `${involvedObject.name} ${type} ${reason} ${count}`)
     .sort();
 }
 
