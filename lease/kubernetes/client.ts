@@ -230,10 +230,14 @@ class TimedOut extends Error {
 }
 
 function credentialsLate(cause: TimedOut): FlannelVpcError {
-  return new FlannelVpcError('STORE_UNAVAILABLE', 'the credential plugin of the kubeconfig gave no credential in time', {
-    hint: 'Run it by hand and see how long it takes.',
-    cause,
-  });
+  return new FlannelVpcError(
+    'STORE_UNAVAILABLE',
+    'the credential plugin of the kubeconfig gave no credential in time',
+    {
+      hint: 'Run it by hand and see how long it takes.',
+      cause,
+    },
+  );
 }
 
 /** True for credentials that the server does not know, which may have been replaced meanwhile. */
