@@ -7,6 +7,9 @@
  * skipped test counts as failed, and so does a tier that has files and ran nothing. The last line is
  * `N passed, N failed`.
  *
+ * When several tiers ran whole, up to three files that failed run once more at the end, with nothing beside them; that result counts, and
+ * the first one is named (docs/adr/0014-failed-files-run-once-more.md).
+ *
  * The machine's own links, routes and rules are read before and after: one that is not the same counts as a failed test.
  *
  * The unit tier has the machine for itself. The others wait for servers and packets most of the time and live in namespaces of their
@@ -15,11 +18,11 @@
 import { spawn } from 'node:child_process';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { dirname, join, relative } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import * as z from 'zod';
 import { machineChanges, readMachineState } from './machine-state.ts';
+import { readResults, type TierResult, toRunAgain, withSecondRun } from './test-results.ts';
 import { filesOf, type Tier, tiers } from './tiers.ts';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
@@ -50,21 +53,15 @@ function workers(jestArguments: readonly string[]): readonly string[] {
 /** Jest has written its results and still does not end: something was left open. */
 const leftOpenMs = 20_000;
 
-const jestResults = z.object({
-  numPassedTests: z.number(),
-  numFailedTests: z.number(),
-  numPendingTests: z.number(),
-  numTodoTests: z.number(),
-  numRuntimeErrorTestSuites: z.number(),
-});
+const nothingRan: TierResult = { passed: 0, failed: 1, skipped: 0, failedFiles: [] };
 
-interface TierResult {
-  readonly passed: number;
-  readonly failed: number;
-}
-
-async function runTier(tier: Tier, jestArguments: readonly string[], folder: string): Promise<TierResult> {
-  const results = join(folder, `${tier}.json`);
+/** `isWhole`: nothing was selected by arguments, so nothing may be skipped. */
+async function runTier(
+  tier: Tier,
+  jestArguments: readonly string[],
+  results: string,
+  isWhole: boolean,
+): Promise<TierResult> {
   const inRig = tier !== 'unit';
   const argv = [
     ...(inRig ? [join(root, 'test/fabric/enter.sh')] : []),
@@ -76,20 +73,20 @@ async function runTier(tier: Tier, jestArguments: readonly string[], folder: str
   const text = await readFile(results, 'utf8').catch(() => undefined);
   if (text === undefined) {
     console.error(`${tier}: jest ended with ${status} and no results`);
-    return { passed: 0, failed: 1 };
+    return nothingRan;
   }
-  const counts = jestResults.parse(JSON.parse(text));
-  const skipped = jestArguments.length === 0 ? counts.numPendingTests + counts.numTodoTests : 0;
-  let failed = counts.numFailedTests + counts.numRuntimeErrorTestSuites + skipped;
+  const result = readResults(text);
+  const skipped = isWhole ? result.skipped : 0;
+  let failed = result.failed + skipped;
   if (skipped > 0) console.error(`${tier}: ${skipped} skipped tests count as failed`);
-  if (counts.numPassedTests + failed === 0) {
+  if (result.passed + failed === 0) {
     console.error(`${tier}: has test files and ran no test`);
     failed = 1;
   } else if (status !== 0 && failed === 0) {
     console.error(`${tier}: every test passed and yet jest ended with ${status}`);
     failed = 1;
   }
-  return { passed: counts.numPassedTests, failed };
+  return { ...result, failed };
 }
 
 async function succeeds(program: string): Promise<boolean> {
@@ -147,8 +144,10 @@ async function main(argv: readonly string[]): Promise<number> {
     return 2;
   }
   const folder = await mkdtemp(join(tmpdir(), 'flannel-vpc-test-'));
-  const total = { passed: 0, failed: 0 };
+  const isWhole = jestArguments.length === 0;
+  const results = new Map<Tier, TierResult>();
   const lines: string[] = [];
+  let wrong = 0;
   const before = await readMachineState();
   try {
     const asked = tiers.filter((each) => names.length === 0 || names.includes(each));
@@ -160,9 +159,8 @@ async function main(argv: readonly string[]): Promise<number> {
     const run = async (tier: Tier): Promise<void> => {
       const started = performance.now();
       console.error(`== ${tier}`);
-      const result = await runTier(tier, jestArguments, folder);
-      total.passed += result.passed;
-      total.failed += result.failed;
+      const result = await runTier(tier, jestArguments, join(folder, `${tier}.json`), isWhole);
+      results.set(tier, result);
       const seconds = Math.round((performance.now() - started) / 1000);
       lines.push(`${tier}: ${result.passed} ok, ${result.failed} not, ${seconds} s`);
     };
@@ -172,7 +170,7 @@ async function main(argv: readonly string[]): Promise<number> {
     for (const tier of present.filter((each) => each !== 'unit')) {
       if (await setUp(tier)) ready.push(tier);
       else {
-        total.failed++;
+        wrong++;
         lines.push(`${tier}: not run, for want of ${setUps[tier]}`);
       }
     }
@@ -183,17 +181,37 @@ async function main(argv: readonly string[]): Promise<number> {
         for (const tier of waiting) await run(tier);
       }),
     );
+    if (isWhole && present.length > 1) lines.push(...(await runAgain(results, folder)));
   } finally {
     await rm(folder, { recursive: true, force: true });
   }
   const changes = machineChanges(before, await readMachineState());
   if (changes.length > 0) {
-    total.failed++;
+    wrong++;
     lines.push("the machine's own network is not what it was (by a test, or by somebody else meanwhile):", ...changes);
   } else lines.push("the machine's own links, routes and rules are what they were");
   for (const line of lines) console.log(line);
-  console.log(`${total.passed} passed, ${total.failed} failed`);
-  return total.failed > 0 || total.passed === 0 ? 1 : 0;
+  const total = (kind: 'passed' | 'failed'): number =>
+    [...results.values()].reduce((all, result) => all + result[kind], 0);
+  const passed = total('passed');
+  const failed = total('failed') + wrong;
+  console.log(`${passed} passed, ${failed} failed`);
+  return failed > 0 || passed === 0 ? 1 : 0;
+}
+
+/** Runs a few failed files once more, one after the other with nothing beside them, and takes that result. @returns what to say of it. */
+async function runAgain(results: Map<Tier, TierResult>, folder: string): Promise<readonly string[]> {
+  const lines: string[] = [];
+  const beside = new Map([...results].filter(([tier]) => tier !== 'unit'));
+  for (const [tier, paths] of toRunAgain(beside)) {
+    const names = paths.map((path) => relative(root, path)).join(', ');
+    console.error(`== ${tier}, once more and alone: ${names}`);
+    const second = await runTier(tier, ['--runTestsByPath', ...paths], join(folder, `${tier}-again.json`), true);
+    results.set(tier, withSecondRun(results.get(tier) ?? nothingRan, second));
+    const outcome = second.failed === 0 ? 'passed' : 'failed again';
+    lines.push(`${tier}: FAILED ONCE BESIDE OTHER TIERS, and ${outcome} alone; look for why: ${names}`);
+  }
+  return lines;
 }
 
 process.exitCode = await main(process.argv.slice(2));
