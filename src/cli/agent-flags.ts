@@ -30,18 +30,20 @@ export const agentFlags: readonly Flag[] = [
   toggle('ip-masq-fully-random-disable', false, 'do not randomise the ports of masqueraded traffic'),
   ...kubernetesFlagTable,
   toggle('set-node-network-unavailable', true, 'set the NetworkUnavailable condition of the node'),
-  toggle('version', false, 'print the version and exit'),
+  // flannel looks for it before it reads the environment, where FLANNELD_VERSION may well say which version is deployed.
+  { ...toggle('version', false, 'print the version and exit'), commandLineOnly: true },
   text('healthz-ip', '0.0.0.0', 'address of /healthz, /readyz and /metrics'),
   {
     name: 'healthz-port',
     kind: 'integer',
     byDefault: '0',
     help: 'port of /healthz, /readyz and /metrics; 0 is off',
-    range: [0, 65_535],
+    // flannel takes all below 1 for off.
+    range: [-1, 65_535],
   },
   {
-    ...{ name: 'iptables-resync', kind: 'integer', byDefault: '5', help: 'check packet rules every so many seconds' },
-    range: [1, 86_400],
+    ...{ name: 'iptables-resync', kind: 'integer', byDefault: '5' },
+    help: 'check packet rules every so many seconds, 1 to 86400',
   },
   toggle('iptables-forward-rules', true, 'accept forwarded traffic of the network'),
   toggle('ip-blackhole-route', false, "keep a blackhole route for the node's own subnet"),

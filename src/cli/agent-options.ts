@@ -61,8 +61,8 @@ export interface AgentInput {
  * @throws USAGE (exit code 2) or CONFIG_INVALID (exit code 1), see `parseFlags`.
  */
 export function parseAgentOptions(input: AgentInput): AgentCommand {
-  if (input.argv.some((argument) => /^--?(help|h)$/.test(argument))) return { kind: 'help' };
-  const parsed = parseFlags({ ...input, flags: agentFlags });
+  const parsed = parseFlags({ ...input, flags: agentFlags, asGo: true });
+  if (parsed.help) return { kind: 'help' };
   const get = readFlags(parsed);
   if (get.boolean('version')) return { kind: 'version' };
   checkBridgeName(get.text('bridge'));
@@ -71,6 +71,7 @@ export function parseAgentOptions(input: AgentInput): AgentCommand {
   // The plugin would make it too. Made by the agent it stands before the first pod, and is repaired.
   const bridge = get.text('bridge') || (conflist === undefined ? undefined : 'cni0');
   const port = get.number('healthz-port');
+  const resync = resyncSeconds(get.number('iptables-resync'));
   const unused = agentFlags.filter((flag) => flag.unused !== undefined && parsed.given.has(flag.name));
   return {
     kind: 'run',
@@ -78,8 +79,8 @@ export function parseAgentOptions(input: AgentInput): AgentCommand {
       etcd: etcdOptions(get),
       kubernetes: kubernetesFlags(get, { setCondition: get.boolean('set-node-network-unavailable') }),
       interfaces: {
-        ifaces: get.list('iface').filter((name) => name !== ''),
-        ifaceRegexes: get.list('iface-regex').filter((regex) => regex !== ''),
+        ifaces: get.list('iface'),
+        ifaceRegexes: get.list('iface-regex'),
         canReach: get.text('iface-can-reach'),
         publicIp: { 4: get.text('public-ip'), 6: get.text('public-ipv6') },
       },
@@ -93,17 +94,35 @@ export function parseAgentOptions(input: AgentInput): AgentCommand {
         forwardRules: get.boolean('iptables-forward-rules'),
         blackholeRoute: get.boolean('ip-blackhole-route'),
         bridge,
-        resyncMs: get.number('iptables-resync') * 1_000,
+        resyncMs: resync.seconds * 1_000,
         probed: get.number('probe-port') !== 0,
       },
       probe: { port: get.number('probe-port'), intervalMs: get.number('probe-interval') },
       routeCheckIntervalMs: get.number('route-check-interval'),
-      health: port === 0 ? undefined : { ip: get.text('healthz-ip'), port },
+      health: port <= 0 ? undefined : { ip: get.text('healthz-ip'), port },
       log: { ...logOptions(get), ...(get.number('v') > 0 ? { level: 'debug' as const } : {}) },
-      warnings: unused.map((flag) => `--${flag.name} has no effect: ${flag.unused}`),
+      warnings: [
+        ...unused.map((flag) => `--${flag.name} has no effect: ${flag.unused}`),
+        ...ignoredWarning(parsed.ignored),
+        ...resync.warnings,
+      ],
       environmentProblems: parsed.environmentProblems,
     },
   };
+}
+
+/** flannel runs with any, and one out of bounds is no reason to keep a node off: the nearest is meant. */
+function resyncSeconds(asked: number): { readonly seconds: number; readonly warnings: readonly string[] } {
+  const seconds = Math.min(Math.max(asked, 1), 86_400);
+  return { seconds, warnings: seconds === asked ? [] : [`--iptables-resync=${asked} counts as ${seconds}`] };
+}
+
+/** Secrets may be among them, so only the first is shown, and only where it is no flag. */
+function ignoredWarning(ignored: readonly string[]): readonly string[] {
+  const [first] = ignored;
+  if (first === undefined) return [];
+  const what = /^-./.test(first) ? 'what follows --' : `${JSON.stringify(first.slice(0, 64))} and what follows it`;
+  return [`${what} on the command line is not read: flags end there, and a switch is turned off by --flag=false`];
 }
 
 /** The kernel's limit is 15 bytes (IFNAMSIZ), without slashes and blanks. */

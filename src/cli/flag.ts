@@ -53,8 +53,10 @@ export function parseFlagValue(flag: Flag, text: string): ParsedValue {
       return { value: text.split(',') };
     case 'boolean':
       return parseBoolean(text);
-    case 'integer':
-      return /^[+-]?\d{1,15}$/.test(text) ? { value: Number(text) } : { wrong: 'a whole number' };
+    case 'integer': {
+      const value = parseInteger(text);
+      return value === undefined ? { wrong: 'a whole number' } : { value };
+    }
     case 'duration': {
       const ms = parseDuration(text);
       return ms === undefined ? { wrong: 'a duration such as 90s, 5m or 1h30m' } : { value: ms };
@@ -69,6 +71,18 @@ function parseBoolean(text: string): ParsedValue {
   if (['1', 't', 'T', 'true', 'TRUE', 'True'].includes(text)) return { value: true };
   if (['0', 'f', 'F', 'false', 'FALSE', 'False'].includes(text)) return { value: false };
   return { wrong: 'true or false' };
+}
+
+const goInteger = /^[+-]?(?:0[xX](?:_?[\da-fA-F])+|0[bB](?:_?[01])+|0[oO]?(?:_?[0-7])+|0|[1-9](?:_?\d)*)$/;
+
+/** Go's `strconv.ParseInt` with base 0, as its flags read whole numbers: `8081`, `0x1f91`, `0o17` and `017`, `0b11`, `8_081`. */
+function parseInteger(text: string): number | undefined {
+  if (!goInteger.test(text)) return undefined;
+  const digits = text.replace(/^[+-]/, '').replaceAll('_', '');
+  const value = Number(/^0\d/.test(digits) ? `0o${digits}` : digits);
+  // Beyond that they are no longer told apart.
+  if (!Number.isSafeInteger(value)) return undefined;
+  return text.startsWith('-') && value !== 0 ? -value : value;
 }
 
 const unitMs: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000, h: 3_600_000 };

@@ -13,12 +13,21 @@ export interface ParsedFlags {
   readonly given: ReadonlySet<string>;
   /** Environment variables whose value can't be read, in words: left out, as flannel does. */
   readonly environmentProblems: readonly string[];
+  /** What stands from the first argument on that is no flag; empty unless `asGo`. */
+  readonly ignored: readonly string[];
+  /** `-h` or `--help` was asked for, and nothing after it was read; only with `asGo`. */
+  readonly help: boolean;
 }
 
 export interface ParseFlagsInput {
   readonly flags: readonly Flag[];
   readonly argv: readonly string[];
   readonly environment: Readonly<Record<string, string | undefined>>;
+  /**
+   * As Go's parser, which knows `--help`, and ends at the first argument that is no flag, or at `--`; flannel asks for no more, and so
+   * runs on with `--ip-masq true`. Otherwise such an argument is refused.
+   */
+  readonly asGo?: boolean;
 }
 
 /**
@@ -29,7 +38,7 @@ export interface ParseFlagsInput {
  */
 export function parseFlags(input: ParseFlagsInput): ParsedFlags {
   const values = new Map<string, FlagValue>();
-  readCommandLine(input, values);
+  const { ignored, help } = readCommandLine(input, values);
   const environmentProblems: string[] = [];
   const fromEnvironment = new Set<Flag>();
   for (const flag of input.flags) {
@@ -49,17 +58,24 @@ export function parseFlags(input: ParseFlagsInput): ParsedFlags {
     if (value !== undefined) checkRange(flag, value, fromEnvironment.has(flag) ? environmentName(flag) : undefined);
     else values.set(flag.name, defaultOf(flag));
   }
-  return { values, given, environmentProblems };
+  return { values, given, environmentProblems, ignored, help };
 }
 
-function readCommandLine({ flags, argv }: ParseFlagsInput, values: Map<string, FlagValue>): void {
+function readCommandLine(
+  { flags, argv, asGo = false }: ParseFlagsInput,
+  values: Map<string, FlagValue>,
+): Pick<ParsedFlags, 'ignored' | 'help'> {
   const byName = new Map(flags.flatMap((flag) => [flag.name, flag.short ?? flag.name].map((name) => [name, flag])));
   for (let at = 0; at < argv.length; at++) {
     const argument = argv[at] ?? '';
+    if (asGo && (argument === '--' || !/^-./s.test(argument))) {
+      return { ignored: argv.slice(argument === '--' ? at + 1 : at), help: false };
+    }
     const match = /^--?([^-=][^=]*)(?:=(.*))?$/s.exec(argument);
     if (!match) throw usage(`${JSON.stringify(argument)} is no flag; flags look like --name=value`);
     const [, given = '', inline] = match;
     const flag = byName.get(given);
+    if (asGo && !flag && /^(help|h)$/.test(given)) return { ignored: [], help: true };
     if (!flag) throw unknownFlag(given, flags);
     const { name } = flag;
     let text = inline;
@@ -76,6 +92,7 @@ function readCommandLine({ flags, argv }: ParseFlagsInput, values: Map<string, F
       flag.kind === 'list' && Array.isArray(before) && Array.isArray(value) ? [...before, ...value] : value,
     );
   }
+  return { ignored: [], help: false };
 }
 
 function defaultOf(flag: Flag): FlagValue {

@@ -27,7 +27,8 @@ export function flagLines(flags: readonly Flag[]): readonly string[] {
 export function flagsDocument(): string {
   const row = (flag: Flag): string => {
     const note = flag.unused === undefined ? '' : ` Accepted without effect: ${flag.unused}.`;
-    return `| \`--${flag.name}\` | \`${environmentName(flag)}\` | ${flag.byDefault === '' ? '' : `\`${flag.byDefault}\``} | ${flag.help}.${note} |`;
+    const variable = flag.commandLineOnly ? '' : `\`${environmentName(flag)}\``;
+    return `| \`--${flag.name}\` | ${variable} | ${flag.byDefault === '' ? '' : `\`${flag.byDefault}\``} | ${flag.help}.${note} |`;
   };
   const table = (flags: readonly Flag[]): readonly string[] => [
     '| flag | environment | default | does |',
@@ -41,7 +42,8 @@ export function flagsDocument(): string {
     '',
     'One or two dashes, `--flag=value` or `--flag value`; booleans are `--flag` or `--flag=false`. A flag on the command line wins over its',
     'environment variable; an empty variable counts as not set. An unknown flag or an unreadable value ends the program with exit code 2, a value',
-    'out of range with 1. A variable that cannot be read is logged and left out, as flannel does.',
+    'out of range with 1. A variable that cannot be read is logged and left out, as flannel does; and as in flannel flags end at the first',
+    'argument that is none (`--ip-masq true` is `--ip-masq`, and nothing after it is read), which the log says.',
     '',
     "## flanneld's flags",
     '',

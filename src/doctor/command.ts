@@ -27,7 +27,8 @@ export async function doctorCommand(
     console.print(commandUsage('doctor').trimEnd());
     return 0;
   }
-  for (const problem of command.options.environmentProblems) console.say(`flannel-vpc: ${problem}`);
+  const { environmentProblems, warnings } = command.options;
+  for (const line of [...environmentProblems, ...warnings]) console.say(`flannel-vpc: ${line}`);
   try {
     return await withSession({ get: command.get, operands: [], console, environment }, (session) =>
       runDoctor(command, session),

@@ -67,6 +67,45 @@ describe('agent flags', () => {
     expect(options(['--route-check-interval=1h30m']).routeCheckIntervalMs).toBe(5_400_000);
   });
 
+  test('Go’s numbers', () => {
+    const portOf = (text: string) => options([`--healthz-port=${text}`]).health?.port;
+    expect(['8081', '+8081', '0x1F91', '0o17', '017', '0b11', '8_081'].map(portOf)).toEqual([
+      ...[8_081, 8_081, 8_081, 15, 15, 3, 8_081],
+    ]);
+    for (const text of ['08', '0x', '8__081', '_8', '8_', '1e3', '8.0', '', '0b12', '9'.repeat(20)])
+      expect(() => portOf(text)).toThrow(usage(/allowed is a whole number/));
+  });
+
+  test('flags end at the first argument that is none, as Go’s do, and the log says so', () => {
+    const parsed = options(['--ip-masq', 'false', '--iface=eth1', '--no-such-flag']);
+    expect(parsed).toMatchObject({ host: { ipMasq: true }, interfaces: { ifaces: [] } });
+    expect(parsed.warnings).toEqual([
+      '"false" and what follows it on the command line is not read: flags end there, and a switch is turned off by --flag=false',
+    ]);
+    expect(options(['--ip-masq', '']).host.ipMasq).toBe(true);
+    expect(options(['--', '--etcd-password=hunter2'])).toMatchObject({
+      warnings: [expect.stringMatching(/^what follows -- on the command line is not read(?!.*hunter2)/)],
+    });
+    expect(options(['--iface', '--', '--ip-masq'])).toMatchObject({
+      ...{ interfaces: { ifaces: ['--'] }, host: { ipMasq: true }, warnings: [] },
+    });
+  });
+
+  test('values that flannel runs with keep no node off', () => {
+    expect(options(['--healthz-port=-1']).health).toBeUndefined();
+    expect(options(['--iptables-resync=5']).warnings).toEqual([]);
+    expect(options(['--iptables-resync=0'])).toMatchObject({
+      ...{ host: { resyncMs: 1_000 }, warnings: ['--iptables-resync=0 counts as 1'] },
+    });
+    expect(options([], { FLANNELD_IPTABLES_RESYNC: '604800' })).toMatchObject({
+      ...{ host: { resyncMs: 86_400_000 }, warnings: ['--iptables-resync=604800 counts as 86400'] },
+    });
+  });
+
+  test('FLANNELD_VERSION asks for nothing: flannel reads the environment later', () => {
+    expect(parseAgentOptions({ argv: [], environment: { FLANNELD_VERSION: '1' } }).kind).toBe('run');
+  });
+
   test('the environment counts where the command line is silent, and an empty variable is none', () => {
     const environment = {
       FLANNELD_ETCD_PREFIX: '/env',
@@ -93,7 +132,6 @@ describe('agent flags', () => {
     [['--zzzzzzzzzz'], /flag provided but not defined: -zzzzzzzzzz$/],
     [['--healthz-port=x'], /invalid value "x" for flag --healthz-port: allowed is a whole number/],
     [['--ip-masq=maybe'], /invalid value "maybe" for flag --ip-masq: allowed is true or false/],
-    [['--ip-masq', 'true'], /"true" is no flag/],
     [['--iface'], /flag needs an argument: --iface/],
     [['--log-format=xml'], /one of auto, human, json/],
     [['---x'], /is no flag/],
@@ -105,7 +143,7 @@ describe('agent flags', () => {
     [['--subnet-lease-renew-margin=0'], /Invalid subnet-lease-renew-margin option, out of acceptable range/],
     [['--subnet-lease-renew-margin=1440'], /Invalid subnet-lease-renew-margin option, out of acceptable range/],
     [['--healthz-port=65536'], /--healthz-port is out of range: 65536/],
-    [['--iptables-resync=0'], /--iptables-resync is out of range/],
+    [['--healthz-port=-2'], /--healthz-port is out of range: -2/],
     [['--probe-interval=0'], /--probe-interval is out of range: 0s/],
     [['--route-check-interval=25h'], /--route-check-interval is out of range: 25h/],
     [['--subnet-file='], /--subnet-file: "" names no file/],
@@ -149,6 +187,7 @@ describe('agent flags', () => {
 
   test('--help and --version win', () => {
     expect(parseAgentOptions({ argv: ['--help'], environment: {} })).toEqual({ kind: 'help' });
+    expect(parseAgentOptions({ argv: ['-h=1'], environment: {} })).toEqual({ kind: 'help' });
     expect(parseAgentOptions({ argv: ['-version'], environment: {} })).toEqual({ kind: 'version' });
   });
 });
