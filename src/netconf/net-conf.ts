@@ -13,7 +13,7 @@ import { type BackendConf, readBackend } from './backend.ts';
 import { goKind, jsonSyntaxProblem } from './json-syntax.ts';
 import { isObject, readMembers } from './members.ts';
 import { type NetConfProblem, problem } from './problems.ts';
-import { readRange } from './ranges.ts';
+import { readRange, readUnusedFamily } from './ranges.ts';
 
 /** A checked net-conf with every default filled in. */
 export interface NetConf {
@@ -88,6 +88,8 @@ export function parseNetConf(
     problems.push(...found);
     if (range) ranges[family] = range;
   }
+  const unused = families.filter((family) => !inUse.includes(family));
+  problems.push(...unused.flatMap((family) => readUnusedFamily(family, values)));
   const { backend, problems: backendProblems, warnings: backendWarnings } = readBackend(values['Backend'], backendType);
   problems.push(...backendProblems, ...reservedProblems(backend, ranges, values));
   const allWarnings = [...warnings, ...backendWarnings, ...unusedIpv6(values, inUse)];

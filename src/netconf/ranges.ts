@@ -48,16 +48,13 @@ export function readRange(
   { anyLength }: { readonly anyLength: boolean },
 ): RangeResult {
   const rules = rulesOf[family];
-  const problems: NetConfProblem[] = [];
-  const report = (name: string, text: string, allowed: string): undefined => {
-    problems.push(problem(name, members[name], text, allowed));
-    return undefined;
-  };
+  const { problems, report } = createReport(members);
   const network = readNetwork(family, rules, members, report);
   if (anyLength) {
+    readTypes(family, rules, members, report);
     const first = network && { family, value: network.address };
     const range = first && { network, subnetLength: network.length, subnetMin: first, subnetMax: first, anyLength };
-    return { range, problems };
+    return { range: problems.length > 0 ? undefined : range, problems };
   }
   const length = readLength(rules, members, network, report);
   const min = readBound(family, `${rules.prefix}SubnetMin`, members, network, length, report);
@@ -82,23 +79,79 @@ export function readRange(
   return { range, problems };
 }
 
+/** What flannel's JSON decoder refuses among the members of a family that is off: it reads them all the same. */
+export function readUnusedFamily(family: Family, members: RawMembers): readonly NetConfProblem[] {
+  const rules = rulesOf[family];
+  const { problems, report } = createReport(members);
+  const name = `${rules.prefix}Network`;
+  const value = members[name];
+  // An IPv4 CIDR is a network to it there.
+  const isIpv4ForIpv6 = family === 6 && typeof value === 'string' && parseCidr(value) !== undefined;
+  if (value !== undefined && !isIpv4ForIpv6) readCidr(family, name, value, networkAllowed(family, rules), report);
+  readTypes(family, rules, members, report);
+  return problems;
+}
+
 type Report = (name: string, text: string, allowed: string) => undefined;
+
+function createReport(members: RawMembers): { readonly problems: NetConfProblem[]; readonly report: Report } {
+  const problems: NetConfProblem[] = [];
+  const report: Report = (name, text, allowed) => {
+    problems.push(problem(name, members[name], text, allowed));
+    return undefined;
+  };
+  return { problems, report };
+}
+
 type RawMembers = Readonly<Record<string, unknown>>;
 
 function readNetwork(family: Family, rules: FamilyRules, members: RawMembers, report: Report): Cidr | undefined {
   const name = `${rules.prefix}Network`;
   const value = members[name];
-  const allowed = `an IPv${family} CIDR such as "${rules.example}"`;
+  const allowed = networkAllowed(family, rules);
   if (value === undefined) {
     return report(name, `please define a correct ${name} parameter in the flannel config`, allowed);
   }
-  const cidr = typeof value === 'string' ? parseCidr(value) : undefined;
-  if (!cidr) return report(name, `invalid CIDR address: ${textOf(value)}`, allowed);
-  if (cidr.family !== family) return report(name, `invalid IPv${family} CIDR format`, allowed);
-  if (cidr.address === 0n) {
+  const cidr = readCidr(family, name, value, allowed, report);
+  if (cidr?.address === 0n) {
     return report(name, `please define a correct ${name} parameter in the flannel config`, allowed);
   }
   return cidr;
+}
+
+function networkAllowed(family: Family, { example }: FamilyRules): string {
+  return `an IPv${family} CIDR such as "${example}"`;
+}
+
+function readCidr(family: Family, name: string, value: unknown, allowed: string, report: Report): Cidr | undefined {
+  const cidr = typeof value === 'string' ? parseCidr(value) : undefined;
+  if (!cidr) return report(name, `invalid CIDR address: ${textOf(value)}`, allowed);
+  return cidr.family === family ? cidr : report(name, `invalid IPv${family} CIDR format`, allowed);
+}
+
+/** Whether the members are numbers and addresses at all, where it does not matter which. */
+function readTypes(family: Family, rules: FamilyRules, members: RawMembers, report: Report): void {
+  readUint(`${rules.prefix}SubnetLen`, members, `a whole number up to ${rules.longestSubnet}, or 0`, report);
+  for (const name of [`${rules.prefix}SubnetMin`, `${rules.prefix}SubnetMax`]) {
+    readAddress(family, name, members[name], `an IPv${family} address`, report);
+  }
+}
+
+/** 0 where there is none. */
+function readUint(name: string, members: RawMembers, allowed: string, report: Report): number | undefined {
+  const value = members[name] ?? 0;
+  if (typeof value === 'number' && Number.isInteger(value) && value >= 0) return value;
+  const found = goKind(value, 'whole');
+  return report(name, `json: cannot unmarshal ${found} into Go struct field Config.${name} of type uint`, allowed);
+}
+
+/** Of either family where the member is IPv6's, as for flannel. Undefined where there is none. */
+function readAddress(family: Family, name: string, value: unknown, allowed: string, report: Report): Ip | undefined {
+  // To flannel null is no address for IPv4, and none given for IPv6.
+  if (value === undefined || (value === null && family === 6)) return undefined;
+  const ip = typeof value === 'string' ? parseIp(value) : undefined;
+  if (!ip) return report(name, 'invalid IP address format', allowed);
+  return family === 4 && ip.family === 6 ? report(name, 'invalid IPv4 address format', allowed) : ip;
 }
 
 function readLength(
@@ -108,13 +161,10 @@ function readLength(
   report: Report,
 ): number | undefined {
   const name = `${rules.prefix}SubnetLen`;
-  const value = members[name] ?? 0;
   const lowest = (network?.length ?? 0) + 2;
   const allowed = `a whole number from ${lowest} to ${rules.longestSubnet}, or 0 for the default`;
-  if (typeof value !== 'number' || !Number.isInteger(value) || value < 0) {
-    const found = goKind(value, 'whole');
-    return report(name, `json: cannot unmarshal ${found} into Go struct field Config.${name} of type uint`, allowed);
-  }
+  const value = readUint(name, members, allowed, report);
+  if (value === undefined) return undefined;
   if (value > rules.longestSubnet)
     return report(name, `SubnetLen must be less than /${rules.longestSubnet + 1}`, allowed);
   if (!network) return undefined;
@@ -140,15 +190,11 @@ function readBound(
   length: number | undefined,
   report: Report,
 ): Ip | undefined {
-  const value = members[name];
-  if (value === undefined || value === null) return undefined;
-  const ip = typeof value === 'string' ? parseIp(value) : undefined;
   const inside = network ? `in ${formatCidr(network)}` : 'of the network';
   const allowed = `the address of a subnet ${inside}`;
-  if (!ip) return report(name, 'invalid IP address format', allowed);
-  if (ip.family !== family) return report(name, `invalid IPv${family} address format`, allowed);
+  const ip = readAddress(family, name, members[name], allowed, report);
   // flannel treats 0.0.0.0 and :: as not given.
-  if (ip.value === 0n || !network) return undefined;
+  if (!ip || !network || (ip.value === 0n && ip.family === family)) return undefined;
   if (!cidrContainsIp(network, ip)) {
     return report(name, `${name} is not in the range of the ${family === 4 ? '' : 'IPv6'}Network`, allowed);
   }

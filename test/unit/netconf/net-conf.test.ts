@@ -97,6 +97,20 @@ describe('refused with the text flannel has for it', () => {
     ],
     [{ Network: '10.5.0.0/16', SubnetMin: 'x' }, 'SubnetMin', 'invalid IP address format'],
     [{ Network: '10.5.0.0/16', SubnetMin: 'fd42::' }, 'SubnetMin', 'invalid IPv4 address format'],
+    [{ Network: '10.5.0.0/16', SubnetMax: null }, 'SubnetMax', 'invalid IP address format'],
+    // IPv6 is off, and read all the same.
+    [{ Network: '10.5.0.0/16', IPv6Network: 'fd42::' }, 'IPv6Network', 'invalid CIDR address: fd42::'],
+    [{ Network: '10.5.0.0/16', IPv6SubnetMin: 'x' }, 'IPv6SubnetMin', 'invalid IP address format'],
+    [
+      { Network: '10.5.0.0/16', IPv6SubnetLen: '64' },
+      'IPv6SubnetLen',
+      'json: cannot unmarshal string into Go struct field Config.IPv6SubnetLen of type uint',
+    ],
+    [
+      { Network: 'fd42::/48', EnableIPv4: false, EnableIPv6: true, IPv6Network: 'fd42::/48' },
+      'Network',
+      'invalid IPv4 CIDR format',
+    ],
     [
       { Network: '10.5.0.0/16', SubnetMin: '10.5.9.0', SubnetMax: '10.5.3.0' },
       'SubnetMax',
@@ -128,6 +142,11 @@ describe('refused with the text flannel has for it', () => {
       'IPv6SubnetMin is not in the range of the IPv6Network',
     ],
     [
+      { Network: '10.5.0.0/16', EnableIPv6: true, IPv6Network: 'fd42::/48', IPv6SubnetMax: '10.5.9.0' },
+      'IPv6SubnetMax',
+      'IPv6SubnetMax is not in the range of the IPv6Network',
+    ],
+    [
       { Network: '10.5.0.0/16', EnableIPv4: 'yes' },
       'EnableIPv4',
       'json: cannot unmarshal string into Go struct field Config.EnableIPv4 of type bool',
@@ -146,6 +165,24 @@ describe('refused with the text flannel has for it', () => {
     const problems = refused(JSON.stringify({ ...alloc, ...conf }));
     expect(problems).toEqual([expect.objectContaining({ field, text, severity: 'wait' })]);
     expect(problems[0]?.message).toContain('; allowed: ');
+  });
+
+  test.each([
+    [{ SubnetLen: '24' }, 'SubnetLen'],
+    [{ SubnetMin: 'x' }, 'SubnetMin'],
+    [{ IPv6SubnetLen: -1 }, 'IPv6SubnetLen'],
+  ])('members of another kind where Kubernetes hands subnets out: %j', (conf, field) => {
+    const text = JSON.stringify({ ...alloc, Network: '10.5.0.0/16', ...conf });
+    expect(parseNetConf(text, { anyLength: true })).toMatchObject({ ok: false, problems: [{ field }] });
+  });
+
+  test.each([
+    { SubnetLen: 31, SubnetMin: '10.6.0.0', SubnetMax: '10.5.0.1' },
+    { IPv6Network: 'fd42::/127', IPv6SubnetLen: 127, IPv6SubnetMin: null, IPv6SubnetMax: '10.5.9.0' },
+    { IPv6Network: '10.6.0.0/16' },
+  ])('but not what flannel reads and never looks at: %j', (conf) => {
+    const text = JSON.stringify({ ...alloc, Network: '10.5.0.0/16', ...conf });
+    expect(parseNetConf(text, { anyLength: true })).toMatchObject({ ok: true });
   });
 
   test.each([
