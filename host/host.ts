@@ -14,9 +14,9 @@ import type { EchoRequests } from './echo.ts';
 
 /** flannel's interface flags; see `docs` of flannel's configuration, section interface selection. */
 export interface InterfaceSelection {
-  /** `--iface`, in order: names or addresses. */
+  /** `--iface`, in order: names or addresses; an empty text, as of a variable that is not set, is the default route's. */
   readonly ifaces: readonly string[];
-  /** `--iface-regex`, in order. */
+  /** `--iface-regex`, in order; an empty one is the default route's, too. */
   readonly ifaceRegexes: readonly string[];
   /** `--iface-can-reach`, or `''`. */
   readonly canReach: string;

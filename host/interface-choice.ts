@@ -1,6 +1,7 @@
 /** flannel's rules for the external interface (`pkg/ipmatch/match.go`), over facts that were read before. Pure. */
 import { FlannelVpcError } from '../src/core/errors.ts';
 import { type Family, formatIp, type Ip, type PerFamily, parseIp, sameIp } from '../src/core/ip.ts';
+import { lookUp } from '../src/core/lookup.ts';
 import type { ExternalInterface, InterfaceSelection } from './host.ts';
 
 export interface LinkFacts {
@@ -66,7 +67,7 @@ function candidates(
   const { ifaces, ifaceRegexes, canReach } = selection;
   if (ifaces.length + ifaceRegexes.length > 0 || canReach !== '') {
     return [
-      ...ifaces.map((text) => ({ rule: `--iface=${text}`, find: () => byAddressOrName(text, facts) })),
+      ...ifaces.map((text) => ({ rule: `--iface=${text}`, find: () => byAddressOrName(text, selection, facts) })),
       ...ifaceRegexes.map((text) => ({ rule: `--iface-regex=${text}`, find: () => byRegex(text, selection, facts) })),
       ...(canReach === '' ? [] : [{ rule: `--iface-can-reach=${canReach}`, find: () => byRoute(canReach, facts) }]),
     ];
@@ -79,7 +80,9 @@ function candidates(
   return [{ rule: 'default route', find: () => byDefaultRoute(selection.families, facts) }];
 }
 
-function byAddressOrName(text: string, facts: NetworkFacts): Match {
+function byAddressOrName(text: string, { families }: InterfaceSelection, facts: NetworkFacts): Match {
+  // flannel's LookupExtIface goes by the default route for an empty text, however it comes by it.
+  if (text === '') return byDefaultRoute(families, facts);
   const ip = parseIp(text);
   if (ip) return byAddress(ip, facts);
   const link = facts.links.find((one) => one.name === text);
@@ -92,6 +95,7 @@ function byAddress(ip: Ip, facts: NetworkFacts): Match {
 }
 
 function byRegex(text: string, selection: InterfaceSelection, facts: NetworkFacts): Match {
+  if (text === '') return byDefaultRoute(selection.families, facts);
   const regex = compile(text);
   if (typeof regex === 'string') return regex;
   for (const link of facts.links) {
@@ -119,14 +123,33 @@ function byDefaultRoute(families: readonly Family[], facts: NetworkFacts): Match
   return link ? { link } : `its interface ${names[0].name} has gone`;
 }
 
-/** Go's regular expressions differ from ours in what users write here only in a leading `(?i)`. */
+/**
+ * Go's regular expressions (re2) differ from ours in what users write here only in a leading `(?i)`, in classes such as `[[:digit:]]`,
+ * which mean something else here, and in `\A` and `\z`.
+ */
 function compile(text: string): RegExp | string {
   const flags = /^\(\?([ims]+)\)/.exec(text);
   try {
-    return new RegExp(flags ? text.slice(flags[0].length) : text, flags?.[1] ?? '');
+    return new RegExp(ecmaScript(flags ? text.slice(flags[0].length) : text), flags?.[1] ?? '');
   } catch (error) {
     return `not a regular expression (${error instanceof Error ? error.message : error})`;
   }
+}
+
+const posixClasses: Readonly<Record<string, string>> = {
+  ...{ alnum: 'a-zA-Z0-9', alpha: 'a-zA-Z', digit: '0-9', lower: 'a-z' },
+  ...{ upper: 'A-Z', word: '\\w', xdigit: '0-9a-fA-F' },
+};
+
+/** Bracketed classes are taken whole, so that a `[:digit:]` is only looked for where it is one. */
+function ecmaScript(re2: string): string {
+  return re2.replace(/\\(.)|\[(?:\\.|\[:\w+:\]|\[(?!:\w+:\])|[^\]\\[])*\]/gs, (part: string, escaped?: string) => {
+    if (escaped === 'A') return '(?<![^])';
+    if (escaped === 'z') return '(?![^])';
+    return escaped === undefined
+      ? part.replace(/\[:(\w+):\]/g, (name: string, posix: string) => lookUp(posixClasses, posix) ?? name)
+      : part;
+  });
 }
 
 function describe(
@@ -138,12 +161,17 @@ function describe(
   const addresses: { 4?: Ip; 6?: Ip } = {};
   const outside: { 4?: Ip; 6?: Ip } = {};
   for (const family of families) {
-    const own = asked?.family === family ? asked : usable(link, family)[0];
+    const own = asked?.family === family ? asked : (toldIpv6(link, family, publicIps) ?? usable(link, family)[0]);
     if (!own) return `${link.name} has no usable IPv${family} address`;
     addresses[family] = own;
     outside[family] = publicIps[family] ?? own;
   }
   return { name: link.name, index: link.index, mtu: link.mtu, addresses, publicIps: outside };
+}
+
+/** Of several IPv6 addresses of the link the one that `--public-ipv6` names: flannel's host-gw asks of IPv4's alone that it be the best. */
+function toldIpv6(link: LinkFacts, family: Family, { 6: told }: PerFamily<Ip>): Ip | undefined {
+  return family === 6 && told && link.addresses.some(({ ip }) => sameIp(ip, told)) ? told : undefined;
 }
 
 /** Addresses of the family, best first: global before link-local, permanent before dynamic, lasting before temporary. */

@@ -31,11 +31,15 @@ async function readDefaults(
   selection: InterfaceSelection,
   signal: AbortSignal,
 ): Promise<readonly string[] | undefined> {
-  const named = selection.ifaces.length + selection.ifaceRegexes.length > 0 || selection.canReach !== '';
-  const given = Object.values(selection.publicIp).some((text) => text !== '');
-  if (named || given || !selection.families.includes(family)) return undefined;
+  if (!selection.families.includes(family) || !mayUseDefaultRoute(selection)) return undefined;
   const routes = await readRoutes(run, family, ['show', 'default'], signal);
   return routes.flatMap((route) => devicesOf(route).slice(0, 1));
+}
+
+function mayUseDefaultRoute({ ifaces, ifaceRegexes, canReach, publicIp }: InterfaceSelection): boolean {
+  const rules = [...ifaces, ...ifaceRegexes];
+  if (rules.length > 0 || canReach !== '') return rules.includes('');
+  return Object.values(publicIp).every((text) => text === '');
 }
 
 async function readReach(run: Run, target: string, signal: AbortSignal): Promise<NetworkFacts['reach']> {

@@ -43,6 +43,11 @@ describe('the external interface', () => {
       'eth1 192.168.78.11',
     ],
     ['the second --iface-regex', { ifaceRegexes: ['^zz', 'eth1'] }, {}, 'eth1 192.168.78.11'],
+    ['a class as Go writes it', { ifaceRegexes: ['^eth[[:digit:]]$', '^lo$'] }, {}, 'eth0 192.168.77.11'],
+    ['the ends of a text as Go writes them', { ifaceRegexes: ['\\Ath', '\\Aeth1\\z'] }, {}, 'eth1 192.168.78.11'],
+    ['a bracket that is no class', { ifaceRegexes: ['eth[x[:]', 'eth[[1]'] }, {}, 'eth1 192.168.78.11'],
+    ['an empty --iface is the default route’s', { ifaces: ['eth9', '', 'eth1'] }, {}, 'eth0 192.168.77.11'],
+    ['an empty --iface-regex, too', { ifaceRegexes: [''] }, { defaultRoutes: { 4: ['eth1'] } }, 'eth1 192.168.78.11'],
     ['a regex with Go’s flag', { ifaceRegexes: ['(?i)ETH1'] }, {}, 'eth1 192.168.78.11'],
     ['--iface goes before --iface-regex', { ifaces: ['eth0'], ifaceRegexes: ['eth1'] }, {}, 'eth0 192.168.77.11'],
     [
@@ -74,6 +79,24 @@ describe('the external interface', () => {
       addresses: { 4: ip('192.168.77.11') },
       publicIps: { 4: ip('203.0.113.7') },
     });
+  });
+
+  it('has a public address of a NAT beside an empty --iface, as of a variable that is not set', () => {
+    const found = chooseInterface(selectionOf({ ifaces: [''], publicIp: { 4: '203.0.113.7' } }), facts);
+
+    expect(found).toMatchObject({ name: 'eth0', publicIps: { 4: ip('203.0.113.7') } });
+  });
+
+  it('uses the IPv6 address of the link that --public-ipv6 names, and of IPv4 the best', () => {
+    const two = link('eth0', 2, 1500, ['192.168.77.11', '192.168.77.12', 'fd77::11', 'fd77::12']);
+    const publicIp = { 4: '192.168.77.12', 6: 'fd77::12' };
+    const found = chooseInterface(selectionOf({ ifaces: ['eth0'], families: [4, 6], publicIp }), {
+      ...facts,
+      links: [two],
+    });
+
+    expect(found.addresses).toEqual({ 4: ip('192.168.77.11'), 6: ip('fd77::12') });
+    expect(found.publicIps).toEqual({ 4: ip('192.168.77.12'), 6: ip('fd77::12') });
   });
 
   it.each<[string, readonly AddressFacts[], string]>([
