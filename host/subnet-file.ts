@@ -69,13 +69,34 @@ export function formatSubnetFile(file: SubnetFile): string {
 
 /** Parses the text; a file without MTU or masquerade line has 0 and false. Throws an Error that says what is wrong. */
 export function parseSubnetFile(text: string): SubnetFile {
+  return readValues(valuesOf(text));
+}
+
+/** Only the subnets of the text, to which flannel keeps whatever its other variables say. Undefined where they can't be read either. */
+function subnetsOf(text: string): SubnetFile | undefined {
+  try {
+    const { FLANNEL_SUBNET: v4, FLANNEL_IPV6_SUBNET: v6 } = valuesOf(text);
+    return readValues({
+      ...(v4 === undefined ? {} : { FLANNEL_SUBNET: v4 }),
+      ...(v6 === undefined ? {} : { FLANNEL_IPV6_SUBNET: v6 }),
+    });
+  } catch {
+    return undefined;
+  }
+}
+
+function valuesOf(text: string): Readonly<Record<string, string>> {
   const values: Record<string, string> = {};
   for (const line of text.split('\n').map((one) => one.trim())) {
     if (line === '' || line.startsWith('#')) continue;
-    const match = /^(?:export\s+)?([A-Za-z_]\w*)\s*=\s*(?:"([^"]*)"|'([^']*)'|(\S*))$/.exec(line);
+    const match = /^(?:export\s+)?([A-Za-z_]\w*)\s*=\s*(?:"([^"]*)"|'([^']*)'|(\S*))(?:\s+#.*)?$/.exec(line);
     if (!match?.[1]) throw new Error(`not NAME=VALUE: ${JSON.stringify(line.slice(0, 80))}`);
     values[match[1]] = match[2] ?? match[3] ?? match[4] ?? '';
   }
+  return values;
+}
+
+function readValues(values: Readonly<Record<string, string>>): SubnetFile {
   const result = fileSchema.safeParse(values);
   if (!result.success)
     throw new Error(result.error.issues.map((one) => `${one.path.join('.')}: ${one.message}`).join('; '));
@@ -89,14 +110,21 @@ export function parseSubnetFile(text: string): SubnetFile {
   };
 }
 
-/** What the file says. Undefined when it is absent, or not parsable or readable (logged: it is only a preference). */
+/**
+ * What the file says, or at least its subnets. Undefined when it is absent, or not parsable or readable (logged: it is only a
+ * preference).
+ */
 export async function readSubnetFile(path: string, logger: Logger): Promise<SubnetFile | undefined> {
+  let text: string | undefined;
   try {
-    return parseSubnetFile(await readFile(path, 'utf8'));
+    text = await readFile(path, 'utf8');
+    return parseSubnetFile(text);
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
-    logger.warn('subnet file is of no use, starting without it', { path, error: errorMessage(error) });
-    return undefined;
+    const file = text === undefined ? undefined : subnetsOf(text);
+    const use = file ? 'only the subnet in the subnet file is of use' : 'subnet file is of no use, starting without it';
+    logger.warn(use, { path, error: errorMessage(error) });
+    return file;
   }
 }
 

@@ -44,7 +44,7 @@ describe('the text of subnet.env', () => {
   });
 
   it('may be written by hand', () => {
-    expect(parseSubnetFile('# mine\nexport FLANNEL_SUBNET="10.5.42.1/24"\n\nOTHER=1\n')).toEqual({
+    expect(parseSubnetFile('# mine\nexport FLANNEL_SUBNET="10.5.42.1/24" # ours\n\nOTHER=1\n')).toEqual({
       networks: {},
       subnets: { 4: { ip: ip('10.5.42.1'), length: 24 } },
       mtu: 0,
@@ -125,5 +125,25 @@ describe('the file', () => {
     expect(warnings).toEqual([]);
     expect(await readSubnetFile(join(folder, 'bad.env'), logger)).toBeUndefined();
     expect(warnings.join()).toContain('FLANNEL_SUBNET');
+  });
+
+  it.each([
+    ['FLANNEL_NETWORK=10.5.0.0/16,10.6.0.0/16', 'FLANNEL_NETWORK'],
+    ['FLANNEL_MTU=big', 'FLANNEL_MTU'],
+    ['FLANNEL_IPMASQ=yes', 'FLANNEL_IPMASQ'],
+  ])('is one for the subnet it names, whatever else is wrong: %s', async (line, named) => {
+    const warnings: string[] = [];
+    const logger: Logger = {
+      ...silentLogger,
+      warn: (message, fields) => warnings.push(`${message} ${JSON.stringify(fields)}`),
+    };
+    await writeFile(join(folder, 'odd.env'), `FLANNEL_SUBNET=10.5.42.1/24\n${line}\n`);
+    await writeFile(join(folder, 'rubbish.env'), `FLANNEL_SUBNET=10.5.42.1/24\n${line}\nrubbish\n`);
+
+    expect(await readSubnetFile(join(folder, 'odd.env'), logger)).toMatchObject({
+      subnets: { 4: { ip: ip('10.5.42.1'), length: 24 } },
+    });
+    expect(warnings.join()).toMatch(new RegExp(`only the subnet.*${named}`));
+    expect(await readSubnetFile(join(folder, 'rubbish.env'), logger)).toBeUndefined();
   });
 });
