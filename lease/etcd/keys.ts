@@ -2,6 +2,7 @@
  * Where things are in etcd. flannel's layout below the prefix, and ours below `<prefix>/flannel-vpc/`, which flannel, listing
  * everything that begins with `<prefix>/subnets`, never reads.
  */
+import { posix } from 'node:path';
 import { type Cidr, cidrOf, formatIp, networkAddress, type PerFamily, parseIp } from '../../src/core/ip.ts';
 
 export interface EtcdKeys {
@@ -22,17 +23,17 @@ export interface EtcdKeys {
   readonly leader: string;
 }
 
-/** Joins like a path: no double and no trailing slashes. */
+/** Joins as Go's `path.Join`: no double and no trailing slashes, no `.` and `..`; below an empty prefix nothing begins with a slash. */
 export function createEtcdKeys(prefix: string): EtcdKeys {
-  const clean = prefix.replace(/\/{2,}/g, '/').replace(/\/$/, '');
+  const config = posix.join(prefix, 'config');
   return {
-    prefix: clean,
-    config: `${clean}/config`,
-    subnets: `${clean}/subnets/`,
-    claims: `${clean}/flannel-vpc/claims/`,
-    routes: `${clean}/flannel-vpc/routes/`,
-    nodes: `${clean}/flannel-vpc/nodes/`,
-    leader: `${clean}/flannel-vpc/leader`,
+    prefix: config.slice(0, -'/config'.length),
+    config,
+    subnets: posix.join(prefix, 'subnets/'),
+    claims: posix.join(prefix, 'flannel-vpc/claims/'),
+    routes: posix.join(prefix, 'flannel-vpc/routes/'),
+    nodes: posix.join(prefix, 'flannel-vpc/nodes/'),
+    leader: posix.join(prefix, 'flannel-vpc/leader'),
   };
 }
 

@@ -6,7 +6,7 @@ import { errorMessage, FlannelVpcError } from '../../src/core/errors.ts';
 export interface EtcdConnectionOptions {
   /** `http://host:port` or `https://host:port`, several of one cluster. A bare `host:port` is http, as for flannel. */
   readonly endpoints: readonly string[];
-  /** Client certificate and its key (PEM files); both or neither. Empty text counts as not given, here and below. */
+  /** Client certificate and its key (PEM files); one alone is not used, as in flannel. Empty text counts as not given, here and below. */
   readonly certFile?: string | undefined;
   readonly keyFile?: string | undefined;
   /**
@@ -14,8 +14,21 @@ export interface EtcdConnectionOptions {
    * certificate: flannel drops it silently when it is given alone.
    */
   readonly caFile?: string | undefined;
+  /** A user and the password; one alone is not used, as by etcd's own client. */
   readonly username?: string | undefined;
   readonly password?: string | undefined;
+}
+
+/** What is given and not used, as lines for the log: half of a pair. flannel runs without it, and most likely a person meant it. */
+export function unusedOptions(options: EtcdConnectionOptions): readonly string[] {
+  const pairs = [
+    ['etcd-certfile', options.certFile, 'etcd-keyfile', options.keyFile],
+    ['etcd-username', options.username, 'etcd-password', options.password],
+  ] as const;
+  return pairs.flatMap(([first, one, second, other]) => {
+    if (!one === !other) return [];
+    return [one ? `${first} is not used without ${second}` : `${second} is not used without ${first}`];
+  });
 }
 
 /** One endpoint, taken apart. */
@@ -70,15 +83,7 @@ function writtenPort(text: string): string {
  * @returns undefined when every endpoint is plain http (certificates are then not used, as in flannel).
  */
 export function readTls(options: EtcdConnectionOptions, endpoints: readonly EtcdEndpoint[]): EtcdTls | undefined {
-  const certFile = options.certFile || undefined;
-  const keyFile = options.keyFile || undefined;
-  if ((certFile === undefined) !== (keyFile === undefined)) {
-    const missing = certFile === undefined ? 'etcd-certfile' : 'etcd-keyfile';
-    throw new FlannelVpcError(
-      'CONFIG_INVALID',
-      `${missing}: missing, a client certificate needs both etcd-certfile and etcd-keyfile`,
-    );
-  }
+  const { certFile, keyFile } = options;
   // Files that are named are read even where no endpoint needs them, so that a wrong path shows at once.
   const authorities = options.caFile ? readPem('etcd-cafile', options.caFile) : undefined;
   const client =
@@ -99,7 +104,7 @@ export function readTlsAgain(
   endpoints: readonly EtcdEndpoint[],
   former: EtcdTls | undefined,
 ): EtcdTls | undefined {
-  if (!former || !(options.caFile || options.certFile)) return former;
+  if (!former || !(options.caFile || (options.certFile && options.keyFile))) return former;
   try {
     return readTls(options, endpoints);
   } catch {
@@ -147,7 +152,7 @@ export interface EtcdCredentials {
   readonly password: string;
 }
 
-/** User and password, where there is a user. */
-export function credentialsOf(options: EtcdConnectionOptions): EtcdCredentials | undefined {
-  return options.username ? { username: options.username, password: options.password ?? '' } : undefined;
+/** User and password, where there are both. */
+export function credentialsOf({ username, password }: EtcdConnectionOptions): EtcdCredentials | undefined {
+  return username && password ? { username, password } : undefined;
 }

@@ -8,7 +8,7 @@ import { createEtcdKeys } from './keys.ts';
 import { createEtcdLeaseAdmin } from './lease-admin.ts';
 import { createEtcdLeaseStore } from './lease-store.ts';
 import { createEtcdNodeReports } from './node-reports.ts';
-import type { EtcdConnectionOptions } from './options.ts';
+import { type EtcdConnectionOptions, unusedOptions } from './options.ts';
 import { createEtcdOwnershipStore } from './ownership-store.ts';
 
 export interface EtcdStoreOptions extends EtcdConnectionOptions {
@@ -35,6 +35,7 @@ const defaultRelistMs = 10 * 60_000;
 export function createEtcdStores(options: EtcdStoreOptions): EtcdStores {
   const { logger = silentLogger, clock = systemClock, random = Math.random } = options;
   const keys = createEtcdKeys(options.prefix);
+  for (const unused of unusedOptions(options)) logger.warn(unused);
   const client = createEtcdClient({ ...options, clock, random });
   const parts = { client, keys, clock, random, logger, reader: createEntryReader({ keys, logger, clock }) };
   const leases = createEtcdLeaseStore(parts, { relistMs: options.relistMs ?? defaultRelistMs });

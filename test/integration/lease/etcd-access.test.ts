@@ -9,6 +9,7 @@ import { type EtcdServer, startEtcd } from '../../fabric/etcd.ts';
 import type { EtcdCertificates } from '../../fabric/etcd-certificates.ts';
 import { startGrpcGate } from '../../fabric/grpc-gate.ts';
 import { cidr, four, four6, never, ranges, reader, request, subnets } from './fixtures.ts';
+import { recordingLogger } from './recording-logger.ts';
 
 const prefix = '/coreos.com/network';
 
@@ -84,6 +85,21 @@ describe('an etcd that asks for client certificates', () => {
     });
   });
 
+  it('gets no certificate where its key is missing, as from flannel, and the log says so', async () => {
+    const logger = recordingLogger();
+    const error = await failureOf({ ...base, keyFile: '', logger });
+    expect(error).toMatchObject({ code: 'STORE_DENIED', hint: expect.stringContaining('--etcd-certfile') });
+    expect(logger.lines).toContainEqual(
+      expect.objectContaining({ level: 'warn', message: 'etcd-certfile is not used without etcd-keyfile' }),
+    );
+    await useStore({
+      endpoints: [stranger.endpoint],
+      prefix,
+      caFile: stranger.certificates?.caFile,
+      keyFile: '/nowhere',
+    });
+  });
+
   it('refuses a certificate of another authority', async () => {
     const { clientCertFile, clientKeyFile } = stranger.certificates ?? files;
     const error = await failureOf({ ...base, certFile: clientCertFile, keyFile: clientKeyFile });
@@ -105,8 +121,6 @@ describe('an etcd that asks for client certificates', () => {
     const wrong: Partial<EtcdStoreOptions>[] = [
       { caFile: '/nonexistent/ca.pem' },
       { caFile: notPem },
-      { keyFile: '' },
-      { certFile: undefined },
       { keyFile: '/nonexistent/key.pem' },
       // Another one's key.
       { keyFile: files.serverKeyFile },

@@ -12,6 +12,12 @@ describe('createEtcdKeys', () => {
     expect(createEtcdKeys('//a///b/').config).toBe('/a/b/config');
     expect(createEtcdKeys('/').subnets).toBe('/subnets/');
     expect(createEtcdKeys('net').routes).toBe('net/flannel-vpc/routes/');
+    expect(createEtcdKeys('/a/./b/../c').subnets).toBe('/a/c/subnets/');
+    expect(createEtcdKeys('/a//b/').prefix).toBe('/a/b');
+  });
+
+  it('puts no slash in front where the prefix is empty', () => {
+    expect(createEtcdKeys('')).toMatchObject({ prefix: '', config: 'config', subnets: 'subnets/' });
   });
 
   it('keeps everything of ours outside of what flannel lists', () => {

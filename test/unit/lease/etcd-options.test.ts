@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { credentialsOf, parseEndpoints, readTls } from '../../../lease/etcd/options.ts';
+import { credentialsOf, parseEndpoints, readTls, unusedOptions } from '../../../lease/etcd/options.ts';
 
 describe('parseEndpoints', () => {
   it.each([
@@ -61,8 +61,6 @@ describe('readTls', () => {
   });
 
   it.each([
-    [{ certFile: '/x' }, 'etcd-keyfile: missing'],
-    [{ keyFile: '/x' }, 'etcd-certfile: missing'],
     [{ caFile: '/nonexistent/ca.pem' }, "etcd-cafile: can't read"],
     [{ certFile: '/nonexistent/c', keyFile: '/nonexistent/k' }, "etcd-certfile: can't read"],
     [{ caFile: '/etc/passwd' }, 'is no PEM file'],
@@ -71,9 +69,22 @@ describe('readTls', () => {
   });
 });
 
-describe('credentialsOf', () => {
-  it('gives none without a user', () => {
-    expect(credentialsOf({ endpoints: [], username: '', password: 'x' })).toBeUndefined();
-    expect(credentialsOf({ endpoints: [], username: 'a' })).toEqual({ username: 'a', password: '' });
+describe('half of a pair', () => {
+  it.each([
+    [{ certFile: '/x' }, 'etcd-certfile is not used without etcd-keyfile'],
+    [{ keyFile: '/x', certFile: '' }, 'etcd-keyfile is not used without etcd-certfile'],
+    [{ username: 'a', password: '' }, 'etcd-username is not used without etcd-password'],
+    [{ username: '', password: 'hunter2' }, 'etcd-password is not used without etcd-username'],
+  ])('of %j is not used, as in flannel, and named', (half, says) => {
+    const options = { endpoints: [], ...half };
+    expect(unusedOptions(options)).toEqual([says]);
+    expect(readTls(options, parseEndpoints(['https://a:1']))?.certChain).toBeUndefined();
+    expect(credentialsOf(options)).toBeUndefined();
+  });
+
+  it('is none where there is both, or neither', () => {
+    const whole = { endpoints: [], username: 'a', password: 'b', certFile: '', keyFile: '' };
+    expect(unusedOptions(whole)).toEqual([]);
+    expect(credentialsOf(whole)).toEqual({ username: 'a', password: 'b' });
   });
 });
