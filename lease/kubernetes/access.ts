@@ -31,15 +31,21 @@ export async function openAccess(options: KubernetesAccessOptions): Promise<Kube
   if (kubeconfigFile !== '') {
     const { readKubeconfig } = await import('./kubeconfig.ts');
     const { server, request, forget } = await readKubeconfig(kubeconfigFile);
-    return { server: parseServer(apiUrl || server, apiUrl ? '--kube-api-url' : kubeconfigFile), request, forget };
+    const scheme = /^https:/i.test(server) ? 'https' : 'http';
+    return { server: apiUrl ? parseApiUrl(apiUrl, scheme) : parseServer(server, kubeconfigFile), request, forget };
   }
   if (apiUrl !== '')
     return {
-      server: parseServer(apiUrl, '--kube-api-url'),
+      server: parseApiUrl(apiUrl, 'http'),
       request: async () => ({ headers: {}, tls: {} }),
       forget() {},
     };
   return accessInPod(environment);
+}
+
+/** As client-go reads it: `127.0.0.1:8080` is a server as well, by http where no certificates are given for it. */
+function parseApiUrl(text: string, scheme: 'http' | 'https'): URL {
+  return parseServer(text.includes('://') ? text : `${scheme}://${text}`, '--kube-api-url');
 }
 
 export function parseServer(text: string, what: string): URL {

@@ -21,21 +21,28 @@ export interface AnnotationNames {
   readonly identity: string;
 }
 
+/** flannel's expression (`newAnnotations`), anchored at the left: what it lets through there besides, Kubernetes refuses. */
+const wholePrefix = /^(?:[a-z0-9_-]+\.)+[a-z0-9_-]+\/(?:[a-z0-9_-]+-)?$/;
+
 /**
- * flannel's rules for `--kube-annotation-prefix` (its `subnet/kube`): `P` gives `P/name`, `P/x` gives `P/x-name`.
+ * flannel's rules for `--kube-annotation-prefix` (its `subnet/kube`): `P` gives `P/name`, `P/x` and `P/x-` give `P/x-name`.
  *
  * @throws CONFIG_INVALID in flannel's words.
  */
 export function annotationNames(prefix: string): AnnotationNames {
-  const [domain = '', part, ...more] = prefix.split('/');
-  if (more.length > 0 || !/^[a-z0-9]([a-z0-9.-]*[a-z0-9])?$/.test(domain) || !/^[a-z0-9-_]*$/.test(part ?? '')) {
+  const slashes = prefix.split('/').length - 1;
+  const slashed = slashes === 0 ? `${prefix}/` : prefix;
+  const whole = /[/-]$/.test(slashed) ? slashed : `${slashed}-`;
+  if (slashes > 1 || prefix.length > 253 || !wholePrefix.test(whole)) {
+    const why =
+      slashes > 1 ? 'prefix can contain at most single slash' : 'prefix must be in a format: fqdn/[0-9a-z-_]*';
     throw new FlannelVpcError(
       'CONFIG_INVALID',
-      `--kube-annotation-prefix: ${JSON.stringify(prefix.slice(0, 200))}: subnet/kube: prefix must be in a format: fqdn/[0-9a-z-_]*`,
+      `--kube-annotation-prefix: ${JSON.stringify(prefix.slice(0, 200))}: subnet/kube: ${why}`,
       { hint: 'Give a domain such as flannel.alpha.coreos.com, or one with a word after a slash.' },
     );
   }
-  const full = (name: string): string => (part ? `${domain}/${part}-${name}` : `${domain}/${name}`);
+  const full = (name: string): string => `${whole}${name}`;
   return {
     subnetManager: full('kube-subnet-manager'),
     backendType: full('backend-type'),

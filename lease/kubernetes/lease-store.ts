@@ -198,7 +198,13 @@ function podCidrChanged(name: string, had: PerFamily<Cidr>, has: PerFamily<Cidr>
 }
 
 /** flannel checks this after it has annotated the node; here nothing is written to a node that can't be served. */
-function checkFits({ ranges }: Pick<LeaseRequest, 'ranges'>, subnets: PerFamily<Cidr>, name: string): void {
+function checkFits(
+  { ranges, attributes }: Pick<LeaseRequest, 'ranges' | 'attributes'>,
+  subnets: PerFamily<Cidr>,
+  name: string,
+): void {
+  // A cluster of one node may have the whole network on it, as with flannel; but no route of a cloud is ever made for that much.
+  const mayBeWhole = attributes.node === undefined;
   for (const family of families) {
     const range: SubnetRange | undefined = ranges[family];
     const subnet = subnets[family];
@@ -213,7 +219,7 @@ function checkFits({ ranges }: Pick<LeaseRequest, 'ranges'>, subnets: PerFamily<
     }
     if (!range || !subnet) continue;
     const { network } = range;
-    if (cidrContains(network, subnet) && !sameCidr(network, subnet)) continue;
+    if (cidrContains(network, subnet) && (mayBeWhole || !sameCidr(network, subnet))) continue;
     throw new FlannelVpcError(
       'CONFIG_INVALID',
       `subnet "${formatCidr(network)}" specified in the flannel net config doesn't contain "${formatCidr(subnet)}" PodCIDR of the "${name}" node`,

@@ -125,7 +125,7 @@ describe('acquire', () => {
   it.each(['a/b/c', 'x y', '/word', 'Example.org/UPPER'])('refuses the prefix %s', async (annotationPrefix) => {
     await expect(world.open('a', { annotationPrefix })).rejects.toMatchObject({
       code: 'CONFIG_INVALID',
-      message: expect.stringContaining('subnet/kube: prefix must be in a format: fqdn/[0-9a-z-_]*'),
+      message: expect.stringMatching(/subnet\/kube: prefix (must be in a format|can contain at most single slash)/),
     });
   });
 
@@ -168,6 +168,15 @@ describe('acquire', () => {
       spec: { podCIDR: '10.244.1.0/24', podCIDRs: ['10.244.1.0/24'] },
     });
     expect(leaseKey((await leases.acquire(wanted, never)).subnets)).toBe('10.244.1.0/24');
+  });
+
+  it('takes the whole network for the one node of a cluster, as flannel does, but not where a cloud is to route it', async () => {
+    await world.addNode('a', ['10.244.0.0/16']);
+    const { leases } = await world.open('a');
+    const onCloud = request('192.0.2.1', { ranges: v4, attributes: attributes('192.0.2.1', identity) });
+    await expect(leases.acquire(onCloud, never)).rejects.toMatchObject({ code: 'CONFIG_INVALID' });
+    const lease = await leases.acquire(request('192.0.2.1', { ranges: v4, attributes: hostGw }), never);
+    expect(leaseKey(lease.subnets)).toBe('10.244.0.0/16');
   });
 
   it.each([

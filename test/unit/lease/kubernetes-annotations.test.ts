@@ -38,3 +38,25 @@ test('one that never moved writes no annotation of ours, and leaves what others 
     names.identity,
   ]);
 });
+
+test.each([
+  ['flannel.alpha.coreos.com', 'flannel.alpha.coreos.com/public-ip'],
+  ['net.example.org/', 'net.example.org/public-ip'],
+  ['net.example.org/gold', 'net.example.org/gold-public-ip'],
+  ['net.example.org/gold-', 'net.example.org/gold-public-ip'],
+  ['net_1.example-2.org/a_b', 'net_1.example-2.org/a_b-public-ip'],
+])('the prefix %j gives %s', (prefix, name) => {
+  expect(annotationNames(prefix).publicIp[4]).toBe(name);
+});
+
+test.each([
+  ['a/b/c', /can contain at most single slash/],
+  ['flannel', /must be in a format/],
+  ['', /must be in a format/],
+  ['example.org/Gold', /must be in a format/],
+  ['.org/x', /must be in a format/],
+])('the prefix %j is refused in flannel’s words', (prefix, says) => {
+  expect(() => annotationNames(prefix)).toThrow(
+    expect.objectContaining({ code: 'CONFIG_INVALID', message: expect.stringMatching(says) }),
+  );
+});

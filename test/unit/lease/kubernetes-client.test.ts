@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import * as z from 'zod';
+import { openAccess } from '../../../lease/kubernetes/access.ts';
 import { createKubernetesClient, type KubernetesClient } from '../../../lease/kubernetes/client.ts';
 import { readKubeconfig } from '../../../lease/kubernetes/kubeconfig.ts';
 import { systemClock } from '../../../src/core/clock.ts';
@@ -46,6 +47,23 @@ describe('credentials that do not come', () => {
     for (const result of await Promise.allSettled(ended))
       expect(result).toMatchObject({ status: 'rejected', reason: { name: 'AbortError' } });
     expect(asked).toBe(2);
+  });
+});
+
+describe('--kube-api-url', () => {
+  it.each([
+    ['http://10.0.0.1:8080', 'http://10.0.0.1:8080/'],
+    ['10.0.0.1:8080', 'http://10.0.0.1:8080/'],
+    ['localhost:8080', 'http://localhost:8080/'],
+    ['https://10.0.0.1:6443', 'https://10.0.0.1:6443/'],
+  ])('%s is %s, as to client-go', async (apiUrl, url) => {
+    expect((await openAccess({ apiUrl, kubeconfigFile: '', environment: {} })).server.href).toBe(url);
+  });
+
+  it.each(['ftp://10.0.0.1', 'http://', 'a b'])('%j is refused', async (apiUrl) => {
+    await expect(openAccess({ apiUrl, kubeconfigFile: '', environment: {} })).rejects.toMatchObject({
+      code: 'CONFIG_INVALID',
+    });
   });
 });
 
