@@ -27,9 +27,12 @@ import type { VxlanConfig } from './config.ts';
 /** Bytes of outer headers: 14 Ethernet + 8 vxlan + 8 UDP + 20 or 40 IP. */
 const overhead: Readonly<Record<Family, number>> = { 4: 50, 6: 70 };
 
-/** What a lease says, untrusted: flannel's `vxlanLeaseAttrs`. A multicast or zero address is no device's. */
+/**
+ * What a lease says, untrusted: flannel's `vxlanLeaseAttrs`. Up to 0.12 it had no VNI, and flannel never looks at it. A multicast or
+ * zero address is no device's.
+ */
 const leaseData = z.object({
-  VNI: z.int().min(0).max(0xff_ff_ff),
+  VNI: z.int().min(0).max(0xff_ff_ff).nullish(),
   VtepMAC: z
     .string()
     .transform((text) => text.toLowerCase())
@@ -127,14 +130,14 @@ function peerEntries({ vni, directRouting }: VxlanConfig, leases: readonly Lease
         });
         continue;
       }
-      const mac = data.data.VtepMAC;
+      const { VtepMAC: mac, VNI: theirs } = data.data;
+      const isOther = (theirs ?? vni) !== vni;
       // Two peers of one link-layer address: the second would take the first one's packets away.
       const holder = macs.get(`${family} ${mac}`);
-      if (data.data.VNI !== vni || holder) {
-        const reason =
-          data.data.VNI !== vni
-            ? `its lease has VNI ${data.data.VNI}, and net-conf ${vni}`
-            : `its link-layer address ${mac} is that of another peer${holder ? `, ${formatCidr(holder)}` : ''}`;
+      if (isOther || holder) {
+        const reason = isOther
+          ? `its lease has VNI ${theirs}, and net-conf ${vni}`
+          : `its link-layer address ${mac} is that of another peer${holder ? `, ${formatCidr(holder)}` : ''}`;
         passedOver.push({ subnet: destination, reason });
         continue;
       }

@@ -86,6 +86,11 @@ describe('a peer', () => {
     expect(entries([peer(12)], {}, { onLink })[0]).toContain('flannel.1');
   });
 
+  test('of flannel up to 0.12 has no VNI in its lease', () => {
+    const old = peer(12, { backendData: { 4: { VtepMAC: '0e:04:00:00:00:0c' } } });
+    expect(entries([old], { VNI: 7 })).toContain('fdb 0e:04:00:00:00:0c 192.168.0.12 flannel.7');
+  });
+
   const data = (VtepMAC: string, VNI = 1) => ({ backendData: { 4: { VNI, VtepMAC } } });
 
   test.each([
