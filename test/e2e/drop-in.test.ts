@@ -38,8 +38,8 @@ const anySubnet = { SubnetMin: undefined, SubnetMax: undefined };
 const exited = { op: 'wait_exit', proc: 'a', timeout: 5 };
 const pause = { op: 'sleep', seconds: 1.5 };
 
-function olderFile(subnet: string): unknown {
-  const text = `FLANNEL_NETWORK=10.5.0.0/16\nFLANNEL_SUBNET=${subnet}\nFLANNEL_MTU=1500\nFLANNEL_IPMASQ=false\n`;
+function olderFile(subnet: string, mtu = '1500'): unknown {
+  const text = `FLANNEL_NETWORK=10.5.0.0/16\nFLANNEL_SUBNET=${subnet}\nFLANNEL_MTU=${mtu}\nFLANNEL_IPMASQ=false\n`;
   return { op: 'file', path: '{{RUN}}/n1/subnet.env', text };
 }
 
@@ -56,6 +56,31 @@ const rows: readonly Row[] = [
     { argv: ['--iface=', '--public-ip='], env: { FLANNELD_IFACE_REGEX: '' } },
     { publicIp: eth0 },
   ],
+  [
+    'a switch with a value after a space: the rest of the line is not read',
+    { argv: ['--ip-masq', 'false', '--iface=eth1'] },
+    {
+      publicIp: eth0,
+      env: ['FLANNEL_IPMASQ=true'],
+      says: '"false" and what follows it on the command line is not read',
+    },
+  ],
+  [
+    'values out of range that flannel runs with',
+    { argv: ['--iptables-resync=0', '--healthz-port=-1'], env: { FLANNELD_VERSION: '1' } },
+    { says: '--iptables-resync=0 counts as 1' },
+  ],
+  [
+    'half of a certificate and half of a login, at an etcd that asks for neither',
+    { argv: ['--etcd-certfile=/nowhere.pem', '--etcd-username=fl'] },
+    { publicIp: eth0, says: 'etcd-certfile is not used without etcd-keyfile' },
+  ],
+  [
+    'an empty --iface is the default route’s, with the public address of a NAT',
+    { argv: ['--iface=', '--public-ip=203.0.113.7'] },
+    { publicIp: '203.0.113.7', env: ['FLANNEL_MTU=1500'] },
+  ],
+  ['a class of Go’s regular expressions', { argv: ['--iface-regex=^eth[[:digit:]]$'] }, { publicIp: eth0 }],
   ['a prefix with too many slashes', { argv: ['--etcd-prefix=/coreos.com//network/'] }, { keys: ['10.5.42.0-24'] }],
   ['a dead endpoint in front', { argv: [`--etcd-endpoints=http://192.168.77.1:2999,${endpoints.split('=')[1]}`] }, {}],
   [
@@ -146,6 +171,11 @@ const rows: readonly Row[] = [
     'a previous subnet that no longer fits',
     { before: [olderFile('10.5.77.1/24')] },
     { env: ['FLANNEL_SUBNET=10.5.42.1/24'] },
+  ],
+  [
+    'a previous subnet beside an MTU that is none',
+    { conf: anySubnet, before: [olderFile('10.5.77.1/24', 'big # who wrote this?')] },
+    { env: ['FLANNEL_SUBNET=10.5.77.1/24'] },
   ],
   [
     'a previous subnet of another length',
