@@ -17,12 +17,17 @@ export function isOurAgent(process: Started, self: string = execPath): boolean {
 
 function isSingleFile(process: Started, self: string): boolean {
   const file = process.file ?? process.argv[0] ?? '';
-  return nameOf(file).startsWith('flannel-vpc') || (programOf(process) === 'flanneld' && file === self);
+  return nameOf(file).startsWith('flannel-vpc') || (isFlanneldName(programOf(process)) && file === self);
 }
 
 /** flannel's own daemon. */
 export function isFlannel(process: Started, self: string = execPath): boolean {
-  return programOf(process) === 'flanneld' && !isSingleFile(process, self);
+  return isFlanneldName(programOf(process)) && !isSingleFile(process, self);
+}
+
+/** What flannel's daemon is called; its releases have it as `flanneld-amd64` and the like, too. */
+export function isFlanneldName(name: string): boolean {
+  return /^flanneld(-[a-z0-9]+)?$/.test(name);
 }
 
 /** The program's name without its folder. */

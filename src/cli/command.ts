@@ -1,4 +1,5 @@
 /** Which command was meant. */
+import { isFlanneldName } from '../agent-processes.ts';
 import { FlannelVpcError } from '../core/errors.ts';
 import { nearest } from '../core/suggest.ts';
 
@@ -29,7 +30,7 @@ export interface CalledBy {
  * @throws USAGE for no command, or an unknown one.
  */
 export function resolveCommand(argv: readonly string[], by: CalledBy): Command {
-  if (by.name === 'flanneld') return { name: 'agent', argv };
+  if (isFlanneldName(by.name)) return { name: 'agent', argv };
   // Docker's unit files call flannel's script by its path.
   if (by.name === 'mk-docker-opts.sh') return { name: 'docker-opts', argv };
   const [first, ...rest] = argv;

@@ -221,6 +221,7 @@ describe('commands', () => {
     [['agent', '--ip-masq'], 'flannel-vpc', 'agent', ['--ip-masq']],
     [['--ip-masq'], 'flannel-vpc', 'agent', ['--ip-masq']],
     [[], 'flanneld', 'agent', []],
+    [[], 'flanneld-amd64', 'agent', []],
     [['--help'], 'flanneld', 'agent', ['--help']],
     [['--help'], 'flannel-vpc', 'help', []],
     [['netconf', 'check', 'x'], 'flannel-vpc', 'netconf', ['check', 'x']],

@@ -201,6 +201,7 @@ describe('processes', () => {
   test('an agent called as flanneld is ours; flanneld itself beside it fails', () => {
     expect(statuses(judge('/opt/node /opt/flannel-vpc/dist/main.mjs --ip-masq'))).toEqual(['agent: ok']);
     expect(statuses(judge(agent, '/opt/bin/flanneld --ip-masq'))).toEqual(['agent: failed']);
+    expect(statuses(judge(agent, '/opt/bin/flanneld-amd64 --ip-masq'))).toEqual(['agent: failed']);
     expect(statuses(judge('/opt/bin/flanneld'))).toEqual(['agent: warning']);
   });
 
