@@ -64,7 +64,8 @@ export function suspects({ networks, leases, leased, resolutions, tables, record
     const holder = subnetsOf(lease.subnets).flatMap((subnet) => dead.get(cidrKey(subnet)) ?? [])[0];
     const doubtful = resolution?.kind === 'unresolved' || (named !== undefined && owner !== named);
     if (!doubtful && holder === undefined) continue;
-    const instanceId = named ?? holder;
+    // Where another machine has the lease's address now, the one that the route still leads to has no part in it any more.
+    const instanceId = named ?? owner ?? holder;
     if (instanceId === undefined) continue;
     byLease.set(lease, instanceId);
     ids.add(instanceId);

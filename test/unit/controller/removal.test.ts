@@ -127,6 +127,18 @@ describe('a lease that stands', () => {
     expect(outcome.reaped).toBe(1);
   });
 
+  it('of real flannel survives where a machine with the same address took it over, and its routes lead there', async () => {
+    lab.cloud.setInstanceState('i-a1', 'terminated');
+    const nic = { id: 'eni-next', subnetId: 'subnet-a', addresses: ['10.0.1.1'], forwards: true };
+    lab.cloud.addInstance({ id: 'i-next', nics: [nic] });
+    lab.join('a1', 1, { identity: 'none' });
+
+    const { look, reaped } = await writer.pass();
+
+    expect({ reaped, ended: look.ended }).toEqual({ reaped: 0, ended: [] });
+    for (const id of ['rtb-a', 'rtb-b']) expect(lab.cloud.staticRoutes(id)[first]).toBe('eni-next');
+  });
+
   it('is not ended without --reap-terminated, and its routes go all the same', async () => {
     lab.cloud.setInstanceState('i-a1', 'terminated');
     const { look, reaped } = await lab.writer().pass();
