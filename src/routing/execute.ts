@@ -4,7 +4,7 @@
  */
 
 import type { OwnershipRecord, OwnershipStore, StoredOwnershipRecord } from '../../lease/ownership-store.ts';
-import type { CloudProvider } from '../../providers/provider.ts';
+import type { CloudProvider, RouteEntry } from '../../providers/provider.ts';
 import type { Clock } from '../core/clock.ts';
 import { withDeadline } from '../core/deadline.ts';
 import { type ErrorCode, errorMessage, FlannelVpcError, isAbortError, isFlannelVpcError } from '../core/errors.ts';
@@ -12,9 +12,9 @@ import { formatCidr } from '../core/ip.ts';
 import type { Logger } from '../core/log.ts';
 import { createStepCheck, type StepCheck, writeKey } from './check-step.ts';
 import { cidrKey } from './networks.ts';
-import { isRecorded, targetIdOf } from './plan-writes.ts';
+import { isRecorded, recordedAmong, targetIdOf } from './plan-writes.ts';
 import type { PlanInput, RemovalStep, RoutePlan, RouteStep, WriteStep } from './route-plan.ts';
-import { indexRecords, type RecordIndex } from './table-index.ts';
+import { indexRecords, indexTable, type RecordIndex, type TableIndex } from './table-index.ts';
 
 export interface Executor {
   readonly provider: CloudProvider;
@@ -89,7 +89,9 @@ export async function executePlan(
   const { batchSize } = executor.provider.capabilities;
   const lanes = Math.min(batchSize, mostLanes);
   await inLanes(Math.max(writers, lanes), groups.values(), (steps) => run.write(steps));
-  await inLanes(lanes, removals.values(), (step) => run.remove(step));
+  // Routes of one destination have one record, and go by it together.
+  const places = Map.groupBy(removals, ({ tableId, destination }) => writeKey(tableId, destination));
+  await inLanes(lanes, places.values(), (steps) => run.remove(steps));
   const { done, failures, conflict, endangered, stale } = run;
   return { done, failures, conflict, endangered, stale };
 }
@@ -117,9 +119,12 @@ class Run {
   readonly #signal: AbortSignal;
   readonly #readAt: number;
   readonly #records: RecordIndex | undefined;
+  readonly #input: PlanInput;
+  readonly #standing = new Map<string, TableIndex>();
 
   constructor(executor: Executor, input: PlanInput, signal: AbortSignal, readAt: number) {
     this.#executor = executor;
+    this.#input = input;
     this.#readAt = readAt;
     this.#check = createStepCheck(input);
     this.#records = input.records && indexRecords(input.records);
@@ -166,28 +171,43 @@ class Run {
     }
   }
 
-  async remove(step: RemovalStep): Promise<void> {
-    if (this.#isStale(freshMs.removal)) return;
-    const objection = this.#objection(step);
-    if (objection !== undefined) return void this.#refuse(step, objection);
-    const kind = `${step.action} ${step.tableId}`;
+  /** The removals of one destination in one table. */
+  async remove(steps: readonly RemovalStep[]): Promise<void> {
+    const [first] = steps;
+    if (!first || this.#isStale(freshMs.removal)) return;
+    const objection = steps.map((step) => this.#objection(step)).find((text) => text !== undefined);
+    if (objection !== undefined) return void this.#refuse(first, objection);
+    const kind = `${first.action} ${first.tableId}`;
     if (this.#refused.has(kind)) return;
     const { ownership, clock } = this.#executor;
-    const failure = await this.#attempt(step, async () => {
+    const failure = await this.#attempt(first, async () => {
       const until = clock.now() + removalMarkMs;
       // Counted from before the mark is set: a slow store must not let the deletion outlive it.
-      const deadline = { clock, ms: removalMs, signal: this.#signal, error: () => tooSlow(step) };
+      const deadline = { clock, ms: removalMs, signal: this.#signal, error: () => tooSlow(first) };
       const marked = await withDeadline(deadline, async (signal) => {
-        const record = await ownership.beginRemoval(step.record, until, signal, step.ended);
-        if (record && step.action === 'delete') await this.#delete(step, record, signal);
+        const record = await ownership.beginRemoval(first.record, until, signal, first.ended);
+        if (!record) return undefined;
+        for (const step of steps) if (step.action === 'delete') await this.#delete(step, record, signal);
         return record;
       });
       if (!marked) return;
-      await ownership.finishRemoval(marked, this.#signal);
-      this.#executor.claimed.delete(claimKey(step.record));
-      this.#report(step);
+      // Without its record, nobody would ever know again that the other route is ours.
+      if (this.#hasOthers(steps, marked)) await ownership.cancelRemoval(marked, this.#signal);
+      else await ownership.finishRemoval(marked, this.#signal);
+      this.#executor.claimed.delete(claimKey(first.record));
+      for (const step of steps) this.#report(step);
     });
     if (failure && isRefusal(failure)) this.#refused.add(kind);
+  }
+
+  /** Whether the record makes more routes ours than these. */
+  #hasOthers(steps: readonly RemovalStep[], record: StoredOwnershipRecord): boolean {
+    const { tableId, destination } = record;
+    const index = this.#standing.get(tableId) ?? indexOf(this.#input, tableId);
+    this.#standing.set(tableId, index);
+    const isGone = ({ target, handle }: RouteEntry): boolean =>
+      steps.some((step) => step.action === 'delete' && step.expected.id === target.id && step.handle === handle);
+    return recordedAmong(index.get(cidrKey(destination)) ?? [], record).some((entry) => !isGone(entry));
   }
 
   async #delete(
@@ -291,6 +311,10 @@ function toChange(step: WriteStep): Parameters<CloudProvider['apply']>[0] {
   const { expected, handle } = step;
   if (step.action === 'replace') return { action: 'replace', tableId, destination, nextHop, expected, handle };
   return { action: 'delete', tableId, destination, expected, handle };
+}
+
+function indexOf({ tables }: Pick<PlanInput, 'tables'>, tableId: string): TableIndex {
+  return indexTable({ routes: tables.find(({ id }) => id === tableId)?.routes ?? [] });
 }
 
 function tooSlow({ destination, tableId }: RemovalStep): FlannelVpcError {

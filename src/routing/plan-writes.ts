@@ -103,6 +103,14 @@ export function isRecorded(
   return [target, replaces].some((name) => name !== undefined && (name === id || name === instanceId));
 }
 
+/** Routes of the record's destination in its table that it makes ours; two, where a move was cut off. */
+export function recordedAmong(
+  standing: readonly RouteEntry[],
+  record: Pick<OwnershipRecord, 'target' | 'replaces'>,
+): readonly RouteEntry[] {
+  return standing.filter(({ origin, target }) => origin === 'static' && isRecorded(record, target));
+}
+
 /** True while somebody's attempt to take the route out may still reach the cloud. */
 export function isBeingRemoved(record: StoredOwnershipRecord, now: number): boolean {
   return removalUnderWay(record, now) !== undefined;

@@ -3,6 +3,7 @@ import { beforeEach, describe, expect, it } from '@jest/globals';
 import type { LeaseStore } from '../../../lease/lease-store.ts';
 import type { RouteTarget } from '../../../providers/provider.ts';
 import { FlannelVpcError } from '../../../src/core/errors.ts';
+import { formatCidr } from '../../../src/core/ip.ts';
 import { createLab, type Lab, reportOf, type Writer } from './lab.ts';
 
 let lab: Lab;
@@ -407,5 +408,54 @@ describe('a subnet whose last node is gone', () => {
     lab.cloud.removeTable('rtb-b');
     const { look } = await writer.resyncs(3);
     expect(look.input.tables.map(({ id }) => id)).toEqual(['rtb-a']);
+  });
+});
+
+describe('two routes of one destination, as a move that was cut off leaves them', () => {
+  const places = (): readonly (readonly string[])[] =>
+    ['rtb-a', 'rtb-b'].map((id) =>
+      lab.cloud
+        .routes(id)
+        .filter(({ destinationText }) => destinationText === first)
+        .map(({ target }) => target.id),
+    );
+
+  beforeEach(async () => {
+    lab = createLab({ capabilities: { replacesInPlace: false, coexistingRoutes: true } });
+    lab.machine('a1', 'a2', 'b1');
+    for (const [index, name] of ['a1', 'a2', 'b1'].entries()) lab.join(name, index + 1);
+    writer = lab.writer();
+    await writer.pass();
+    lab.join('b1', 1);
+    lab.cloud.inject({ action: 'delete', error: new FlannelVpcError('TRANSIENT', 'the line broke'), times: 2 });
+    await writer.pass();
+    lab.leave(1);
+    await lab.clock.advance(60_000);
+  });
+
+  it('both go with the lease', async () => {
+    expect(places()).toEqual([
+      ['eni-a1', 'eni-b1'],
+      ['eni-a1', 'eni-b1'],
+    ]);
+    await writer.resyncs(2);
+
+    expect(places()).toEqual([[], []]);
+    expect([...lab.world.records().values()].filter(({ destination }) => formatCidr(destination) === first)).toEqual(
+      [],
+    );
+  });
+
+  it('are ours to the last: where one goes first, the record stays for the other', async () => {
+    lab.cloud.setInstanceState('i-a1', 'terminated');
+    const { look } = await writer.pass();
+
+    expect(places()).toEqual([['eni-b1'], ['eni-b1']]);
+    expect(look.plan.held).toMatchObject([{ code: 'lease-absent-lately' }, { code: 'lease-absent-lately' }]);
+    await writer.resyncs(2);
+    expect(places()).toEqual([[], []]);
+    expect([...lab.world.records().values()].filter(({ destination }) => formatCidr(destination) === first)).toEqual(
+      [],
+    );
   });
 });
