@@ -68,6 +68,8 @@ class GceProvider implements CloudProvider {
   readonly #writer: Writer;
   /** Routes that count against the quota, as last read, since a refusal does not tell. */
   readonly #used = new Map<string, number>();
+  /** Projects in which a lease's instance was seen, by its name and its address. */
+  readonly #projectsOfNodes = new Set<string>();
   #identity: GceIdentity | undefined;
   #project: string | undefined;
 
@@ -93,12 +95,21 @@ class GceProvider implements CloudProvider {
 
   async resolve(claims: readonly NextHopClaim[], signal: AbortSignal): Promise<readonly Resolution[]> {
     if (claims.length === 0) return [];
-    return await resolveClaims(this.#compute, claims, signal, await this.#readOptions(signal));
+    const options = await this.#readOptions(signal);
+    const resolutions = await resolveClaims(this.#compute, claims, signal, options);
+    const isSeen = claims.some(({ instanceId }, index) => {
+      const resolution = resolutions[index];
+      return resolution?.kind === 'resolved' && resolution.nextHop.instanceId === instanceId;
+    });
+    if (isSeen) this.#projectsOfNodes.add(options.project);
+    return resolutions;
   }
 
   async instances(ids: readonly string[], signal: AbortSignal): Promise<ReadonlyMap<string, InstanceState>> {
     if (ids.length === 0) return new Map();
-    return await readInstanceStates(this.#compute, ids, signal, await this.#readOptions(signal));
+    const options = await this.#readOptions(signal);
+    const isProjectOfNodes = this.#projectsOfNodes.has(options.project);
+    return await readInstanceStates(this.#compute, ids, signal, { ...options, isProjectOfNodes });
   }
 
   async prepare({ nicId, instanceId }: NextHop): Promise<void> {

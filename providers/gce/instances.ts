@@ -24,12 +24,20 @@ const states: Readonly<Record<string, InstanceState>> = {
   DEPROVISIONING: 'shutting-down',
 };
 
+export interface InstanceReadOptions extends ReadOptions {
+  /**
+   * Whether the nodes are in the project for certain. In another one, named by mistake or taken for want of a better, Google knows none of
+   * their names, and that is no word of what became of them.
+   */
+  readonly isProjectOfNodes: boolean;
+}
+
 /** A few by name; else the project's list, and by name what it does not have. `terminated`: Google knows no instance of that name. */
 export async function readInstanceStates(
   compute: Compute,
   ids: readonly string[],
   signal: AbortSignal,
-  options: ReadOptions,
+  options: InstanceReadOptions,
 ): Promise<ReadonlyMap<string, InstanceState>> {
   const asked = [...new Set(ids)].filter((id) => parseInstanceId(id) !== undefined);
   const found = new Map<string, InstanceState>();
@@ -44,7 +52,8 @@ export async function readInstanceStates(
   if (all && missing.length > mostAskedAgain) return found;
   for (const id of missing) {
     const instance = await readInstance(compute, id, signal, options);
-    const state = instance ? lookUp(states, instance.status ?? '') : 'terminated';
+    const gone = options.isProjectOfNodes ? 'terminated' : undefined;
+    const state = instance ? lookUp(states, instance.status ?? '') : gone;
     if (state !== undefined) found.set(id, state);
   }
   return found;

@@ -174,6 +174,7 @@ describe('who owns an address', () => {
 describe('what became of instances', () => {
   it('is told in the words of all clouds; not found by name is gone for good', async () => {
     const spare = await world.runInstance(world.subnets[0], '10.0.1.99');
+    await hopOf(nodes[0]);
     const states = async () =>
       Object.fromEntries(await provider.instances([spare.id, nodes[0].id, spare.id], signal()));
 
@@ -187,6 +188,8 @@ describe('what became of instances', () => {
 
   it('is one list for many, and a word by name for few that it does not have', async () => {
     const gone = ['a', 'b', 'c'].map((name) => `europe-west1-b/gone-${name}`);
+    await hopOf(nodes[0]);
+    world.resetRequests();
     const states = await provider.instances([nodes[0].id, nodes[1].id, ...gone], signal());
 
     expect(Object.fromEntries(states)).toEqual({
@@ -202,6 +205,25 @@ describe('what became of instances', () => {
       [nodes[0].id]: 'running',
     });
     expect(operations()).not.toContain('instances.get');
+  });
+});
+
+describe('what became of instances in a project that is none of the nodes’', () => {
+  it.each(['host-1', 'nobodys'])('is not known, since nobody of theirs was ever seen in %s', async (project) => {
+    const shared = await createGceWorld({ project: 'service-1', hostProject: 'host-1' });
+    try {
+      const node = await shared.runInstance(shared.subnets[0], '10.0.1.10');
+      const server = await shared.startMetadata(node);
+      metadata.push(server);
+      const environment = { HOME: '/nowhere', ...server.environment, GOOGLE_CLOUD_PROJECT: project };
+      const by = await makeProvider(node, { of: shared, environment });
+      const claim = { address: ip('10.0.1.10'), instanceId: node.id, networkId: shared.networkId };
+
+      expect(await by.resolve([claim], signal())).toMatchObject([{ kind: 'unresolved' }]);
+      expect(await by.instances([node.id], signal())).toEqual(new Map());
+    } finally {
+      await shared.stop();
+    }
   });
 });
 
