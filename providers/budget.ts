@@ -40,7 +40,8 @@ export function withBudget(provider: CloudProvider, options: BudgetOptions): Clo
 
   /** Clouds count each action by itself: deletions must not wait for creations, nor anything for a NIC's attribute. */
   function bucketOf(action: Action): Bucket {
-    const bucket = buckets.get(action) ?? createBucket(isRead(action) ? limits.reads : limits.writes, options.clock);
+    const ofKind = isRead(action) ? limits.reads : limits.writes;
+    const bucket = buckets.get(action) ?? createBucket({ ...ofKind, longestMs: limits.deadlineMs }, options.clock);
     buckets.set(action, bucket);
     return bucket;
   }
@@ -59,7 +60,7 @@ export function withBudget(provider: CloudProvider, options: BudgetOptions): Clo
           bucket.granted();
           return value;
         } catch (error) {
-          if (isFlannelVpcError(error, 'THROTTLED')) bucket.refused();
+          if (isFlannelVpcError(error, 'THROTTLED')) bucket.refused(error);
           throw error;
         } finally {
           release();
@@ -172,12 +173,18 @@ async function retryWithin<T>(call: () => Promise<T>, options: RetryOptions): Pr
 }
 
 interface Bucket {
-  /** Waits for a token; first come, first served. */
+  /**
+   * Waits for a token; first come, first served. @throws THROTTLED where the cloud said not to come back for longer than a call may be
+   * tried: nobody waits for that, and nothing is sent.
+   */
   take(signal: AbortSignal): Promise<void>;
   /** The cloud let a call through: the pace may go up again. */
   granted(): void;
-  /** The cloud had too many calls, ours or those of others in the account: what was saved up is not there, and the pace goes down. */
-  refused(): void;
+  /**
+   * The cloud had too many calls, ours or those of others in the account: what was saved up is not there, and the pace goes down. Where it
+   * said when to come back, that goes for all: who asks before is counted again, and kept out for longer (Azure).
+   */
+  refused(error: FlannelVpcError): void;
 }
 
 /** Share of its pace that a bucket keeps at the least, and gets back with each call that is let through. */
@@ -186,42 +193,69 @@ const paceBack = 1 / 50;
 /** Refusals within this time, milliseconds, are one: they answer calls that were under way side by side. */
 const refusalsMs = 1_000;
 
-function createBucket({ capacity, refillPerSecond }: BucketLimits, clock: Clock): Bucket {
+function createBucket(
+  { capacity, refillPerSecond, longestMs }: BucketLimits & { readonly longestMs: number },
+  clock: Clock,
+): Bucket {
   let tokens = capacity;
   let at = clock.monotonic();
   let pace = refillPerSecond;
   let refusedAt = Number.NEGATIVE_INFINITY;
+  let closed: { readonly until: number; readonly error: FlannelVpcError } | undefined;
+  const closedMs = (): number => Math.max(0, (closed?.until ?? 0) - clock.monotonic());
   function refill(): void {
     const now = clock.monotonic();
-    tokens = Math.min(capacity, tokens + ((now - at) / 1_000) * pace);
+    const open = Math.max(0, now - Math.max(at, closed?.until ?? 0));
+    tokens = Math.min(capacity, tokens + (open / 1_000) * pace);
     at = now;
+  }
+  function throwIfLong(): void {
+    const ms = closedMs();
+    if (closed && ms >= longestMs) throw keptOut(closed.error, ms);
   }
   return {
     granted() {
       refill();
       pace = Math.min(refillPerSecond, pace + refillPerSecond * paceBack);
     },
-    refused() {
+    refused(error) {
       refill();
       tokens = Math.min(tokens, 0);
+      const until = at + (error.retryAfterMs ?? 0);
+      if (until > (closed?.until ?? at)) closed = { until, error };
       if (at - refusedAt < refusalsMs) return;
       refusedAt = at;
       pace = Math.max(pace / 2, refillPerSecond * leastPace);
     },
     async take(signal) {
       signal.throwIfAborted();
+      throwIfLong();
       refill();
       // Below zero is a queue: each taker waits until its own token will have been refilled.
       tokens -= 1;
-      if (tokens >= 0) return;
       try {
-        await clock.sleep((-tokens / pace) * 1_000, signal);
+        const turnMs = (Math.max(0, -tokens) / pace) * 1_000;
+        let known = closed;
+        let wait = closedMs() + turnMs;
+        while (wait > 0) {
+          await clock.sleep(wait, signal);
+          throwIfLong();
+          // Refused meanwhile, with another word when to come back.
+          wait = closed === known ? 0 : closedMs();
+          known = closed;
+        }
       } catch (error) {
         tokens += 1;
         throw error;
       }
     },
   };
+}
+
+/** The error for a call that is not sent, since one of its kind was refused for so long. */
+function keptOut({ message, hint }: FlannelVpcError, ms: number): FlannelVpcError {
+  const text = `not sent, since the cloud said to come back in ${Math.ceil(ms / 1_000)} s (${message})`;
+  return new FlannelVpcError('THROTTLED', text, { hint, retryAfterMs: ms });
 }
 
 interface Slots {

@@ -199,6 +199,52 @@ describe('a cloud that has too many calls', () => {
     expect(arrivals().filter((at) => at >= from).length).toBeLessThan(50);
   });
 
+  it('is asked for the same by nobody before the time that it said, and then one after the other', async () => {
+    cloud.inject({ action: 'create', error: throttled(20_000) });
+    const provider = budget({ writes }, () => 0);
+    const calls = [outcomeOf(provider.apply(create(1), never))];
+    await clock.settle();
+    for (let index = 2; index <= 4; index++) calls.push(outcomeOf(provider.apply(create(index), never)));
+    await clock.advance(60_000);
+    expect(calls).toEqual(calls.map(() => ({ value: undefined, settled: true })));
+    expect(arrivals()).toEqual([0, 21_000, 22_000, 23_000, 24_000]);
+  });
+
+  it('is not asked either by who waited for their turn already', async () => {
+    cloud.setLatency(100);
+    cloud.inject({ action: 'create', error: throttled(20_000) });
+    const provider = budget({ writes: { capacity: 1, refillPerSecond: 2 } }, () => 0);
+    for (let index = 1; index <= 3; index++) outcomeOf(provider.apply(create(index), never));
+    await clock.advance(20_099);
+    expect(arrivals()).toEqual([0]);
+    await clock.advance(20_000);
+    expect(arrivals()).toHaveLength(4);
+  });
+
+  it('is not waited for when it said a time beyond all tries, and is sent nothing until then', async () => {
+    cloud.inject({ action: 'create', error: throttled(300_000) });
+    const provider = budget({ writes });
+    const first = outcomeOf(provider.apply(create(1), never));
+    await clock.advance(100_000);
+    const second = outcomeOf(provider.apply(create(2), never));
+    await clock.settle();
+    expect(first.error).toMatchObject({ code: 'THROTTLED', retryAfterMs: 300_000 });
+    expect(second.error).toMatchObject({
+      ...{ code: 'THROTTLED', retryAfterMs: 200_000 },
+      message: 'not sent, since the cloud said to come back in 200 s (slow down)',
+    });
+    expect(arrivals()).toEqual([0]);
+    const read = outcomeOf(provider.tables(selector, never));
+    await clock.settle();
+    expect(read.settled).toBe(true);
+
+    await clock.advance(100_000);
+    const third = outcomeOf(provider.apply(create(3), never));
+    await clock.advance(110_000);
+    expect(third).toEqual({ value: undefined, settled: true });
+    expect(cloud.calls.filter(({ action }) => action === 'create').map(({ at }) => at)).toEqual([0, 301_000]);
+  });
+
   it('is asked for other things as before', async () => {
     cloud.inject({ action: 'create', error: throttled() });
     const provider = budget({ writes }, () => 0);
