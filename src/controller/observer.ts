@@ -108,6 +108,8 @@ export interface Observer {
 
 /** Longest time for the metadata server to say in which network this machine is, milliseconds. Elsewhere than in the cloud none answers. */
 const identifyMs = 8_000;
+/** Pause before it is asked again where it did not say, milliseconds. */
+const askNetworkMs = 60_000;
 
 /** Nothing is read before the first look. What is remembered from look to look belongs to this observer. */
 export function createObserver(options: ObserverOptions): Observer {
@@ -125,11 +127,23 @@ export function createObserver(options: ObserverOptions): Observer {
     configured: options.routeLimit,
     byDefault: provider.capabilities.defaultRouteLimit,
   });
-  let ownNetwork: Promise<string | undefined> | undefined;
+  let ownNetwork: OwnNetwork | undefined;
+  /** Monotonic: when to ask for it again. */
+  let askNetworkAt: number | undefined;
 
+  /** Only the first look waits for it: a metadata server may not be there at a machine's start, and elsewhere never is. */
   async function thisNetwork(signal: AbortSignal): Promise<string | undefined> {
-    ownNetwork ??= networkOfThisMachine(provider, clock, logger, signal);
-    return await ownNetwork;
+    const now = clock.monotonic();
+    if (ownNetwork || now < (askNetworkAt ?? now)) return ownNetwork?.id;
+    const asking = networkOfThisMachine(provider, clock, logger, signal).then((found) => {
+      ownNetwork = found;
+      return found?.id;
+    });
+    asking.catch(() => {});
+    const first = askNetworkAt === undefined;
+    const found = first ? await asking : undefined;
+    askNetworkAt = now + askNetworkMs;
+    return found;
   }
 
   /** Named tables, by id or tag, need no next hop to be found. Others may use the same tag in networks of theirs. */
@@ -325,19 +339,24 @@ function isOwnBackend({ attributes }: Lease, { type, movesFrom }: BackendConf): 
   return ['', type, movesFrom?.type].includes(written) || attributes.node?.movedTo === type;
 }
 
+/** What a metadata server says of it, which may be nothing (a Shared VPC on Google Cloud). */
+interface OwnNetwork {
+  readonly id: string | undefined;
+}
+
 /** The network to look for next hops in: the same private address may exist in several. Undefined where no metadata server answers. */
 async function networkOfThisMachine(
   provider: CloudProvider,
   clock: Clock,
   logger: Logger,
   signal: AbortSignal,
-): Promise<string | undefined> {
+): Promise<OwnNetwork | undefined> {
   const overdue = () => new FlannelVpcError('METADATA_UNAVAILABLE', 'the metadata server does not answer');
   try {
     const identity = await withDeadline({ clock, ms: identifyMs, signal, error: overdue }, (inner) =>
       provider.identify(inner),
     );
-    return identity.nics.find(({ networkId }) => networkId !== undefined)?.networkId;
+    return { id: identity.nics.find(({ networkId }) => networkId !== undefined)?.networkId };
   } catch (error) {
     signal.throwIfAborted();
     logger.debug('not a machine of the cloud, it seems; next hops are looked for in all its networks', {

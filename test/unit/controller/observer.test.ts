@@ -78,6 +78,24 @@ describe('tables named by a tag', () => {
     lab.join('a1', 1);
     await expect(lab.writer().look()).rejects.toMatchObject({ code: 'CONFIG_INVALID' });
   });
+
+  it('are found once the metadata server answers, which it did not at first', async () => {
+    lab = twoNetworks('i-ctl');
+    lab.machine('a1');
+    lab.join('a1', 1);
+    lab.cloud.inject({ action: 'identify', error: new FlannelVpcError('METADATA_UNAVAILABLE', 'no answer') });
+    const { look } = lab.writer();
+    await expect(look()).rejects.toMatchObject({ code: 'CONFIG_INVALID' });
+    await expect(look()).rejects.toMatchObject({ code: 'CONFIG_INVALID' });
+    await lab.clock.advance(60_000);
+    // It is asked beside the look, which waits for it no more.
+    await look().catch(() => {});
+    expect(tableIds(await look())).toEqual(['rtb-1']);
+    const identified = lab.cloud.count('identify');
+    await lab.clock.advance(60_000);
+    await look();
+    expect([identified, lab.cloud.count('identify')]).toEqual([2, 2]);
+  });
 });
 
 describe('calls to the cloud', () => {
