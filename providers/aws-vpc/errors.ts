@@ -67,6 +67,10 @@ function translateServiceError(service: ServiceError, cause: unknown, context: C
     });
   }
   if (meaning.code === 'PERMISSION_DENIED' && meaning.hint === undefined) return denied(service, cause, context);
+  // The reference gives this code for any call that names a route; what is seen of ReplaceRoute is the one below.
+  if (awsCode === 'InvalidRoute.NotFound' && context.action === 'ec2:ReplaceRoute') {
+    return failure('CONFLICT', context, text, { cause, details });
+  }
   // EC2 has no code of its own for these two.
   if (awsCode === 'InvalidParameterValue' && /no route (is )?defined|route .* does not exist/i.test(service.message)) {
     return failure('CONFLICT', context, text, { cause, details });

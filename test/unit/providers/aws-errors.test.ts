@@ -28,6 +28,16 @@ describe('translateError', () => {
     });
   });
 
+  it.each([
+    ['InvalidRoute.NotFound', 'no route with destination-cidr-block 10.244.1.0/24 in route table rtb-1'],
+    ['InvalidParameterValue', 'There is no route defined for ’10.244.1.0/24’ in the route table.'],
+  ])('takes %s for a route to be replaced as CONFLICT, so that the table is read again', (name, message) => {
+    const refusal = Object.assign(named(name, message), { $fault: 'client', $metadata: { httpStatusCode: 400 } });
+    const replacing = { ...context, action: 'ec2:ReplaceRoute', doing: 'point the route 10.244.1.0/24 at eni-1' };
+
+    expect(translateError(refusal, replacing, patient)).toMatchObject({ code: 'CONFLICT', details: { awsCode: name } });
+  });
+
   it('names the variable that tells the Region', () => {
     expect(translateError(new Error('Region is missing'), context, patient)).toMatchObject({
       code: 'CONFIG_INVALID',
