@@ -13,8 +13,8 @@ const windowMs = 10 * 60_000;
  * were missing at once, none is believed any more: what is left is missed at looks, as any other, and then does wait.
  */
 export class Deletions {
-  /** Their destinations. Whoever looks takes out those that are back. */
-  readonly keys = new Set<CidrKey>();
+  /** Their destinations, and the revision that each lease had last. Whoever looks takes out those that are back. */
+  readonly keys = new Map<CidrKey, string>();
   readonly #clock: Clock;
   readonly #policy: DeletionPolicy;
   #times: readonly number[] = [];
@@ -25,7 +25,7 @@ export class Deletions {
   }
 
   /** @param leases how many there were at the last look. */
-  note({ subnets }: Lease, leases: number): void {
+  note({ subnets, revision }: Lease, leases: number): void {
     const now = this.#clock.monotonic();
     this.#times = [...this.#times.filter((at) => now - at < windowMs), now];
     const { allowMassDelete, massDeleteCount, massDeleteShare } = this.#policy;
@@ -33,6 +33,6 @@ export class Deletions {
       this.keys.clear();
       return;
     }
-    for (const subnet of subnetsOf(subnets)) this.keys.add(cidrKey(subnet));
+    for (const subnet of subnetsOf(subnets)) this.keys.set(cidrKey(subnet), revision);
   }
 }

@@ -79,13 +79,17 @@ export function weighLeases(
     readonly resync: boolean;
     /** Leases whose machine the cloud calls terminated: they count as gone. */
     readonly ended?: readonly Lease[];
-    /** Destinations of leases that the store saw being ended: no look need confirm it. Those that are back are taken out. */
-    readonly deleted?: Set<CidrKey>;
+    /**
+     * Destinations of leases that the store saw being ended, with the last revision of each: no look need confirm it. Those that are back
+     * are taken out.
+     */
+    readonly deleted?: Map<CidrKey, string>;
   },
 ): LeaseEvidence {
-  const { list, candidates, resync, ended = [], deleted = new Set() } = look;
+  const { list, candidates, resync, ended = [], deleted = new Map() } = look;
   const over = new Set(ended);
-  const live = list.leases.filter((lease) => !over.has(lease)).flatMap((lease) => subnetsOf(lease.subnets));
+  const standing = list.leases.filter((lease) => !over.has(lease));
+  const live = standing.flatMap((lease) => subnetsOf(lease.subnets));
   const store: StorePosition = { storeId: list.storeId, revision: list.revision };
   const bySubnet = new Map(ended.flatMap((lease) => subnetsOf(lease.subnets).map((cidr) => [cidrKey(cidr), lease])));
   const leases = { kind: 'known', live, store, remembered: memory.position, ended: bySubnet } as const;
@@ -95,7 +99,7 @@ export function weighLeases(
     deleted.clear();
   } else {
     countAbsences(memory, candidates, live, resync ? 1 : 0);
-    countDeleted(memory, deleted, candidates, { live, resync });
+    countDeleted(memory, deleted, candidates, { leases: standing, resync });
     memory.position = store;
   }
   return { ...leases, absences: memory.absences };
@@ -116,19 +120,26 @@ function countAbsences(memory: Memory, candidates: readonly Leftover[], live: re
   memory.absences = absences;
 }
 
-/** What was ended on purpose needs no second look. What is back, or has no route any more, need not be remembered. */
+/**
+ * What was ended on purpose needs no second look. What is back, or has no route any more, need not be remembered; a list from before the end
+ * shows the lease as it last was, and the next one will not.
+ */
 function countDeleted(
   { absences }: Memory,
-  deleted: Set<CidrKey>,
+  deleted: Map<CidrKey, string>,
   candidates: readonly Leftover[],
-  { live, resync }: { readonly live: readonly Cidr[]; readonly resync: boolean },
+  { leases, resync }: { readonly leases: readonly Lease[]; readonly resync: boolean },
 ): void {
   if (deleted.size === 0) return;
-  const leased = new Set(live.map(cidrKey));
+  const leased = new Map(
+    leases.flatMap(({ subnets, revision }) => subnetsOf(subnets).map((subnet) => [cidrKey(subnet), revision])),
+  );
   const standing = new Set(candidates.map(({ key }) => key));
-  for (const key of [...deleted]) {
-    if (leased.has(key)) absences.delete(key);
-    if (leased.has(key) || (resync && !standing.has(key))) deleted.delete(key);
-    else absences.set(key, Number.POSITIVE_INFINITY);
+  for (const [key, revision] of [...deleted]) {
+    const found = leased.get(key);
+    if (found !== undefined) absences.delete(key);
+    else if (!resync || standing.has(key)) absences.set(key, Number.POSITIVE_INFINITY);
+    const isBack = found !== undefined && BigInt(found) > BigInt(revision);
+    if (isBack || (found === undefined && resync && !standing.has(key))) deleted.delete(key);
   }
 }

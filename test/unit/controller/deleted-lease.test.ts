@@ -1,5 +1,5 @@
 /** A lease that the store saw being ended on purpose, as Kubernetes sees it with a Node object: no look need miss it twice. */
-import { beforeEach, expect, it } from '@jest/globals';
+import { beforeEach, expect, it, jest } from '@jest/globals';
 import type { Lease } from '../../../lease/lease.ts';
 import { defaultDeletionPolicy } from '../../../src/routing/route-plan.ts';
 import { createLab, type Lab, type Writer } from './lab.ts';
@@ -46,6 +46,20 @@ it('keeps them when it is there again at the look, and from then on counts as an
   await writer.pass();
   expect(stands(1)).toBe(true);
   await writer.resyncs(2);
+  expect(stands(1)).toBe(false);
+});
+
+it('loses them at the next look too when its end was told while a look had listed the leases already', async () => {
+  const { openCloud } = lab;
+  const tables = openCloud.provider.tables.bind(openCloud.provider);
+  const telling = jest.spyOn(openCloud.provider, 'tables').mockImplementation(async (...given) => {
+    telling.mockRestore();
+    remove(1);
+    return await tables(...given);
+  });
+  await writer.pass();
+  expect(stands(1)).toBe(true);
+  await writer.pass();
   expect(stands(1)).toBe(false);
 });
 
