@@ -36,8 +36,10 @@ export interface CloudNodeOptions {
   readonly random: Random;
 }
 
-/** What the cloud said about this machine just now. */
+/** What the cloud said about this machine. */
 export interface CloudView {
+  /** Monotonic milliseconds: before it was asked. */
+  readonly askedAt: number;
   readonly nextHop: NextHop;
   readonly tables: readonly RouteTable[];
 }
@@ -60,13 +62,19 @@ export interface CloudNode {
   ): Promise<PassResult>;
 }
 
+/**
+ * For how long it holds, milliseconds. A lease may be waited for for hours, with the store away or the network full, and then neither shows
+ * that a route stands, nor what it would take the place of.
+ */
+const viewMs = 60_000;
+
 /** Asks nobody before a method is called. */
 export function createCloudNode(
   options: CloudNodeOptions,
   { identity, address, nic }: Machine,
   external: ExternalInterface,
 ): CloudNode {
-  const { provider } = options;
+  const { provider, clock } = options;
   const claim = { address, instanceId: identity.instanceId, nicId: nic?.nicId, networkId: nic?.networkId };
   // Configured or known from metadata: then the tables can be read without waiting for the NIC.
   const selector: TableSelector | undefined =
@@ -95,12 +103,13 @@ export function createCloudNode(
   }
 
   async function look(signal: AbortSignal): Promise<CloudView> {
+    const askedAt = clock.monotonic();
     if (!selector) {
       const nextHop = await resolve(signal);
-      return { nextHop, tables: await provider.tables(selectorOf(nextHop), signal) };
+      return { askedAt, nextHop, tables: await provider.tables(selectorOf(nextHop), signal) };
     }
     const [nextHop, tables] = await Promise.all([resolve(signal), provider.tables(selector, signal)]);
-    return { nextHop, tables };
+    return { askedAt, nextHop, tables };
   }
 
   function selectorOf(nextHop: NextHop): TableSelector {
@@ -132,7 +141,8 @@ export function createCloudNode(
   return {
     look,
     async ensureRoutes(lease, { view, resync }, signal) {
-      const { nextHop, tables } = view ?? (await look(signal));
+      const holds = view && clock.monotonic() - view.askedAt < viewMs;
+      const { nextHop, tables } = holds ? view : await look(signal);
       const desired = ownRoutes(lease.subnets, nextHop, { networks: options.networks, publicIps: external.publicIps });
       const doubtsRecords = recordedAt !== lease.revision;
       recordedAt = lease.revision;

@@ -11,7 +11,7 @@ import { type CloudNode, createCloudNode } from '../../../src/agent/cloud-node.t
 import { placeMachine } from '../../../src/agent/machine.ts';
 import { silentLogger } from '../../../src/core/log.ts';
 import { cidr, ip } from '../../support/addresses.ts';
-import { createTestClock } from '../../support/test-clock.ts';
+import { createTestClock, type TestClock } from '../../support/test-clock.ts';
 
 const signal = new AbortController().signal;
 const tag: TableTag = { key: 'cluster', value: 'prod' };
@@ -60,9 +60,14 @@ async function nodeWith(
     tableIds = [],
     tag: wanted,
     ownership,
-  }: { readonly tableIds?: readonly string[]; readonly tag?: TableTag; readonly ownership?: OwnershipStore } = {},
+    clock = createTestClock(),
+  }: {
+    readonly tableIds?: readonly string[];
+    readonly tag?: TableTag;
+    readonly ownership?: OwnershipStore;
+    readonly clock?: TestClock;
+  } = {},
 ): Promise<CloudNode> {
-  const clock = createTestClock();
   const world = createMemoryWorld(clock);
   const provider = cloud.provider('i-1');
   const external: ExternalInterface = {
@@ -181,4 +186,23 @@ test('records are stored once, and again when the lease was made again: a store 
   expect(claims).toEqual([1]);
   for (const revision of ['9', '9']) await node.ensureRoutes({ subnets, revision }, { resync: true }, signal);
   expect(claims).toEqual([1, 1]);
+});
+
+test('what was seen before a long wait for the lease is looked at again', async () => {
+  const clock = createTestClock();
+  const node = await nodeWith('10.0.1.11', undefined, { clock });
+  const lease = { subnets: { 4: cidr('10.244.1.0/24') } };
+  cloud.putRoute('rtb-main', { destination: '10.244.1.0/24', target: { kind: 'nic', id: 'eni-1', instanceId: 'i-1' } });
+  const view = await node.look(signal);
+  await clock.advance(59_000);
+  cloud.resetCalls();
+  expect(await node.ensureRoutes(lease, { view, resync: false }, signal)).toMatchObject({ inSync: true, done: [] });
+  expect([cloud.count('tables'), cloud.count('resolve')]).toEqual([0, 0]);
+
+  await clock.advance(1_000);
+  cloud.removeRoute('rtb-main', '10.244.1.0/24');
+  expect(await node.ensureRoutes(lease, { view, resync: false }, signal)).toMatchObject({
+    ...{ inSync: true, done: [{ action: 'create' }] },
+  });
+  expect(cloud.staticRoutes('rtb-main')).toEqual({ '10.244.1.0/24': 'eni-1' });
 });
