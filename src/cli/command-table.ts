@@ -105,7 +105,7 @@ const apply: CommandDescription = {
       ...{ name: '', operands: '', does: 'show the plan, ask, and carry it out' },
       details: [
         'It acts for all leases, whoever writes the routes otherwise. While a controller leads it refuses: that one applies by itself. It holds the lead while it writes, so that none begins.',
-        'A plan that replaces or deletes waits ten seconds first: a request of a leader before may still be on its way.',
+        'A plan that replaces or deletes waits first for as long as a write to the cloud may take (10 s on AWS, 12 s elsewhere): a request of a leader before may still be on its way.',
       ],
       flags: applyFlags,
       exits: [
@@ -314,7 +314,19 @@ export const commandTable: readonly CommandDescription[] = [
   {
     name: 'agent',
     verbs: [
-      { ...plain, name: '', operands: '', does: "run this node's daemon; takes flanneld's flags", flags: agentFlags },
+      {
+        ...{ name: '', operands: '', does: "run this node's daemon; takes flanneld's flags", details: [] },
+        flags: agentFlags,
+        exits: [
+          { code: 0, means: 'ended by SIGTERM or SIGINT; lease, routes and rules stay as they are' },
+          {
+            code: 1,
+            means:
+              'something that waiting can’t mend: a flag’s value, no such interface, an unknown backend, etcd refuses the user, another node holds our subnet; or the end by a signal took over 8 s, since a program it had begun, such as ip, hangs',
+          },
+          misused,
+        ],
+      },
     ],
   },
   controller,

@@ -76,9 +76,9 @@ export function commandsDocument(): string {
     '<!-- Made from src/cli/command-table.ts by tools/docs.ts; change it there. -->',
     '',
     'Flags may stand before, between and after the operands. How to reach the store is said as the agent is told, by `--etcd-…` or `FLANNELD_ETCD_…`, or by',
-    '`--kube-subnet-mgr`, `--kubeconfig-file`, `--kube-api-url`, `--kube-annotation-prefix` and `--net-config-path` ([flags.md](flags.md)); no other flag of',
-    'these commands is read from the environment. What is asked for goes to standard output, everything else to standard error. Colours are used on a terminal',
-    'where `NO_COLOR` is not set.',
+    '`--kube-subnet-mgr`, `--kubeconfig-file`, `--kube-api-url`, `--kube-annotation-prefix` and `--net-config-path` ([flags.md](flags.md)). No other flag is',
+    'read from the environment but the controller’s, and those of the agent that `doctor` and `cleanup` take as well. What is asked for goes to standard output,',
+    'everything else to standard error. Colours are used on a terminal where `NO_COLOR` is not set.',
     '',
     ...sections,
   ].join('\n');

@@ -77,8 +77,8 @@ describe('the command table', () => {
     }
   });
 
-  test('every verb of an operator’s command says how it ends', () => {
-    for (const name of ['plan', 'apply', 'status', 'leases', 'routes', 'netconf'] as const)
+  test('every verb of a command that can fail says how it ends', () => {
+    for (const name of commandNames.filter((each) => !['version', 'help', 'completion'].includes(each)))
       for (const verb of describeCommand(name).verbs) expect(verb.exits.length).toBeGreaterThan(0);
   });
 
