@@ -21,7 +21,7 @@ import type { PeerNetworkState } from './host.ts';
 import type { IpRoute } from './ip-json.ts';
 
 /** By which they are known as ours: a number that iproute2's `rt_protos` has no name for. */
-export const detourProtocol = '196';
+const detourProtocol = '196';
 
 /**
  * The `ip` commands that bring the detours to the state: in the order wanted, then stale ones away. An address that no other route leads

@@ -32,7 +32,7 @@ export interface RunResult {
 export type Run = (argv: readonly [string, ...string[]], options: RunOptions) => Promise<RunResult>;
 
 /** Above the wait for the xtables lock ({@link lockWaitSeconds}), so that the tool's own message comes first. */
-export const defaultDeadlineMs = 30_000;
+const defaultDeadlineMs = 30_000;
 
 /** How long an iptables tool waits for another one's lock. */
 export const lockWaitSeconds = 20;

@@ -69,7 +69,7 @@ export async function readNftRuleset(run: Run, signal: AbortSignal): Promise<Nft
 }
 
 /** @throws ZodError or SyntaxError. */
-export function parseNftRuleset(text: string): NftRuleset {
+function parseNftRuleset(text: string): NftRuleset {
   const entries = text.trim() === '' ? [] : rulesetSchema.parse(parseJson(text)).nftables;
   return {
     chains: entries.flatMap(({ chain }) => chain ?? []),
@@ -78,7 +78,7 @@ export function parseNftRuleset(text: string): NftRuleset {
 }
 
 /** True for the chains that iptables itself makes: nft shows them, and iptables-save says more of them. */
-export function isIptablesChain({ family, table, name }: z.infer<typeof chainSchema>): boolean {
+function isIptablesChain({ family, table, name }: z.infer<typeof chainSchema>): boolean {
   return (
     (family === 'ip' || family === 'ip6') && /^(filter|mangle|security|raw|nat)$/.test(table) && name === 'FORWARD'
   );

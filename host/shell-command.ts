@@ -8,7 +8,7 @@ import { commandDataLimit, type ShellCommand } from '../src/core/shell-command.t
 import { searchPath } from './exec.ts';
 
 /** Milliseconds that a command may take. */
-export const commandDeadlineMs = 30_000;
+const commandDeadlineMs = 30_000;
 /** Milliseconds from asking a command to end to ending it. */
 const graceMs = 2_000;
 /** Milliseconds for output that is still under way when the shell has ended; a daemon that it left behind may hold the pipe for ever. */

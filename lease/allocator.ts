@@ -66,11 +66,6 @@ export function subnetCount(range: SubnetRange): bigint {
   return subnetMax.value < subnetMin.value ? 0n : (subnetMax.value - subnetMin.value) / subnetSize(range) + 1n;
 }
 
-/** How many subnets of the range overlap no taken network. */
-export function freeSubnetCount(range: SubnetRange, taken: readonly Cidr[]): bigint {
-  return freeCount(subnetCount(range), takenIntervals(range, taken));
-}
-
 /** Indexes from `first` to `last`, both taken. */
 interface Interval {
   readonly first: bigint;

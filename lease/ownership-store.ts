@@ -33,7 +33,7 @@ export interface StoredOwnershipRecord extends OwnershipRecord {
  * The longest that a mark of a removal is heeded, milliseconds: far more than any attempt takes, and less than what a wrong clock writes.
  * Without an end, a machine whose clock was years ahead would keep a route from being written for years.
  */
-export const longestRemovalMs = 10 * 60_000;
+const longestRemovalMs = 10 * 60_000;
 
 /** When the attempt to take the route out is over, if it is under way at `now` (both wall clock, milliseconds); else undefined. */
 export function removalUnderWay(

@@ -127,7 +127,7 @@ export function fitsRequest(ranges: LeaseRequest['ranges'], subnets: PerFamily<C
 }
 
 /** What the node's preference for certain subnets is derived from: the instance id, else its public address. */
-export function identitySeed(attributes: LeaseAttributes): string {
+function identitySeed(attributes: LeaseAttributes): string {
   const ip = attributes.publicIps[4] ?? attributes.publicIps[6];
   return attributes.node?.instanceId ?? ip?.value.toString() ?? '';
 }

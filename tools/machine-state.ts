@@ -46,7 +46,7 @@ export function machineChanges(before: MachineState, after: MachineState): reado
 }
 
 /** Without what changes by itself: counters, lifetimes, times of day, and whether a cable is in. Pure. */
-export function stableLines(text: string): readonly string[] {
+function stableLines(text: string): readonly string[] {
   return text
     .split('\n')
     .filter((line) => !line.startsWith('#') && !/ temporary /.test(line))

@@ -15,7 +15,7 @@ const metricSchema = z.object({
 export type DescribedMetric = z.infer<typeof metricSchema>;
 
 /** All metrics of a registry, by name. */
-export function describeMetrics(registry: Registry): readonly DescribedMetric[] {
+function describeMetrics(registry: Registry): readonly DescribedMetric[] {
   return registry
     .getMetricsAsArray()
     .map((metric) => metricSchema.parse(metric))

@@ -11,7 +11,7 @@ import { listNodes, patchCondition } from './nodes.ts';
 import type { KubernetesParts } from './parts.ts';
 
 /** False: a route of the node can't be written. It is made when there is something to say, and True when that is over. */
-export const routeConditionType = 'FlannelVPCRoute';
+const routeConditionType = 'FlannelVPCRoute';
 const standing = { reason: 'RoutesStand', message: 'all routes to this node stand' } as const;
 /** Longest message of a condition or an Event. */
 const messageLength = 1_000;

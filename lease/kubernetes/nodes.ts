@@ -6,7 +6,7 @@ import { type NodeObject, nodeSchema } from './node-object.ts';
 import type { KubernetesParts } from './parts.ts';
 
 /** Nodes in one page of a list, as flannel's informer has it. */
-export const nodesPerPage = 500;
+const nodesPerPage = 500;
 /** Pause between full lists beside a healthy watch, milliseconds. */
 const relistMs = 10 * 60_000;
 

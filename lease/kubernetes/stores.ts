@@ -72,7 +72,7 @@ async function ownNodeNameOver(
 }
 
 /** The stores over a way to the API server that is known. */
-export async function storesOver(
+async function storesOver(
   access: KubernetesAccess,
   options: KubernetesStoreOptions,
   signal: AbortSignal,

@@ -36,7 +36,7 @@ export type CredentialSource = { readonly label: string } & (
 );
 
 /** Names another Security Token Service, such as `https://sts.example`. */
-export const stsEndpointVariable = 'FLANNEL_VPC_ALIBABA_STS_ENDPOINT';
+const stsEndpointVariable = 'FLANNEL_VPC_ALIBABA_STS_ENDPOINT';
 
 /**
  * The first of: net-conf's key, flannel's variables, the SDK's variables, workload identity, a credentials URI, profiles, the

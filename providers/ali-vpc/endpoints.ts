@@ -8,7 +8,7 @@ export const apiVersions = { vpc: '2016-04-28', ecs: '2014-05-26' } as const;
 export type Product = keyof typeof apiVersions;
 
 /** Names another endpoint for all products, such as `https://vpc.example`. */
-export const endpointVariable = 'FLANNEL_VPC_ALIBABA_ENDPOINT';
+const endpointVariable = 'FLANNEL_VPC_ALIBABA_ENDPOINT';
 
 export interface Endpoint {
   /** With a port where it is not the protocol's own. */

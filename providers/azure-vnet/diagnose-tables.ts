@@ -29,7 +29,7 @@ export function tableFindings(
 }
 
 /** Azure counts both families together. Pure. */
-export function judgeRoom(id: string, table: Table): Finding {
+function judgeRoom(id: string, table: Table): Finding {
   const check = `room ${id}`;
   const used = routesOf(table).length;
   const found = `${used} routes of both families; the default limit is ${routeLimit}`;
@@ -39,7 +39,7 @@ export function judgeRoom(id: string, table: Table): Finding {
 }
 
 /** Pure. */
-export function judgeController(id: string, table: Table, besideForeignController: boolean): Finding {
+function judgeController(id: string, table: Table, besideForeignController: boolean): Finding {
   const check = `controller ${id}`;
   const sign = foreignController(table);
   if (sign === undefined) return { check, status: 'ok', found: 'no sign of the Azure cloud provider’s' };

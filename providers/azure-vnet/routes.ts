@@ -1,7 +1,7 @@
 /** ARM's shape of route tables and routes, ours, and the names of ours. Pure. */
 import { createHash } from 'node:crypto';
 import * as z from 'zod';
-import { type Cidr, type Family, formatCidr, formatIp, parseCidr, parseIp } from '../../src/core/ip.ts';
+import { type Cidr, formatCidr, formatIp, parseCidr, parseIp } from '../../src/core/ip.ts';
 import type { RouteEntry, RouteTarget } from '../provider.ts';
 
 /** The members of a route that are looked at. All others are kept, and never looked at. */
@@ -97,11 +97,6 @@ export function routeTarget({ nextHopType, nextHopIpAddress }: Route['properties
 /** Routes that count against the limit; Azure counts both families together. */
 export function routesOf(table: Table): readonly Route[] {
   return table.properties.routes ?? [];
-}
-
-/** Number of a table's routes, by family; services' names count as IPv4. */
-export function countOf(table: Table, family: Family): number {
-  return routesOf(table).filter(({ properties }) => (properties.addressPrefix.includes(':') ? 6 : 4) === family).length;
 }
 
 /**

@@ -83,7 +83,7 @@ export function ownerMark(owner: Owner, family: Family): string {
 }
 
 /** What the names of the owner's routes begin with: no two clusters, VPC networks or families have the same. */
-export function namePrefix(owner: Owner, family: Family): string {
+function namePrefix(owner: Owner, family: Family): string {
   return `${prefix}${hash(8, owner.tableId, podNetwork(owner, family), String(family))}-`;
 }
 

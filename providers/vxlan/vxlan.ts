@@ -91,7 +91,7 @@ export function vxlan(config: VxlanConfig): HostBackend {
 const leastMtu: Readonly<Record<Family, number>> = { 4: 576, 6: 1_280 };
 
 /** flannel's names of its devices. */
-export function linkName(family: Family, vni: number): string {
+function linkName(family: Family, vni: number): string {
   return family === 4 ? `flannel.${vni}` : `flannel-v6.${vni}`;
 }
 

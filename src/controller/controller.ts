@@ -31,7 +31,7 @@ export interface ControllerParts extends Omit<LeadParts, 'cloud' | 'netConf' | '
 }
 
 /** Milliseconds beyond the longest write for which a term must last: a leader must notice the loss before another one writes. */
-export const termMarginMs = 2_000;
+const termMarginMs = 2_000;
 /** Pause between two looks of a standby at who leads, milliseconds: for its status page only. */
 const leaderLookMs = 10_000;
 

@@ -14,7 +14,7 @@ import { indexTable } from '../routing/table-index.ts';
 /** Milliseconds after which an answer that gives no next hop, or is doubtful, is asked for again: no longer than the pause before such a look. */
 const doubtMs = 2_500;
 /** Milliseconds after which every answer is: an address may have moved to another NIC, or the source/dest check be on again. */
-export const verifyMs = 60 * 60_000;
+const verifyMs = 60 * 60_000;
 
 export interface Question {
   readonly lease: Lease;

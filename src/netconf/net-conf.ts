@@ -30,7 +30,7 @@ export type NetConfResult =
   | { readonly ok: false; readonly problems: readonly NetConfProblem[]; readonly warnings: readonly string[] };
 
 /** All members of net-conf's top level. */
-export const netConfMembers = [
+const netConfMembers = [
   ...['Network', 'SubnetLen', 'SubnetMin', 'SubnetMax', 'EnableIPv4', 'EnableIPv6', 'EnableNFTables'],
   ...['IPv6Network', 'IPv6SubnetLen', 'IPv6SubnetMin', 'IPv6SubnetMax', 'Backend'],
 ] as const;

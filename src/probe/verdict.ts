@@ -142,7 +142,7 @@ export function damp(before: Damped | undefined, verdict: Verdict, anyAnswered: 
 }
 
 /** Share of all nodes that may be not ready for one more to say so because of its probes. */
-export const maxNotReadyShare = 0.2;
+const maxNotReadyShare = 0.2;
 
 /** True when so many other nodes are not ready that the trouble is not this node's, and one more would only make it worse. */
 export function tooManyNotReady(others: readonly { readonly ready: boolean }[]): boolean {

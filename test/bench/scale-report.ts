@@ -20,7 +20,7 @@ const burst = 25;
 const spareReads = 6;
 
 /** What the first fill may read: each address once, and the tables before and after each hundred writes. */
-export function fillReadBudget(leases: number, tables: number): number {
+function fillReadBudget(leases: number, tables: number): number {
   return Math.ceil(leases / resolvePage) + 2 * Math.ceil((leases * tables) / passWrites) + spareReads;
 }
 

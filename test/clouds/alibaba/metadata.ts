@@ -22,7 +22,7 @@ const nicSchema = z.strictObject({
   ipv6s: z.array(z.string()),
 });
 
-export const ecsMetadataSchema = z.strictObject({
+const ecsMetadataSchema = z.strictObject({
   instanceId: z.string(),
   regionId: z.string(),
   zoneId: z.string(),

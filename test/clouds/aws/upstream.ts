@@ -9,7 +9,7 @@ export interface Service {
   readonly version: string;
 }
 
-export const ec2Service: Service = { name: 'ec2', version: '2016-11-15' };
+const ec2Service: Service = { name: 'ec2', version: '2016-11-15' };
 export const iamService: Service = { name: 'iam', version: '2010-05-08' };
 
 export class Upstream {

@@ -6,7 +6,7 @@ import { respelled } from './ids.ts';
 import type { JsonObject } from './json.ts';
 import type { AzureState, Machine } from './state.ts';
 
-export function machineDocument(state: AzureState, machine: Machine, withView: boolean): JsonObject {
+function machineDocument(state: AzureState, machine: Machine, withView: boolean): JsonObject {
   const name = machine.id.split('/').at(-1) ?? '';
   const member = isMember(machine);
   return {

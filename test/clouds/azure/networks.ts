@@ -7,7 +7,7 @@ import { isObject, type JsonObject, sameJson, without } from './json.ts';
 import { checkIdle, checkPreconditions, parseBody } from './preconditions.ts';
 import { type AzureState, type Network, newEtag, type SecurityGroup, type Subnet } from './state.ts';
 
-export function networkDocument(state: AzureState, network: Network): JsonObject {
+function networkDocument(state: AzureState, network: Network): JsonObject {
   return {
     name: network.id.split('/').at(-1) ?? '',
     id: network.id,
@@ -36,7 +36,7 @@ export function networkDocument(state: AzureState, network: Network): JsonObject
 }
 
 /** @param expanded whether IP configurations are shown whole, as with `$expand=ipConfigurations`, or by their ids */
-export function subnetDocument(state: AzureState, subnet: Subnet, expanded: boolean): JsonObject {
+function subnetDocument(state: AzureState, subnet: Subnet, expanded: boolean): JsonObject {
   const configurations = [...state.nics.values()]
     .filter((nic) => nic.subnet === subnet && !nic.scaleSet)
     .flatMap((nic) => {

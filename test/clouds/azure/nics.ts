@@ -7,7 +7,7 @@ import { isObject, type Json, type JsonObject, sameJson, without } from './json.
 import { checkIdle, checkPreconditions, parseBody } from './preconditions.ts';
 import { type AzureState, type Nic, newEtag, type ProvisioningState } from './state.ts';
 
-export function nicDocument({ content }: Nic, lagMs = 0): JsonObject {
+function nicDocument({ content }: Nic, lagMs = 0): JsonObject {
   const { document, etag, state } = content.before(lagMs);
   const properties = propertiesOf(document);
   const configurations = properties['ipConfigurations'] as readonly JsonObject[];

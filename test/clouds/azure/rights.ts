@@ -15,7 +15,7 @@ const roleSchema = z.object({
 
 export type Actions = readonly string[];
 
-export const allActions: Actions = ['*'];
+const allActions: Actions = ['*'];
 
 /** The actions of each role in the README's section "Least rights". */
 export async function actionsOfReadme(): Promise<Readonly<Record<Role, Actions>>> {

@@ -52,7 +52,7 @@ async function struck(lab: Lab, effect: Effect, check: (error: FlannelVpcError, 
 }
 
 /** The same for writes; each leaves the table as it was. */
-export async function struckWrites(
+async function struckWrites(
   lab: Lab,
   effect: Effect,
   check: (error: FlannelVpcError, what: string) => void,

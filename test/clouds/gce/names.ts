@@ -1,7 +1,7 @@
 /** Names and links as Compute Engine has them ("Resource names", "API response links" of its reference). */
 
 /** What every `selfLink` begins with. */
-export const linkBase = 'https://www.googleapis.com/compute/v1/';
+const linkBase = 'https://www.googleapis.com/compute/v1/';
 
 /** Regex of a resource's name, in the words of the API's own refusals. */
 export const namePattern = '(?:[a-z](?:[-a-z0-9]{0,61}[a-z0-9])?)';

@@ -18,7 +18,7 @@ export interface NetworkPlan {
 /** Static route to a VPN tunnel, see `CloudWorld.foreignDestination`. */
 export const foreignDestination = '172.30.0.0/16';
 /** Subnet of a peered network. */
-export const peerRange = '192.168.77.0/24';
+const peerRange = '192.168.77.0/24';
 /** Google's documentation tells no number by now; 300 is what it gave for static routes before. */
 export const defaultRouteLimit = 300;
 /** Google's own default, bytes. */

@@ -91,7 +91,7 @@ export function showSubnetRoutes(state: GceState, project: string): readonly { n
 }
 
 /** What stands in the way at the next hop, in the order of Google's own checks. */
-export function warningsOf(state: GceState, route: Route): readonly Warning[] {
+function warningsOf(state: GceState, route: Route): readonly Warning[] {
   const { hop } = route;
   if (hop.kind === 'address') {
     const holder = state.holder(route.network, hop.address);

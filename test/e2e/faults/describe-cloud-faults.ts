@@ -50,7 +50,7 @@ const every = (effect: CloudFault['effect'], more: Partial<CloudFault> = {}) => 
 const fillsTable = '172.20.0.0/16';
 
 /** The right to make a route, in the cloud's own words. */
-export function writeRight(world: CloudWorld, role: Role): string {
+function writeRight(world: CloudWorld, role: Role): string {
   const found = world
     .readmeRights(role)
     .find((right) => /(?:Create\w*Route|routes\.(?:insert|create)$|routes\/write)/i.test(right));

@@ -37,12 +37,12 @@ export interface FaultLabOptions extends Pick<ClusterOptions, 'cloud' | 'settleM
 }
 
 /** Intervals that an operator may set, so short that a fault is over in seconds. A controller's writes may take 10 s: a term is longer. */
-export const hurriedController: readonly string[] = [
+const hurriedController: readonly string[] = [
   '--leader-elect-lease-duration=12s',
   '--leader-elect-retry-period=1s',
   '--resync=2s',
 ];
-export const hurriedAgent: readonly string[] = ['--route-check-interval=3s'];
+const hurriedAgent: readonly string[] = ['--route-check-interval=3s'];
 
 /** Inside the pod network and outside the range of leases: a route that is somebody else's. */
 export const foreignDestination = '10.244.250.0/24';

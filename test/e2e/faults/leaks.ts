@@ -19,7 +19,7 @@ export interface Holder {
 }
 
 /** Reads it now. */
-export async function readHeld({ pid, metrics }: Holder): Promise<Held> {
+async function readHeld({ pid, metrics }: Holder): Promise<Held> {
   const text = await metrics();
   const timers = Number(/^nodejs_active_resources\{type="Timeout"\} (\d+)$/m.exec(text)?.[1] ?? Number.NaN);
   const threads = await readdir(`/proc/${pid}/task`);

@@ -4,7 +4,7 @@ import { cidrContains, cidrsOverlap, parseCidr } from '../../../src/core/ip.ts';
 import { type Cluster, foreignRoutes, network, tables } from './cluster.ts';
 
 /** Longest times that are stated, milliseconds. */
-export const stated = {
+const stated = {
   /** A node's lease is new, and its route not there in all tables: what a leader lost, a store away and some refusals may take together. */
   missing: 240_000,
   /** Its lease has ended, one controller leads since then, and a route of its stands: two resyncs without it, of which some may fail. */

@@ -28,7 +28,7 @@ export interface Edge {
 /** Longest time for one input, milliseconds, on a machine that is busy with other tests. */
 export const slowestMs = 2_000;
 /** Longest message of an error, characters: what was found is cut in it. */
-export const longestMessage = 6_000;
+const longestMessage = 6_000;
 
 /** What one edge did with all that was tried on it. */
 export interface Tally {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import { chooseSubnets, fitsRange, freeSubnetCount, subnetCount } from '../../../lease/allocator.ts';
+import { chooseSubnets, fitsRange, subnetCount } from '../../../lease/allocator.ts';
 import type { SubnetRange } from '../../../lease/lease.ts';
 import {
   addressBits,
@@ -93,10 +93,9 @@ describe('chooseSubnets', () => {
     );
   });
 
-  it('counts free subnets as the slow way does', () => {
+  it('counts subnets as the slow way does', () => {
     fc.assert(
-      fc.property(anyRequest, ({ range: of, taken }) => {
-        expect(freeSubnetCount(of, taken)).toBe(BigInt(freeTheSlowWay(of, taken).length));
+      fc.property(anyRequest, ({ range: of }) => {
         expect(subnetCount(of)).toBe(BigInt(freeTheSlowWay(of, []).length));
       }),
     );
