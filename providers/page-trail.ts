@@ -15,3 +15,14 @@ export class PageTrail {
     return true;
   }
 }
+
+/**
+ * What is said of a list that leads in a circle, or on and on: the message and its hint. `cloud` is whose answers these should be, `variable`
+ * the environment's by which another server may have been named in its place.
+ */
+export function endlessPages(cloud: string, variable: string): { readonly text: string; readonly hint: string } {
+  return {
+    text: `the pages of ${cloud}’s answer have no end`,
+    hint: `see whether something else answers in place of ${cloud} (${variable}, a proxy)`,
+  };
+}

@@ -1,6 +1,6 @@
 /** Answers that come in pages: by tokens, or by numbers. One request a page, one after the other. */
 import { FlannelVpcError } from '../../src/core/errors.ts';
-import { PageTrail } from '../page-trail.ts';
+import { endlessPages, PageTrail } from '../page-trail.ts';
 import type { ApiParameters } from './api.ts';
 
 /** Most numbered pages of a list, whatever total it tells: a VPC has some dozens of tables and vSwitches. */
@@ -40,9 +40,8 @@ export async function allByNumber<Item>(
 }
 
 function withoutEnd(): FlannelVpcError {
-  return new FlannelVpcError('TRANSIENT', 'the pages of Alibaba Cloud’s answer have no end', {
-    hint: 'see whether something else answers at the endpoint (a proxy)',
-  });
+  const { text, hint } = endlessPages('Alibaba Cloud', 'FLANNEL_VPC_ALIBABA_ENDPOINT');
+  return new FlannelVpcError('TRANSIENT', text, { hint });
 }
 
 /** The values in groups of at most `size`, each once. */

@@ -1,6 +1,6 @@
 /** Answers that come in pages, and questions that must be asked in parts. */
 import { FlannelVpcError } from '../../src/core/errors.ts';
-import { PageTrail } from '../page-trail.ts';
+import { endlessPages, PageTrail } from '../page-trail.ts';
 
 /** Values one filter may have ("Filter" in the EC2 API reference). */
 const maxFilterValues = 200;
@@ -39,9 +39,8 @@ export async function allPages<Item>(
     pages.push(page.items ?? []);
     token = page.next || undefined;
     if (token !== undefined && !trail.goesOnTo(token)) {
-      throw new FlannelVpcError('TRANSIENT', 'the pages of EC2’s answer have no end', {
-        hint: 'see whether something else answers in place of EC2 (AWS_ENDPOINT_URL_EC2, a proxy)',
-      });
+      const { text, hint } = endlessPages('EC2', 'AWS_ENDPOINT_URL_EC2');
+      throw new FlannelVpcError('TRANSIENT', text, { hint });
     }
   } while (token !== undefined);
   return pages.flat();

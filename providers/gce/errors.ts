@@ -5,6 +5,7 @@ import { endpointCertificateHint } from '../../src/core/certificate-trouble.ts';
 import type { Clock } from '../../src/core/clock.ts';
 import { errorMessage, FlannelVpcError, isAbortError } from '../../src/core/errors.ts';
 import { parseJson } from '../../src/core/json.ts';
+import { endlessPages } from '../page-trail.ts';
 import { meaningOf } from './error-codes.ts';
 import type { Operation } from './schemas.ts';
 
@@ -124,9 +125,8 @@ function refused(
 
 /** The error for a list that leads in a circle, or on and on. */
 export function withoutEnd(context: CallContext): FlannelVpcError {
-  return failure('TRANSIENT', context, 'the pages of the answer have no end', {
-    hint: 'see whether something else answers in place of Google (FLANNEL_VPC_GCE_ENDPOINT, a proxy)',
-  });
+  const { text, hint } = endlessPages('Google', 'FLANNEL_VPC_GCE_ENDPOINT');
+  return failure('TRANSIENT', context, text, { hint });
 }
 
 /** An error of ours about a call. */
