@@ -1,17 +1,13 @@
 /** Alibaba Cloud behind a hostile server: its APIs and its metadata server, whose address is the same everywhere. */
 import { createProvider } from '../../../providers/ali-vpc/ali-vpc.ts';
-import type { CloudProvider } from '../../../providers/provider.ts';
-import { type Clock, systemClock } from '../../../src/core/clock.ts';
-import { silentLogger } from '../../../src/core/log.ts';
 import { type EcsMetadata, ecsMetadata } from '../alibaba/metadata.ts';
 import { withMetadataAddress } from '../alibaba/metadata-here.ts';
 import { createAlibabaWorld } from '../alibaba/world.ts';
 import { startMetadataServer } from '../simulator/metadata-server.ts';
 import { startHostileCloud } from './hostile-cloud.ts';
-import type { HostileLab } from './hostile-lab.ts';
-import { routeOperations, settings } from './route-operations.ts';
+import { createProviderLab, type ProviderLab } from './provider-lab.ts';
 
-export async function createAlibabaHostileLab(): Promise<HostileLab & { stop(): Promise<void> }> {
+export async function createAlibabaHostileLab(): Promise<ProviderLab> {
   const world = await createAlibabaWorld();
   const cloud = await startHostileCloud();
   const node = await world.runInstance(world.subnets[0], '10.0.1.10', { forwards: true });
@@ -20,20 +16,14 @@ export async function createAlibabaHostileLab(): Promise<HostileLab & { stop(): 
   const address = await withMetadataAddress();
   await cloud.front(metadata.urls[0] ?? '', `${address.address}:80`);
   const environment = { FLANNEL_VPC_ALIBABA_ENDPOINT: await cloud.front(world.url) };
-  const config = { routeTableIds: [] };
-  const provider = (clock: Clock): CloudProvider =>
-    createProvider({ config, environment, logger: silentLogger, random: Math.random, clock, ...settings });
-  const routes = await routeOperations({ world, node, other, provider: () => provider(systemClock) });
-  return {
-    cloud,
-    provider,
-    ...routes,
+  return await createProviderLab({
+    ...{ cloud, world, node, other, createProvider, environment },
+    config: { routeTableIds: [] },
     isChange: ({ action }) => /^(?!Describe)\w/.test(action),
     async stop() {
-      await cloud.stop();
       await metadata.stop();
       await address.release();
       await world.stop();
     },
-  };
+  });
 }

@@ -1,13 +1,9 @@
 /** EC2 behind a hostile server: its wire in front of a cloud made of memory, and its metadata server, which gives a role's keys. */
 import { createProvider } from '../../../providers/aws-vpc/aws-vpc.ts';
-import type { CloudProvider } from '../../../providers/provider.ts';
-import { type Clock, systemClock } from '../../../src/core/clock.ts';
-import { silentLogger } from '../../../src/core/log.ts';
 import { startMetadataServer } from '../aws/imds.ts';
 import { startMemoryEc2 } from '../aws/memory-ec2.ts';
 import { startHostileCloud } from './hostile-cloud.ts';
-import type { HostileLab } from './hostile-lab.ts';
-import { routeOperations, settings } from './route-operations.ts';
+import { createProviderLab, type ProviderLab } from './provider-lab.ts';
 
 const vpcId = 'vpc-1';
 const subnet = { id: 'subnet-1', cidr: '10.0.1.0/24', zone: 'eu-west-1a', tableId: 'rtb-1' } as const;
@@ -15,7 +11,7 @@ const node = { id: 'i-0123456789abcdef0', nicId: 'eni-1', address: '10.0.1.10' }
 const other = { id: 'i-0123456789abcdef1', nicId: 'eni-2', address: '10.0.1.11' } as const;
 const role = { name: 'node', accessKeyId: 'AKIDHOSTILE', secretAccessKey: 'secret', sessionToken: 'session' } as const;
 
-export async function createAwsHostileLab(): Promise<HostileLab & { stop(): Promise<void> }> {
+export async function createAwsHostileLab(): Promise<ProviderLab> {
   const cloud = await startHostileCloud();
   const ec2 = await startMemoryEc2({
     ...{ vpcId, vpcCidr: '10.0.0.0/16', latencyMs: 0 },
@@ -45,33 +41,21 @@ export async function createAwsHostileLab(): Promise<HostileLab & { stop(): Prom
   // The SDK's chain of credentials reads the process's environment alone.
   const formerly = process.env['AWS_EC2_METADATA_SERVICE_ENDPOINT'];
   process.env['AWS_EC2_METADATA_SERVICE_ENDPOINT'] = environment.AWS_EC2_METADATA_SERVICE_ENDPOINT;
-  const provider = (clock: Clock): CloudProvider =>
-    createProvider({
-      config: { routeTableIds: [] },
-      environment,
-      logger: silentLogger,
-      random: Math.random,
-      clock,
-      ...settings,
-    });
   const world = {
     networkId: vpcId,
     subnets: [subnet] as const,
     staticRoutes: async (id: string) => ec2.staticRoutes(id),
     removeRoute: async (id: string, destination: string) => ec2.removeRoute(id, destination),
   };
-  const routes = await routeOperations({ world, node, other, provider: () => provider(systemClock) });
-  return {
-    cloud,
-    provider,
-    ...routes,
+  return await createProviderLab({
+    ...{ cloud, world, node, other, createProvider, environment },
+    config: { routeTableIds: [] },
     isChange: ({ body }) => /\bAction=(?!Describe)/.test(body),
     async stop() {
       if (formerly === undefined) delete process.env['AWS_EC2_METADATA_SERVICE_ENDPOINT'];
       else process.env['AWS_EC2_METADATA_SERVICE_ENDPOINT'] = formerly;
-      await cloud.stop();
       await metadata.stop();
       await ec2.stop();
     },
-  };
+  });
 }

@@ -1,14 +1,10 @@
 /** Azure behind a hostile server: its Resource Manager and its metadata server, which gives the tokens. */
 import { createProvider } from '../../../providers/azure-vnet/azure-vnet.ts';
-import type { CloudProvider } from '../../../providers/provider.ts';
-import { type Clock, systemClock } from '../../../src/core/clock.ts';
-import { silentLogger } from '../../../src/core/log.ts';
 import { createAzureWorld } from '../azure/world.ts';
 import { startHostileCloud } from './hostile-cloud.ts';
-import type { HostileLab } from './hostile-lab.ts';
-import { routeOperations, settings } from './route-operations.ts';
+import { createProviderLab, type ProviderLab } from './provider-lab.ts';
 
-export async function createAzureHostileLab(): Promise<HostileLab & { stop(): Promise<void> }> {
+export async function createAzureHostileLab(): Promise<ProviderLab> {
   const world = await createAzureWorld();
   const cloud = await startHostileCloud();
   const node = await world.runInstance(world.subnets[0], '10.0.1.10', { forwards: true });
@@ -20,19 +16,13 @@ export async function createAzureHostileLab(): Promise<HostileLab & { stop(): Pr
     FLANNEL_VPC_AZURE_METADATA: front,
     AZURE_POD_IDENTITY_AUTHORITY_HOST: front,
   };
-  const config = { routeTableIds: [], foreignController: false };
-  const provider = (clock: Clock): CloudProvider =>
-    createProvider({ config, environment, logger: silentLogger, random: Math.random, clock, ...settings });
-  const routes = await routeOperations({ world, node, other, provider: () => provider(systemClock) });
-  return {
-    cloud,
-    provider,
-    ...routes,
+  return await createProviderLab({
+    ...{ cloud, world, node, other, createProvider, environment },
+    config: { routeTableIds: [], foreignController: false },
     isChange: ({ method }) => method !== 'GET',
     async stop() {
-      await cloud.stop();
       await metadata.stop();
       await world.stop();
     },
-  };
+  });
 }

@@ -1,14 +1,10 @@
 /** Google Cloud behind a hostile server: its API and its metadata server, which gives the tokens. */
 import { createProvider } from '../../../providers/gce/gce.ts';
-import type { CloudProvider } from '../../../providers/provider.ts';
-import { type Clock, systemClock } from '../../../src/core/clock.ts';
-import { silentLogger } from '../../../src/core/log.ts';
 import { createGceWorld } from '../gce/world.ts';
 import { startHostileCloud } from './hostile-cloud.ts';
-import type { HostileLab } from './hostile-lab.ts';
-import { routeOperations, settings } from './route-operations.ts';
+import { createProviderLab, type ProviderLab } from './provider-lab.ts';
 
-export async function createGceHostileLab(): Promise<HostileLab & { stop(): Promise<void> }> {
+export async function createGceHostileLab(): Promise<ProviderLab> {
   const world = await createGceWorld();
   const cloud = await startHostileCloud();
   const node = await world.runInstance(world.subnets[0], '10.0.1.10', { forwards: true });
@@ -20,25 +16,13 @@ export async function createGceHostileLab(): Promise<HostileLab & { stop(): Prom
     FLANNEL_VPC_GCE_ENDPOINT: await cloud.front(world.url),
     GCE_METADATA_HOST: await cloud.front(metadata.server.urls[0] ?? ''),
   };
-  const provider = (clock: Clock): CloudProvider =>
-    createProvider({
-      config: { network: world.networkId },
-      environment,
-      logger: silentLogger,
-      random: Math.random,
-      clock,
-      ...settings,
-    });
-  const routes = await routeOperations({ world, node, other, provider: () => provider(systemClock) });
-  return {
-    cloud,
-    provider,
-    ...routes,
+  return await createProviderLab({
+    ...{ cloud, world, node, other, createProvider, environment },
+    config: { network: world.networkId },
     isChange: ({ method, path }) => method !== 'GET' && !path.includes('/wait'),
     async stop() {
-      await cloud.stop();
       await metadata.stop();
       await world.stop();
     },
-  };
+  });
 }
