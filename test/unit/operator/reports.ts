@@ -1,53 +1,32 @@
-/** Hand-made reports to show. */
+/** Made-up reports as the commands show them: rows by their lease, ids as long as AWS's, and nothing in a cluster that is not asked for. */
 import type { ClusterReport, NodeRow, RouteRow } from '../../../src/report/cluster-report.ts';
+import * as made from '../../support/cluster-reports.ts';
 
-export function nodeRow(lease: string, more: Partial<NodeRow> = {}): NodeRow {
-  return {
-    lease,
-    subnets: lease.split(','),
-    publicIps: ['10.0.1.7'],
-    instanceId: 'i-0123456789abcdef0',
-    nicId: 'eni-0123456789abcdef0',
-    zone: 'eu-west-1a',
-    nodeName: undefined,
-    backendType: '',
-    reserved: false,
-    state: 'ok',
-    reason: '',
-    routesWanted: 2,
-    routesPresent: 2,
-    report: { ready: true, reason: '', since: '2026-01-01T00:00:00.000Z' },
-    ...more,
-  };
+const instanceId = 'i-0123456789abcdef0';
+const nicId = 'eni-0123456789abcdef0';
+
+export function nodeRow(lease: string, changed: Partial<NodeRow> = {}): NodeRow {
+  return made.nodeRow(7, {
+    ...{ lease, subnets: lease.split(','), publicIps: ['10.0.1.7'], instanceId, nicId, nodeName: undefined },
+    ...changed,
+  });
 }
 
-export function routeRow(destination: string, more: Partial<RouteRow> = {}): RouteRow {
-  return {
-    tableId: 'rtb-0123456789abcdef0',
-    destination,
-    state: 'present',
-    target: 'eni-0123456789abcdef0 (i-0123456789abcdef0)',
-    cloudState: 'active',
-    lease: destination,
-    reason: '',
-    ...more,
-  };
+/** A route that stands. */
+export function routeRow(destination: string, changed: Partial<RouteRow> = {}): RouteRow {
+  return made.routeRow(destination, {
+    ...{ tableId: 'rtb-0123456789abcdef0', target: `${nicId} (${instanceId})` },
+    ...{ state: 'present', cloudState: 'active', reason: '' },
+    ...changed,
+  });
 }
 
-export function report(more: Partial<ClusterReport> = {}): ClusterReport {
-  return {
+export function report(changed: Partial<ClusterReport> = {}): ClusterReport {
+  return made.clusterReport({
     at: '2026-01-01T03:20:00.000Z',
-    version: '0.1.0',
     networks: ['10.244.0.0/16'],
-    backendType: 'aws-vpc',
-    writer: 'controller',
     store: 'etcd http://127.0.0.1:2379, prefix /coreos.com/network',
-    healthy: true,
-    problems: [],
-    nodes: [],
-    tables: [],
-    routes: [],
-    controller: undefined,
-    ...more,
-  };
+    ...{ nodes: [], tables: [], routes: [], controller: undefined },
+    ...changed,
+  });
 }
