@@ -34,3 +34,8 @@ export async function whatCanBeRead(checks: readonly Check[], rights?: string): 
 export function notChecked(check: string, why: string, remedy = 'look at it by hand'): Finding {
   return { check, status: 'warning', found: `not checked: ${why}`, remedy };
 }
+
+/** The finding of a check of this machine's network interface, where that one is not known: on a machine that is no node. */
+export function interfaceNotKnown(check: string): Finding {
+  return notChecked(check, 'the network interface of this machine is not known', 'run it on a node');
+}

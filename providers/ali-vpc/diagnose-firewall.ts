@@ -1,6 +1,6 @@
 /** Whether the security groups of this machine's NIC let in what pods of other nodes send. */
 import { type Cidr, cidrsOverlap, formatCidr, parseCidr } from '../../src/core/ip.ts';
-import { type Check, notChecked } from '../checks.ts';
+import { type Check, interfaceNotKnown } from '../checks.ts';
 import { isCovered } from '../coverage.ts';
 import type { Finding } from '../diagnosis.ts';
 import type { DiagnosisSubject } from '../provider.ts';
@@ -29,8 +29,7 @@ export function firewallChecks(
     {
       check,
       async run() {
-        if (!nextHop)
-          return [notChecked(check, 'the network interface of this machine is not known', 'run it on a node')];
+        if (!nextHop) return [interfaceNotKnown(check)];
         const groups = await groupsOf(api, nextHop.nicId, signal);
         return networks.map((network) => judgeIngress(network, nextHop.nicId, groups, api.region));
       },

@@ -1,5 +1,5 @@
 /** What Alibaba Cloud says about this machine, its rights and its VPC, for `doctor`. Changes nothing. Loaded only when it is asked for. */
-import { notChecked, whatCanBeRead } from '../checks.ts';
+import { interfaceNotKnown, whatCanBeRead } from '../checks.ts';
 import type { Finding } from '../diagnosis.ts';
 import type { DiagnosisSubject, NextHop } from '../provider.ts';
 import type { AlibabaApi } from './api.ts';
@@ -37,7 +37,7 @@ export async function diagnose(
 
 function sourceDestCheck(nextHop: NextHop | undefined, region = 'REGION'): Finding {
   const check = 'source/dest check';
-  if (!nextHop) return notChecked(check, 'the network interface of this machine is not known', 'run it on a node');
+  if (!nextHop) return interfaceNotKnown(check);
   const { nicId, forwards } = nextHop;
   if (forwards) return { check, status: 'ok', found: `off on ${nicId}` };
   return {

@@ -1,7 +1,7 @@
 /** Whether the security groups of this machine's NIC let in what pods of other nodes send. */
 import type { IpPermission, SecurityGroup } from '@aws-sdk/client-ec2';
 import { type Cidr, formatCidr, parseCidr } from '../../src/core/ip.ts';
-import { type Check, notChecked } from '../checks.ts';
+import { type Check, interfaceNotKnown } from '../checks.ts';
 import { isCovered } from '../coverage.ts';
 import type { Finding } from '../diagnosis.ts';
 import type { DiagnosisSubject } from '../provider.ts';
@@ -23,8 +23,7 @@ export function firewallFindings(
     {
       check,
       async run() {
-        if (!nextHop)
-          return [notChecked(check, 'the network interface of this machine is not known', 'run it on a node')];
+        if (!nextHop) return [interfaceNotKnown(check)];
         const groups = await groupsOf(ec2, nextHop.nicId, signal);
         return networks.map((network) => judgeIngress(network, nextHop.nicId, groups));
       },

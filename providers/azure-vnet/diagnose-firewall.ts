@@ -1,7 +1,7 @@
 /** Whether the network security groups of this machine's NIC and subnet let in what pods of other nodes send. */
 import * as z from 'zod';
 import { type Cidr, cidrContains, cidrsOverlap, formatCidr, parseCidr } from '../../src/core/ip.ts';
-import { type Check, notChecked } from '../checks.ts';
+import { type Check, interfaceNotKnown } from '../checks.ts';
 import type { Finding } from '../diagnosis.ts';
 import type { DiagnosisSubject } from '../provider.ts';
 import { type Arm, apiVersions } from './arm.ts';
@@ -54,8 +54,7 @@ export function firewallFindings(
     {
       check,
       async run() {
-        if (!nextHop)
-          return [notChecked(check, 'the network interface of this machine is not known', 'run it on a node')];
+        if (!nextHop) return [interfaceNotKnown(check)];
         const { nicId, subnetId } = nextHop;
         const nic = await readNic(arm, nicId, signal);
         const subnet = subnetId === undefined ? undefined : await groupOfSubnet(arm, subnetId, signal);

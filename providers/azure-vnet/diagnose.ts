@@ -1,6 +1,6 @@
 /** What Azure says about this machine, its rights and its network, for `doctor`. Changes nothing. Loaded only when it is asked for. */
 import { type Cidr, formatCidr } from '../../src/core/ip.ts';
-import { notChecked, whatCanBeRead } from '../checks.ts';
+import { interfaceNotKnown, whatCanBeRead } from '../checks.ts';
 import type { Finding } from '../diagnosis.ts';
 import type { DiagnosisSubject, NextHop } from '../provider.ts';
 import type { Arm } from './arm.ts';
@@ -54,7 +54,7 @@ export async function diagnose(
 
 function forwarding(nextHop: NextHop | undefined): readonly Finding[] {
   const check = 'IP forwarding';
-  if (!nextHop) return [notChecked(check, 'the network interface of this machine is not known', 'run it on a node')];
+  if (!nextHop) return [interfaceNotKnown(check)];
   const { nicId, forwards } = nextHop;
   if (forwards) return [{ check, status: 'ok', found: `on for ${nicId}` }];
   const [, group, name, member] = nicId.split('/');
