@@ -15,6 +15,7 @@ import { sizeOfRun } from '../../support/figures.ts';
 import { createRandom, seedOfRun } from '../../support/random.ts';
 import { until } from '../../support/until.ts';
 import { type FaultLab, startFaultLab } from './fault-lab.ts';
+import { putLease } from './put-lease.ts';
 import { killAtCuts, leftOf, removalCuts } from './removal-cuts.ts';
 import { createStepGate, EveryStep, type StepGate } from './step-gate.ts';
 import { expectNothingLost, recordFault } from './survival.ts';
@@ -288,13 +289,6 @@ describe('a controller that writes the routes', () => {
     await lab?.stop();
   });
 
-  async function putLease(subnet: string, { instance }: ClusterNode): Promise<void> {
-    const { id: instanceId, nicId, address } = instance;
-    const node = { instanceId, nicId, nodeName: instanceId, addresses: [address] };
-    const value = JSON.stringify({ PublicIP: address, PublicIPv6: null, FlannelVPC: node });
-    await lab.cluster.etcd.put(leaseKeyOf(subnet), value, 86_400);
-  }
-
   const right = async (): Promise<boolean> => (await lab.problems()).length === 0;
 
   /** In place of the one before: a life of the controller, done when all routes stand as they should. */
@@ -321,7 +315,7 @@ describe('a controller that writes the routes', () => {
     const survival = await lab
       .survive(
         async () => {
-          for (const subnet of subnets) await putLease(subnet, nodes[1]);
+          for (const subnet of subnets) await putLease(lab.cluster, subnet, nodes[1]);
           await until('their routes stand', right, 60_000);
           await killAtCuts({
             ...{ cluster, gate, cuts, subnets },
@@ -413,12 +407,12 @@ describe('a controller that writes the routes', () => {
   test('a move, killed at every step', async () => {
     const every = new EveryStep();
     const [, two, three] = lab.nodes;
-    await putLease(moved, two);
+    await putLease(lab.cluster, moved, two);
     await until('its routes stand', right, 30_000);
     let lives = 0;
     const survival = await lab.survive(async () => {
       await kill();
-      await putLease(moved, three);
+      await putLease(lab.cluster, moved, three);
       lives = await liveAndDie(gate, every, life);
     }, quick);
     const [first, second] = lab.cluster.world.tableIds;

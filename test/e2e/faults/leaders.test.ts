@@ -7,9 +7,7 @@
 
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, jest, test } from '@jest/globals';
-import type { ClusterNode } from '../../fabric/cluster.ts';
 import type { Controller } from '../../fabric/controller.ts';
-import { leaseKeyOf } from '../../fabric/etcd-places.ts';
 import { createFakeClock } from '../../fabric/fake-clock.ts';
 import { type GrpcGate, startGrpcGate } from '../../fabric/grpc-gate.ts';
 import { rigAddress } from '../../fabric/management.ts';
@@ -17,6 +15,7 @@ import { sizeOfRun } from '../../support/figures.ts';
 import { patchedProgram } from '../../support/patched-program.ts';
 import { until } from '../../support/until.ts';
 import { type FaultLab, startFaultLab } from './fault-lab.ts';
+import { putLease } from './put-lease.ts';
 import { expectNothingLost, recordFault } from './survival.ts';
 
 // On a busy machine; what is waited for has deadlines of its own.
@@ -41,13 +40,6 @@ beforeAll(async () => {
 afterAll(async () => {
   await lab?.stop();
 });
-
-async function putLease(subnet: string, { instance }: ClusterNode): Promise<void> {
-  const { id: instanceId, nicId, address } = instance;
-  const node = { instanceId, nicId, nodeName: instanceId, addresses: [address] };
-  const value = JSON.stringify({ PublicIP: address, PublicIPv6: null, FlannelVPC: node });
-  await lab.cluster.etcd.put(leaseKeyOf(subnet), value, 86_400);
-}
 
 const right = async (): Promise<boolean> => (await lab.problems()).length === 0;
 const leads = async (controller: Controller): Promise<boolean> =>
@@ -89,7 +81,7 @@ test('frozen with a creation and a replacement under way, and thawed when anothe
   const { proxy } = cluster.aws;
   const [created, moved] = ['10.244.210.0/24', '10.244.211.0/24'];
   const [one, two, three] = nodes;
-  await putLease(moved, two);
+  await putLease(lab.cluster, moved, two);
   await until('its routes stand', right, passMs);
   const [first, second] = await leaderAndOther();
   const survival = await lab.survive(
@@ -98,12 +90,12 @@ test('frozen with a creation and a replacement under way, and thawed when anothe
       const replacements = proxy.hold('ReplaceRoute', first.name);
       // It finds both in one look.
       first.process.signal('SIGSTOP');
-      await putLease(created, one);
-      await putLease(moved, three);
+      await putLease(lab.cluster, created, one);
+      await putLease(lab.cluster, moved, three);
       first.process.signal('SIGCONT');
       await Promise.all([creations.arrived(2), replacements.arrived(2)]);
       first.process.signal('SIGSTOP');
-      await putLease(moved, one);
+      await putLease(lab.cluster, moved, one);
       await second.logged(/leading: this controller writes/, failoverMs);
       await until('the next one has written all', right, quietMs + passMs);
 
@@ -138,7 +130,7 @@ test('its key deleted by hand: it stops at once, another leadership begins, and 
     await first.logged(/no longer leading/, 5_000);
     await leaderAndOther();
     expect(writes()).toEqual([]);
-    await putLease(subnet, nodes[1]);
+    await putLease(lab.cluster, subnet, nodes[1]);
   }, quick);
   const [next] = await leaderAndOther();
   expect(writes()).toEqual(Array(2).fill({ text: `CreateRoute ${subnet}`, by: next.name }));
@@ -222,7 +214,7 @@ async function writersOf(subnet: string, { deaf, other }: TwoLeaders): Promise<r
   expect([await leads(deaf), await leads(other)]).toEqual([true, true]);
   proxy.resetLog();
   const held = proxy.hold('CreateRoute');
-  await putLease(subnet, lab.nodes[0]);
+  await putLease(lab.cluster, subnet, lab.nodes[0]);
   await held.arrived(2);
   // At its next resync the deaf one would write it too, or be stopped.
   const over = async (): Promise<boolean> =>
