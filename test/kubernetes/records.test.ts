@@ -1,6 +1,4 @@
 /** Route records and the election in Kubernetes, on a real API server. */
-import { type ChildProcess, spawn } from 'node:child_process';
-import { createInterface } from 'node:readline';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
@@ -14,18 +12,16 @@ import { systemClock } from '../../src/core/clock.ts';
 import { formatCidr, formatIp } from '../../src/core/ip.ts';
 import { describeElection } from '../integration/lease/election-conformance.ts';
 import { cidr, never } from '../integration/lease/fixtures.ts';
+import { describeLeaderDeaths } from '../integration/lease/leader-death-conformance.ts';
 import { leaderHistory } from '../integration/lease/leader-history.ts';
 import { describeOwnershipStore } from '../integration/lease/ownership-conformance.ts';
 import { recordingLogger } from '../integration/lease/recording-logger.ts';
-import type { CandidateLine } from '../integration/lease/run-candidate.ts';
 import { until } from '../support/until.ts';
 import { type KubeWorld, namespace, startKubeWorld } from './world.ts';
 
 /** Kubernetes counts terms in seconds. */
 const termMs = 3_000;
 const retryMs = 300;
-/** From a leader's end to the next one: what the design promises. */
-const failoverMs = termMs + retryMs + 2_000;
 
 let world: KubeWorld;
 beforeAll(async () => {
@@ -288,79 +284,14 @@ describe('the leader’s Lease', () => {
   });
 });
 
+describeLeaderDeaths('Kubernetes', {
+  ...{ termMs, retryMs, program: new URL('election-candidate.ts', import.meta.url) },
+  store: () => [world.gateway.url, namespace],
+  candidate,
+  ownership: async () => (await world.open()).ownership,
+});
+
 describe('a leader', () => {
-  const children: ChildProcess[] = [];
-  afterEach(() => {
-    for (const child of children.splice(0)) child.kill('SIGKILL');
-  });
-
-  /** A candidate in a process of its own. */
-  function start(
-    holder: string,
-    ...manner: readonly string[]
-  ): { readonly child: ChildProcess; readonly lines: CandidateLine[] } {
-    const program = fileURLToPath(new URL('election-candidate.ts', import.meta.url));
-    const args = [program, world.gateway.url, namespace, holder, String(termMs), String(retryMs), ...manner];
-    const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] });
-    children.push(child);
-    const lines: CandidateLine[] = [];
-    createInterface({ input: child.stdout }).on('line', (line) => lines.push(JSON.parse(line)));
-    return { child, lines };
-  }
-  const leads = (lines: readonly CandidateLine[]): Promise<void> =>
-    until('the candidate leads', async () => lines.some(({ event }) => event === 'held'), 30_000);
-
-  it('that is killed is followed by one of the others within term, pause and two seconds', async () => {
-    const { child, lines } = start('killed');
-    await leads(lines);
-    const history = leaderHistory();
-    const rivals = ['a', 'b'].map(async (holder) => history.note(await (await candidate(holder)).campaign(never)));
-    await delay(2 * retryMs);
-    const killedAt = performance.now();
-    child.kill('SIGKILL');
-    const next = await Promise.race(rivals);
-    expect(performance.now() - killedAt).toBeLessThan(failoverMs);
-    next.assertHeld();
-    expect(history.most()).toBe(1);
-    await next.resign();
-    await Promise.all(rivals);
-    await history.end();
-  }, 60_000);
-
-  /** Freezes a leader past its term and lets it go on: what it said of its end, and how often it believed in itself meanwhile. */
-  async function freeze(...manner: readonly string[]): Promise<{ last: CandidateLine | undefined; heldAfter: number }> {
-    const { child, lines } = start('frozen', ...manner);
-    await leads(lines);
-    const waiting = (await candidate('next')).campaign(never);
-    child.kill('SIGSTOP');
-    const next = await waiting;
-    const since = Date.now();
-    await delay(retryMs);
-    child.kill('SIGCONT');
-    await until('the candidate knows', async () => lines.some(({ event }) => event === 'lost'));
-    next.assertHeld();
-    await next.resign();
-    return {
-      last: lines.at(-1),
-      heldAfter: lines.filter((line) => line.event === 'held' && line.at >= since).length,
-    };
-  }
-
-  it('that is frozen past its term does nothing any more when it goes on, and its writes are refused', async () => {
-    expect(await freeze()).toMatchObject({
-      last: { refused: 'LEADERSHIP_LOST', claim: 'LEADERSHIP_LOST' },
-      heldAfter: 0,
-    });
-    expect(await (await world.open()).ownership.list(never)).toEqual([]);
-  }, 60_000);
-
-  it('that did not ask the clock and the fence would be caught by that test', async () => {
-    const { last, heldAfter } = await freeze('careless');
-    expect(heldAfter).toBeGreaterThan(0);
-    expect(last).toMatchObject({ claim: 'claimed' });
-    expect(await (await world.open()).ownership.list(never)).toHaveLength(1);
-  }, 60_000);
-
   it('loses its lead while the API server is away for longer than the term, and there are never two', async () => {
     const history = leaderHistory();
     const logger = recordingLogger();

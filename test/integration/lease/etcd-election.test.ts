@@ -1,8 +1,5 @@
 /** The election on a real etcd: the seam's promises, leaders that die or freeze, and an etcd that does. */
-import { type ChildProcess, spawn } from 'node:child_process';
-import { createInterface } from 'node:readline';
 import { setTimeout as delay } from 'node:timers/promises';
-import { fileURLToPath } from 'node:url';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import type { LeaderElection, Leadership } from '../../../lease/election.ts';
 import { createEtcdClient, type EtcdClient } from '../../../lease/etcd/client.ts';
@@ -17,15 +14,13 @@ import { type EtcdServer, startEtcd } from '../../fabric/etcd.ts';
 import { startTcpProxy, type TcpProxy } from '../../fabric/tcp-proxy.ts';
 import { describeElection } from './election-conformance.ts';
 import { cidr, never } from './fixtures.ts';
+import { describeLeaderDeaths } from './leader-death-conformance.ts';
 import { type LeaderHistory, leaderHistory } from './leader-history.ts';
 import { recordingLogger } from './recording-logger.ts';
-import type { CandidateLine } from './run-candidate.ts';
 
 /** etcd grants no shorter terms than 2 s. */
 const termMs = 3_000;
 const retryMs = 300;
-/** From a leader's end to the next one: what the design promises. */
-const failoverMs = termMs + retryMs + 2_000;
 
 let etcd: EtcdServer;
 let networks = 0;
@@ -119,85 +114,14 @@ describe('the leader’s key', () => {
   });
 });
 
+describeLeaderDeaths('etcd', {
+  ...{ termMs, retryMs, program: new URL('election-candidate.ts', import.meta.url) },
+  store: () => [etcd.endpoint, prefix],
+  candidate: async (holder) => candidate(holder),
+  ownership: async () => open().ownership,
+});
+
 describe('a leader', () => {
-  const children: ChildProcess[] = [];
-  afterEach(() => {
-    for (const child of children.splice(0)) child.kill('SIGKILL');
-  });
-
-  /** A candidate in a process of its own. */
-  function start(
-    holder: string,
-    ...manner: readonly string[]
-  ): { readonly child: ChildProcess; readonly lines: CandidateLine[] } {
-    const program = fileURLToPath(new URL('election-candidate.ts', import.meta.url));
-    const args = [program, etcd.endpoint, prefix, holder, String(termMs), String(retryMs), ...manner];
-    const child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'inherit'] });
-    children.push(child);
-    const lines: CandidateLine[] = [];
-    createInterface({ input: child.stdout }).on('line', (line) => lines.push(JSON.parse(line)));
-    return { child, lines };
-  }
-
-  async function until(condition: () => boolean): Promise<void> {
-    const end = performance.now() + 15_000;
-    while (!condition()) {
-      if (performance.now() > end) throw new Error('it did not come to pass');
-      await delay(10);
-    }
-  }
-
-  it('that is killed is followed by one of the others within term, pause and two seconds', async () => {
-    const { child, lines } = start('killed');
-    await until(() => lines.some(({ event }) => event === 'held'));
-    const history = leaderHistory();
-    const rivals = ['a', 'b'].map(async (holder) => history.note(await candidate(holder).campaign(never)));
-    await delay(2 * retryMs);
-    const killedAt = performance.now();
-    child.kill('SIGKILL');
-    const next = await Promise.race(rivals);
-    expect(performance.now() - killedAt).toBeLessThan(failoverMs);
-    next.assertHeld();
-    expect(history.most()).toBe(1);
-    await next.resign();
-    await Promise.all(rivals);
-    await history.end();
-  });
-
-  /** Freezes a leader past its term and lets it go on: what it said of its end, and how often it believed in itself meanwhile. */
-  async function freeze(...manner: readonly string[]): Promise<{ last: CandidateLine | undefined; heldAfter: number }> {
-    const { child, lines } = start('frozen', ...manner);
-    await until(() => lines.some(({ event }) => event === 'held'));
-    const waiting = candidate('next').campaign(never);
-    child.kill('SIGSTOP');
-    const next = await waiting;
-    const since = Date.now();
-    await delay(retryMs);
-    child.kill('SIGCONT');
-    await until(() => lines.some(({ event }) => event === 'lost'));
-    next.assertHeld();
-    await next.resign();
-    return {
-      last: lines.at(-1),
-      heldAfter: lines.filter((line) => line.event === 'held' && line.at >= since).length,
-    };
-  }
-
-  it('that is frozen past its term does nothing any more when it goes on, and its writes are refused', async () => {
-    expect(await freeze()).toMatchObject({
-      last: { refused: 'LEADERSHIP_LOST', claim: 'LEADERSHIP_LOST' },
-      heldAfter: 0,
-    });
-    expect(await open().ownership.list(never)).toEqual([]);
-  });
-
-  it('that did not ask the clock and the fence would be caught by that test', async () => {
-    const { last, heldAfter } = await freeze('careless');
-    expect(heldAfter).toBeGreaterThan(0);
-    expect(last).toMatchObject({ claim: 'claimed' });
-    expect(await open().ownership.list(never)).toHaveLength(1);
-  });
-
   it('that gives up is followed at once, whatever the term', async () => {
     const longTerm = { termMs: 60_000, retryMs: 20_000 };
     const first = await open()
