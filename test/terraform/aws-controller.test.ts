@@ -49,7 +49,7 @@ test('machines answer IMDSv2 alone, two hops far, and the nodes have no role', a
   for (const [kind, machines] of Object.entries({ agent: outputs.agents, controller: outputs.controllers })) {
     for (const { instance_id: id } of Object.values(machines)) {
       const instance = await readInstance(terraform.account.admin, id);
-      expect(instance.MetadataOptions).toMatchObject({ HttpTokens: 'required', HttpPutResponseHopLimit: 2 });
+      expect(instance.MetadataOptions).toMatchObject({ HttpTokens: 'required', HttpPutResponseHopLimit: 1 });
       const role = await roleOfInstance(terraform.account, instance);
       expect(role?.name).toBe(kind === 'agent' ? undefined : outputs.role_name);
     }

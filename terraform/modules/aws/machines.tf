@@ -78,11 +78,11 @@ resource "aws_instance" "machine" {
   user_data_replace_on_change = true
   tags                        = merge(var.tags, { Name = "${var.name}-${each.key}" })
 
-  # IMDSv2 alone, and one hop more than the machine itself, for a container without the host's network.
+  # IMDSv2 alone, and for the machine itself: pods are a hop further, and have no business with its role.
   metadata_options {
     http_endpoint               = "enabled"
     http_tokens                 = "required"
-    http_put_response_hop_limit = 2
+    http_put_response_hop_limit = 1
   }
 
   root_block_device {

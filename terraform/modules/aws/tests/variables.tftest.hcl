@@ -35,8 +35,8 @@ run "the_least" {
     error_message = "Machines are spread over the zones, with addresses that are known before."
   }
   assert {
-    condition     = alltrue([for machine in aws_instance.machine : machine.metadata_options[0].http_tokens == "required" && machine.metadata_options[0].http_put_response_hop_limit == 2])
-    error_message = "Machines answer IMDSv2 alone, two hops far."
+    condition     = alltrue([for machine in aws_instance.machine : machine.metadata_options[0].http_tokens == "required" && machine.metadata_options[0].http_put_response_hop_limit == 1])
+    error_message = "Machines answer IMDSv2 alone, and not pods."
   }
   assert {
     condition     = keys(aws_vpc_security_group_ingress_rule.pods) == ["ipv4-all"] && length(aws_vpc_security_group_ingress_rule.ssh) == 0
