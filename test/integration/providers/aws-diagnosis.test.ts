@@ -11,6 +11,7 @@ import { createProvider } from '../../../providers/aws-vpc/aws-vpc.ts';
 import type { Finding } from '../../../providers/diagnosis.ts';
 import type { CloudProvider, DiagnosisSubject, NextHop } from '../../../providers/provider.ts';
 import { systemClock } from '../../../src/core/clock.ts';
+import { formatCidr } from '../../../src/core/ip.ts';
 import { silentLogger } from '../../../src/core/log.ts';
 import { refusals } from '../../clouds/aws/ec2-error.ts';
 import { allowAll, policySchema } from '../../clouds/aws/iam-policy.ts';
@@ -248,7 +249,8 @@ describe('pod networks', () => {
   it('that overlap the VPC’s IPv6 range fail', async () => {
     expect((await overlaps(world.vpcCidr6))[0]).toMatchObject({
       status: 'failed',
-      found: expect.stringContaining(world.vpcCidr6),
+      // LocalStack chooses the range, and writes zeros in front that nobody else does.
+      found: expect.stringContaining(formatCidr(cidr(world.vpcCidr6))),
     });
   });
 
