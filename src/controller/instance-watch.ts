@@ -2,11 +2,11 @@
 import type { Lease, LeaseKey } from '../../lease/lease.ts';
 import { leaseKey, subnetsOf } from '../../lease/lease-key.ts';
 import type { StoredOwnershipRecord } from '../../lease/ownership-store.ts';
-import type { InstanceState, Resolution, RouteEntry, RouteTable } from '../../providers/provider.ts';
+import type { InstanceState, Resolution, RouteTable } from '../../providers/provider.ts';
 import type { Cidr } from '../core/ip.ts';
 import { createCidrSet } from '../routing/cidr-set.ts';
 import { type CidrKey, cidrKey, insideNetworks, type RouteNetworks } from '../routing/networks.ts';
-import { isRecorded } from '../routing/plan-writes.ts';
+import { isOurs } from '../routing/plan-writes.ts';
 import { indexRecords, indexTable } from '../routing/table-index.ts';
 
 export interface InstanceQuestion {
@@ -100,10 +100,6 @@ export function terminatedAmong(
       terminated.add(id);
   }
   return terminated;
-}
-
-function isOurs({ target, origin }: RouteEntry, record: StoredOwnershipRecord): boolean {
-  return origin === 'static' && isRecorded(record, target);
 }
 
 /** A holder without instance id is an address. */

@@ -24,10 +24,9 @@ import type { BackendConf } from '../netconf/backend.ts';
 import type { NetConf } from '../netconf/net-conf.ts';
 import { desiredRoutes, type RejectedSubnet } from '../routing/desired.ts';
 import { type Memory, weighLeases } from '../routing/knowledge.ts';
-import { cidrKey } from '../routing/networks.ts';
 import { planRoutes } from '../routing/plan.ts';
 import { isCandidate, leftovers } from '../routing/plan-removals.ts';
-import { recordedAmong } from '../routing/plan-writes.ts';
+import { recordedRoutesIn } from '../routing/recorded-routes.ts';
 import type { DeletionPolicy, PlanInput, RoutePlan, RouteStep } from '../routing/route-plan.ts';
 import { Deletions } from './deletions.ts';
 import { suspects, terminatedAmong } from './instance-watch.ts';
@@ -290,7 +289,9 @@ export function createObserver(options: ObserverOptions): Observer {
     look,
     review(seen, tables, done) {
       const removed = new Set(done.flatMap((step) => ('record' in step ? step.record : [])));
-      const records = seen.input.records?.filter((record) => !removed.has(record) || isNeeded(record, tables));
+      const routesOf = recordedRoutesIn(tables);
+      // A record stays for as long as a route that it makes ours.
+      const records = seen.input.records?.filter((record) => !removed.has(record) || routesOf(record).length > 0);
       const monotonic = clock.monotonic();
       const input = { ...seen.input, records, tables: limits.apply(tables, monotonic), now: clock.now() };
       const { closedNics } = book;
@@ -302,14 +303,6 @@ export function createObserver(options: ObserverOptions): Observer {
     doubt: (nextHop) => book.doubt(nextHop),
     limits,
   };
-}
-
-/** A record stays for as long as a route that it makes ours. */
-function isNeeded(record: StoredOwnershipRecord, tables: readonly RouteTable[]): boolean {
-  const key = cidrKey(record.destination);
-  const { routes = [] } = tables.find(({ id }) => id === record.tableId) ?? {};
-  const standing = routes.filter(({ destination }) => destination && cidrKey(destination) === key);
-  return recordedAmong(standing, record).length > 0;
 }
 
 interface CloudView {

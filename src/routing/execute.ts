@@ -12,9 +12,10 @@ import { formatCidr } from '../core/ip.ts';
 import type { Logger } from '../core/log.ts';
 import { createStepCheck, type StepCheck, writeKey } from './check-step.ts';
 import { cidrKey } from './networks.ts';
-import { isRecorded, recordedAmong, targetIdOf } from './plan-writes.ts';
+import { isRecorded, targetIdOf } from './plan-writes.ts';
+import { type RecordedRoutes, recordedRoutesIn } from './recorded-routes.ts';
 import type { PlanInput, RemovalStep, RoutePlan, RouteStep, WriteStep } from './route-plan.ts';
-import { indexRecords, indexTable, type RecordIndex, type TableIndex } from './table-index.ts';
+import { indexRecords, type RecordIndex } from './table-index.ts';
 
 export interface Executor {
   readonly provider: CloudProvider;
@@ -119,15 +120,14 @@ class Run {
   readonly #signal: AbortSignal;
   readonly #readAt: number;
   readonly #records: RecordIndex | undefined;
-  readonly #input: PlanInput;
-  readonly #standing = new Map<string, TableIndex>();
+  readonly #routesOf: RecordedRoutes;
 
   constructor(executor: Executor, input: PlanInput, signal: AbortSignal, readAt: number) {
     this.#executor = executor;
-    this.#input = input;
     this.#readAt = readAt;
     this.#check = createStepCheck(input);
     this.#records = input.records && indexRecords(input.records);
+    this.#routesOf = recordedRoutesIn(input.tables);
     this.#signal = signal;
   }
 
@@ -202,12 +202,9 @@ class Run {
 
   /** Whether the record makes more routes ours than these. */
   #hasOthers(steps: readonly RemovalStep[], record: StoredOwnershipRecord): boolean {
-    const { tableId, destination } = record;
-    const index = this.#standing.get(tableId) ?? indexOf(this.#input, tableId);
-    this.#standing.set(tableId, index);
     const isGone = ({ target, handle }: RouteEntry): boolean =>
       steps.some((step) => step.action === 'delete' && step.expected.id === target.id && step.handle === handle);
-    return recordedAmong(index.get(cidrKey(destination)) ?? [], record).some((entry) => !isGone(entry));
+    return this.#routesOf(record).some((entry) => !isGone(entry));
   }
 
   async #delete(
@@ -311,10 +308,6 @@ function toChange(step: WriteStep): Parameters<CloudProvider['apply']>[0] {
   const { expected, handle } = step;
   if (step.action === 'replace') return { action: 'replace', tableId, destination, nextHop, expected, handle };
   return { action: 'delete', tableId, destination, expected, handle };
-}
-
-function indexOf({ tables }: Pick<PlanInput, 'tables'>, tableId: string): TableIndex {
-  return indexTable({ routes: tables.find(({ id }) => id === tableId)?.routes ?? [] });
 }
 
 function tooSlow({ destination, tableId }: RemovalStep): FlannelVpcError {

@@ -103,12 +103,9 @@ export function isRecorded(
   return [target, replaces].some((name) => name !== undefined && (name === id || name === instanceId));
 }
 
-/** Routes of the record's destination in its table that it makes ours; two, where a move was cut off. */
-export function recordedAmong(
-  standing: readonly RouteEntry[],
-  record: Pick<OwnershipRecord, 'target' | 'replaces'>,
-): readonly RouteEntry[] {
-  return standing.filter(({ origin, target }) => origin === 'static' && isRecorded(record, target));
+/** True when the record of this destination makes the route ours. */
+export function isOurs({ target, origin }: RouteEntry, record: Pick<OwnershipRecord, 'target' | 'replaces'>): boolean {
+  return origin === 'static' && isRecorded(record, target);
 }
 
 /** True while somebody's attempt to take the route out may still reach the cloud. */
