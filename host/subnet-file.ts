@@ -75,11 +75,8 @@ export function parseSubnetFile(text: string): SubnetFile {
 /** Only the subnets of the text, to which flannel keeps whatever its other variables say. Undefined where they can't be read either. */
 function subnetsOf(text: string): SubnetFile | undefined {
   try {
-    const { FLANNEL_SUBNET: v4, FLANNEL_IPV6_SUBNET: v6 } = valuesOf(text);
-    return readValues({
-      ...(v4 === undefined ? {} : { FLANNEL_SUBNET: v4 }),
-      ...(v6 === undefined ? {} : { FLANNEL_IPV6_SUBNET: v6 }),
-    });
+    const { FLANNEL_SUBNET, FLANNEL_IPV6_SUBNET } = valuesOf(text);
+    return readValues({ FLANNEL_SUBNET, FLANNEL_IPV6_SUBNET });
   } catch {
     return undefined;
   }
@@ -96,7 +93,7 @@ function valuesOf(text: string): Readonly<Record<string, string>> {
   return values;
 }
 
-function readValues(values: Readonly<Record<string, string>>): SubnetFile {
+function readValues(values: Readonly<Record<string, string | undefined>>): SubnetFile {
   const result = fileSchema.safeParse(values);
   if (!result.success)
     throw new Error(result.error.issues.map((one) => `${one.path.join('.')}: ${one.message}`).join('; '));
