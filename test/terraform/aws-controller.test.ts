@@ -45,7 +45,7 @@ test('the role has the policy “controller” of the provider’s README, and t
   );
 });
 
-test('machines answer IMDSv2 alone, two hops far, and the nodes have no role', async () => {
+test('machines answer IMDSv2 alone, to themselves and no pod, and the nodes have no role', async () => {
   for (const [kind, machines] of Object.entries({ agent: outputs.agents, controller: outputs.controllers })) {
     for (const { instance_id: id } of Object.values(machines)) {
       const instance = await readInstance(terraform.account.admin, id);

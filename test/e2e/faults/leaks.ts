@@ -34,14 +34,10 @@ async function readHeld({ pid, metrics }: Holder): Promise<Held> {
 }
 
 function kindsOf(targets: readonly string[]): string {
-  const counts = new Map<string, number>();
-  for (const target of targets) {
-    const kind = target.replace(/:\[\d+\]$/, '');
-    counts.set(kind, (counts.get(kind) ?? 0) + 1);
-  }
-  return [...counts]
-    .sort(([, one], [, other]) => other - one)
-    .map(([kind, count]) => `${count} ${kind}`)
+  // Without the number of the one socket or pipe.
+  return [...Map.groupBy(targets, (target) => target.replace(/:\[\d+\]$/, ''))]
+    .sort(([, some], [, others]) => others.length - some.length)
+    .map(([kind, { length }]) => `${length} ${kind}`)
     .join(', ');
 }
 
